@@ -1,0 +1,71 @@
+#pragma once
+// The chunk loop of a causal video model: noise, denoise passes, context pass. Shared by every Wan model.
+//
+// Two samplers: "renoise" (Self-Forcing: x0, then fresh noise to the next level) and "euler" (embedded world: flow
+// Euler steps). One thread; InferenceMode is the caller's.
+
+#include "generator/plain/control_state.hpp"
+#include "generator/rollout/noise.hpp"
+#include "generator/wan/dit.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace wander {
+
+struct SamplerConfig {
+    enum class Kind { renoise, euler };
+    Kind kind = Kind::euler;
+    std::vector<double> timesteps;   // as the model sees them
+    std::vector<double> sigmas;      // one per timestep; euler ends at 0
+    double context_timestep = 0;
+    // Self-Forcing: timesteps and sigmas from a shift and a step list (float32 table, self-forcing.md 6.1).
+    static SamplerConfig self_forcing(double shift, const std::vector<int>& step_list);
+};
+
+struct ChunkInput {
+    int latents = 1;
+    std::vector<int> labels;                 // per latent when the model takes labels
+    std::vector<Pose> poses;                 // per latent when the model takes cameras
+    at::Tensor token_bias;                   // [latents * tokens, dim] or undefined
+};
+
+struct RolloutTimes {
+    double denoise_ms = 0;
+    double context_ms = 0;
+};
+
+class Rollout {
+public:
+    struct Config {
+        SamplerConfig sampler;
+        int rows = 0;                        // latent height, width
+        int cols = 0;
+        bool slot_positions = false;         // time positions = slots (embedded) or absolute latents (Self-Forcing)
+        // PRoPE (embedded): world-to-camera from Pose, tiny-world.md 4
+        double period = 0;                   // torus; 0 = none
+        double translation_scale = 1;
+        double focal_x = 0.6;                // over width
+        double focal_y = 0.6;                // over height
+    };
+    Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config, NoiseSource noise);
+
+    // Clean latents [F, C, h, w] enter history through the context pass (start picture, prefill).
+    void prefill(const at::Tensor& latents, const ChunkInput& input);
+    // Denoises the next chunk and runs its context pass. Returns clean latents [F, C, h, w], float32 (or double).
+    // `denoised` is called before the context pass so that decoding can start.
+    at::Tensor generate(const ChunkInput& input, const std::function<void(const at::Tensor&)>& denoised = {});
+
+    std::int64_t next_latent() const;        // absolute index of the next chunk's first latent
+    quant::KvCache& cache();
+    RolloutTimes last_times() const;
+    void reset();
+
+private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+} // namespace wander

@@ -1,0 +1,101 @@
+#pragma once
+// A walk: model, cache, decoder, start, seed and controls; the one way in which window and headless twin drive the
+// generator. No torch here.
+//
+// Walk::open loads and is slow; afterwards run() is the generator worker's loop: sample controls, generate a chunk,
+// hand its latents to the decode thread, report. Frames leave through the FrameSink, in order, from the decode
+// thread. Commands may be called from any thread; they act at the next chunk border. A failure ends as state
+// `failed` with a message; nothing throws out of here.
+
+#include "generator/plain/control_state.hpp"
+#include "generator/plain/frame_sink.hpp"
+#include "generator/plain/result.hpp"
+#include "generator/plain/telemetry.hpp"
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace wander {
+
+struct WalkOptions {
+    std::string model = "embedded";          // or a model folder
+    std::filesystem::path assets;            // folder that holds world/ (the embedded world)
+    std::string start;                       // start point's name or a picture; empty: the model's first
+    std::optional<std::pair<std::string, Pose>> start_pose; // world name and pose, for a picture
+    std::string prompt;
+    std::uint64_t seed = 0;
+    std::string cache_format = "bf16";
+    std::string device = "auto";             // auto, cpu, cuda
+    std::string precision = "auto";          // auto, fp32, bf16
+    int threads = 0;                         // 0: all cores
+};
+
+struct StartPoint {
+    std::string name;
+    std::string world;
+    std::filesystem::path picture;
+    Pose pose;
+};
+
+struct WalkInfo {
+    std::string model;
+    std::string device;      // "cpu" or "cuda"
+    std::string device_name;
+    std::array<std::uint8_t, 16> device_uuid{}; // of the CUDA device, zeros on the CPU
+    std::string precision;   // "fp32" or "bf16"
+    int threads = 0;
+    int width = 0;
+    int height = 0;
+    double fps = 16;
+    int chunk_frames = 4;
+    bool camera_steering = true;       // false: a text model, keys become prompt words at best
+    std::vector<StartPoint> starts;
+    std::vector<std::string> formats;  // registry names in menu order
+    std::vector<std::string> warnings; // for the terminal or the log (say, an ignored prompt)
+};
+
+// What a chunk is given. From the keyboard, or from a script.
+struct ChunkControls {
+    ControlState state;
+    std::optional<std::string> cache_format;  // change before this chunk
+    std::optional<std::string> prompt;
+    bool stop = false;                        // no further chunk
+};
+// Called on the worker thread right before chunk `index`; may block (pause, pacing) until `stop`.
+using ControlSource = std::function<ChunkControls(std::int64_t index, const std::stop_token& stop)>;
+
+class Walk {
+public:
+    static Result<std::unique_ptr<Walk>> open(const WalkOptions& options);
+    ~Walk();
+
+    const WalkInfo& info() const;
+
+    // Runs until the source says stop, stop is requested or something fails. Emits the start picture first.
+    // Blocks the calling thread (which becomes the worker) and joins its own decode thread before returning.
+    using Report = std::function<void(const ChunkTelemetry&)>;
+    Result<void> run(const ControlSource& source, FrameSink& sink, const Report& report, std::stop_token stop);
+
+    // Forget the history and begin at a start point (empty: the same again). Between runs only.
+    Result<void> restart(const std::string& start, std::optional<std::uint64_t> seed = {});
+
+    struct Peaks {
+        std::int64_t gpu_bytes = 0;   // torch's allocator and our arena
+        std::int64_t host_bytes = 0;  // high-water mark of resident memory
+    };
+    Peaks peaks() const;
+
+private:
+    struct Impl;
+    explicit Walk(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace wander

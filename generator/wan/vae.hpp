@@ -1,0 +1,68 @@
+#pragma once
+// Causal Wan VAE: streaming decoder and encoder, sizes are data (Wan 2.1 of self-forcing.md 8 and the embedded world's of
+// tiny-world.md 2 are configurations). Native tensor names.
+//
+// A VaeStream is the state of one video; the WanVae holds weights and may be shared by streams. One thread per stream.
+
+#include "generator/plain/result.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace wander {
+
+struct VaeConfig {
+    enum class Layout { wan21, embedded };
+    Layout layout = Layout::wan21;
+    int z = 16;
+    int dim = 96;                              // wan21: base width
+    std::vector<int> multipliers = {1, 2, 4, 4};
+    int residual_blocks = 2;
+    std::vector<bool> temporal_downsample = {false, true, true};
+    std::vector<int> encoder_channels;         // embedded: 48, 96, 128
+    std::vector<int> decoder_channels;         // embedded: 48, 64, 96
+    int patch = 1;                             // pixels to channels on each axis (embedded 2)
+    double eps = 1e-6;
+    std::vector<double> latent_mean;
+    std::vector<double> latent_std;
+
+    int temporal_scale() const { return 4; }
+    int spatial_scale() const { return 8; }
+    std::map<std::string, std::vector<std::int64_t>> tensor_shapes(bool encoder, bool decoder) const;
+};
+
+class WanVae {
+public:
+    using TensorSource = std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
+    static Result<WanVae> load(const VaeConfig& config, const TensorSource& source, at::Device device, at::ScalarType compute,
+                               bool with_encoder, bool with_decoder);
+
+    class DecodeStream {
+    public:
+        // latents: [T, z, h, w], normalised. Returns frames [N, 3, H, W] in [-1, 1], unclamped, compute type:
+        // the first latent of the stream gives 1 frame, every other 4.
+        at::Tensor decode(const at::Tensor& latents);
+        void reset();
+        struct State;
+        std::shared_ptr<State> state;
+    };
+    DecodeStream decode_stream() const;
+
+    // frames: [N, 3, H, W] in [-1, 1], N = 1 + 4 k. Returns normalised latents [1 + k, z, h, w], float32 (or double).
+    at::Tensor encode(const at::Tensor& frames) const;
+
+    const VaeConfig& config() const;
+
+    struct Weights;
+
+private:
+    std::shared_ptr<Weights> weights_;
+};
+
+} // namespace wander

@@ -1,0 +1,115 @@
+#pragma once
+// The paged KV cache of one walk: keys and values of all layers, un-rotated, in pages of a few latents.
+//
+// A page group is one block of latents: for every layer one page of K and one of V. The sink is a page group of
+// its own. Exactly the sink and the last `window_latents` latents are visible, in every format; what is left of
+// a page is masked and freed with the page. Life of a chunk, all on the worker thread:
+//
+//     begin_chunk(view)                      evicts, fixes positions and cameras for this chunk
+//     attend(layer, q, k, v) ...             any number of passes; reads history + the chunk's own k, v
+//     write(layer, k, v) for every layer     during the context pass: clean keys and values to the open page
+//     commit()                               the chunk becomes history; full pages are packed, the converter
+//                                            visits up to `convert_groups_per_commit` old page groups
+//
+// Uncompressed pages have the compute type. Packing happens once; only the converter changes a page again.
+// The schedule depends on the chunk index alone, never on time. Not thread safe: owned by the worker.
+
+#include "generator/plain/result.hpp"
+#include "quant/plain/memory_ledger.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace wander::quant {
+
+struct CacheShape {
+    int layers = 0;
+    int heads = 0;
+    int head_dim = 0;
+    int tokens_per_latent = 0;
+    int page_latents = 0;    // latents a page group holds (embedded world 4, Self-Forcing 3)
+    int sink_latents = 0;    // first latents that never leave; a page group of their own
+    int window_latents = 0;  // last latents that are visible, sink not counted; <= 0: everything
+};
+
+struct CachePolicy {
+    std::string format = "bf16";         // registry name for pages that become full
+    int centroids = 0;                   // per head and page; 0: default of the format
+    int convert_groups_per_commit = 1;   // page groups that the converter visits at a chunk border
+    std::int64_t max_scratch_bytes = 48 << 20; // expanded slices of both branches, K and V
+    std::uint64_t seed = 0;              // for centroid initialisation; nothing draws from a global generator
+};
+
+// How un-rotated keys and values become what is attended, for one chunk.
+//
+// RoPE: head dim = 2 * (time_pairs + space_pairs) interleaved pairs (2j, 2j+1); pair j < time_pairs turns by
+// time_position * time_frequency[j], the others by space_angle[token][j - time_pairs]. Self-Forcing uses the
+// absolute latent index as position, the embedded world the slot (sink 0, window 1.., new chunk n).
+// PRoPE (optional second branch): q' = P^T q, k' = P^-1 k, v' = P^-1 v on every group of 4 channels, result * P.
+struct ReadView {
+    std::int64_t first_latent = 0;              // of the new chunk, absolute
+    int latents = 1;                            // of the new chunk
+    std::vector<float> history_positions;       // one per visible history latent, oldest first
+    std::vector<float> new_positions;           // one per latent of the chunk
+    at::Tensor time_frequencies;                // float64 [time_pairs], CPU
+    at::Tensor space_angles;                    // float64 [tokens_per_latent, space_pairs], CPU
+    bool prope = false;
+    at::Tensor history_inverse;                 // float32 [history, 4, 4] P^-1, CPU
+    at::Tensor new_projection;                  // float32 [latents, 4, 4] P, CPU
+    at::Tensor new_inverse;                     // float32 [latents, 4, 4] P^-1, CPU
+};
+
+class KvCache {
+public:
+    // Fails with wrong_use for an unknown format or one that would not be smaller than BF16 on this shape.
+    // compute: kFloat, kBFloat16 (or kDouble on the CPU, uncompressed only, for property tests).
+    static Result<std::unique_ptr<KvCache>> create(const CacheShape& shape, const CachePolicy& policy, at::Device device,
+                                                   at::ScalarType compute);
+    ~KvCache();
+    KvCache(const KvCache&) = delete;
+    KvCache& operator=(const KvCache&) = delete;
+
+    // Absolute indices of the latents that a chunk beginning at `first_latent` will see as history.
+    // Callers fill ReadView.history_* for exactly these, then call begin_chunk.
+    std::vector<std::int64_t> visible_history(std::int64_t first_latent) const;
+
+    void begin_chunk(const ReadView& view);
+
+    // q, k, v: [latents * tokens_per_latent, heads, head_dim], compute type, un-rotated, on the cache's device.
+    // Softmax over visible history and the chunk itself (unmasked), scale 1/sqrt(head_dim).
+    // Returns [branches, latents * tokens_per_latent, heads, head_dim]: branch 0 RoPE, branch 1 PRoPE (times P).
+    at::Tensor attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
+
+    void write(int layer, const at::Tensor& k, const at::Tensor& v);
+    void commit();
+    void clear();
+
+    // New pages use it from the next commit on; old page groups wait for the converter.
+    Result<void> set_format(const std::string& format);
+    const std::string& format() const;
+    bool converter_idle() const;
+
+    // The cached un-rotated values of a latent range as they would be read: [tokens, heads, head_dim], compute type.
+    at::Tensor read_keys(int layer, std::int64_t first_latent, int latents) const;
+    at::Tensor read_values(int layer, std::int64_t first_latent, int latents) const;
+
+    MemoryLedger ledger() const;
+    std::vector<PageCell> pages() const;
+
+    struct StageTimes {
+        double expand_ms = 0;  // since the last take_times(), worker thread or device time
+        double encode_ms = 0;
+    };
+    StageTimes take_times();
+
+private:
+    struct Impl;
+    explicit KvCache(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace wander::quant
