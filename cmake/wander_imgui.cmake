@@ -1,0 +1,32 @@
+# wander::imgui: Dear ImGui (docking) with its GLFW and Vulkan back ends and ImPlot; wander::glfw: GLFW 3.5; both from imgui-bundle.
+if(NOT WANDER_WITH_WINDOW)
+  return()
+endif()
+wander_locate(WANDER_IMGUI_BUNDLE imgui/imgui.cpp "${WANDER_TRAVEL_DIR}/imgui-bundle" "${WANDER_DEPS_DIR}/imgui-bundle-1.93.0")
+if(NOT WANDER_IMGUI_BUNDLE)
+  message(FATAL_ERROR "imgui-bundle 1.93.0 not found: run ./wander, or set WANDER_IMGUI_BUNDLE to the folder that contains imgui/, implot/ and glfw/")
+endif()
+message(STATUS "imgui-bundle: ${WANDER_IMGUI_BUNDLE}")
+
+set(GLFW_BUILD_DOCS OFF CACHE BOOL "")
+set(GLFW_BUILD_TESTS OFF CACHE BOOL "")
+set(GLFW_BUILD_EXAMPLES OFF CACHE BOOL "")
+set(GLFW_INSTALL OFF CACHE BOOL "")
+set(GLFW_LIBRARY_TYPE STATIC CACHE STRING "")
+set(BUILD_SHARED_LIBS OFF)
+add_subdirectory("${WANDER_IMGUI_BUNDLE}/glfw" "${CMAKE_BINARY_DIR}/glfw" EXCLUDE_FROM_ALL SYSTEM)
+add_library(wander_glfw INTERFACE)
+target_link_libraries(wander_glfw INTERFACE glfw)
+target_include_directories(wander_glfw SYSTEM INTERFACE "${WANDER_IMGUI_BUNDLE}/glfw/include")
+target_compile_definitions(wander_glfw INTERFACE GLFW_INCLUDE_NONE)
+add_library(wander::glfw ALIAS wander_glfw)
+
+file(GLOB imgui_sources "${WANDER_IMGUI_BUNDLE}/imgui/imgui*.cpp" "${WANDER_IMGUI_BUNDLE}/implot/implot*.cpp")
+add_library(wander_imgui STATIC EXCLUDE_FROM_ALL ${imgui_sources} "${WANDER_IMGUI_BUNDLE}/imgui/backends/imgui_impl_glfw.cpp"
+            "${WANDER_IMGUI_BUNDLE}/imgui/backends/imgui_impl_vulkan.cpp")
+target_include_directories(wander_imgui SYSTEM PUBLIC "${WANDER_IMGUI_BUNDLE}/imgui" "${WANDER_IMGUI_BUNDLE}/imgui/backends"
+                                                      "${WANDER_IMGUI_BUNDLE}/implot" "${WANDER_IMGUI_BUNDLE}/portable_file_dialogs")
+target_compile_options(wander_imgui PRIVATE -w)
+target_link_libraries(wander_imgui PUBLIC wander::glfw Vulkan::Vulkan)
+add_library(wander::imgui ALIAS wander_imgui)
+set(WANDER_FONTS_DIR "${WANDER_IMGUI_BUNDLE}/fonts")

@@ -1,0 +1,33 @@
+# GoogleTest and wander_add_test(name SOURCES ... LIBS ... [LABELS ...] [TIMEOUT seconds] [TORCH]).
+# The sources of GoogleTest in .travel/ serve machines that have no package of it.
+if(EXISTS "${WANDER_TRAVEL_DIR}/googletest/CMakeLists.txt")
+  set(INSTALL_GTEST OFF CACHE BOOL "")
+  add_subdirectory("${WANDER_TRAVEL_DIR}/googletest" "${CMAKE_BINARY_DIR}/googletest" EXCLUDE_FROM_ALL SYSTEM)
+  if(NOT TARGET GTest::gtest_main)
+    add_library(GTest::gtest_main ALIAS gtest_main)
+    add_library(GTest::gmock ALIAS gmock)
+  endif()
+else()
+  find_package(GTest REQUIRED)
+endif()
+include(GoogleTest)
+
+function(wander_add_test name)
+  cmake_parse_arguments(arg "TORCH" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  if(NOT arg_SOURCES)
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE wander_flags ${arg_LIBS} GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE WANDER_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WANDER_TEST_DATA_DIR="${CMAKE_SOURCE_DIR}/tests/data")
+  if(arg_TORCH)
+    target_link_libraries(${name} PRIVATE wander::torch)
+    target_precompile_headers(${name} REUSE_FROM wander_torch_pch)
+  endif()
+  # PRE_TEST: test names are read when ctest runs, so building one target never starts a program.
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
+                       PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+endfunction()
