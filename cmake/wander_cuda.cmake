@@ -16,11 +16,12 @@ if(WANDER_CUDA_ROOT AND WANDER_WITH_CUDA AND NOT WANDER_SANITIZER)
   set(WANDER_CUDA 1)
   set(CMAKE_CUDA_COMPILER "${WANDER_CUDA_ROOT}/bin/nvcc")
   set(CMAKE_CUDA_ARCHITECTURES "${WANDER_CUDA_ARCHS}")
-  set(CMAKE_CUDA_STANDARD 20)
   # The runtime comes from torch's own package, so that both use one and the same (see wander::cuda_host).
   set(CMAKE_CUDA_RUNTIME_LIBRARY None)
   enable_language(CUDA)
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
+  # CMake 3.25 knows no C++20 flag of nvcc, so the flag is written out.
+  string(APPEND CMAKE_CUDA_FLAGS " -std=c++20")
 endif()
 message(STATUS "CUDA: ${WANDER_CUDA} (${WANDER_CUDA_ROOT})")
 target_compile_definitions(wander_flags INTERFACE WANDER_CUDA=${WANDER_CUDA})
