@@ -20,8 +20,9 @@ if(WANDER_CUDA_ROOT AND WANDER_WITH_CUDA AND NOT WANDER_SANITIZER)
   set(CMAKE_CUDA_RUNTIME_LIBRARY None)
   enable_language(CUDA)
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
-  # CMake 3.25 knows no C++20 flag of nvcc, so the flag is written out.
-  string(APPEND CMAKE_CUDA_FLAGS " -std=c++20")
+  # CMake 3.25 does not know nvcc's C++20 flag.
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
 endif()
 message(STATUS "CUDA: ${WANDER_CUDA} (${WANDER_CUDA_ROOT})")
 target_compile_definitions(wander_flags INTERFACE WANDER_CUDA=${WANDER_CUDA})

@@ -39,6 +39,7 @@ function(wander_add_room name)
   if(arg_CUDA AND WANDER_CUDA)
     target_link_libraries(wander_${name} ${wander_library_scope} wander::cuda_host)
   endif()
+  set(wander_library_scope ${wander_library_scope} PARENT_SCOPE)
 endfunction()
 
 # A static library, or an INTERFACE one where there is no source; sets wander_library_scope for the calls that follow.
