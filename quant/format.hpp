@@ -2,7 +2,8 @@
 // A cache format: how one page (one layer, K or V, one block of latents) is stored. Registry entry.
 //
 // A page is one allocation of page_bytes() bytes on the cache's device. Its source is [tokens, heads, head_dim] in the
-// compute type, un-rotated. Formats are stateless; encode and decode are deterministic (no floating-point atomics, no
+// compute type, un-rotated. An uncompressed page holds exactly that: [tokens, heads, head_dim], no header (the cache
+// writes and reads it directly). Formats are stateless; encode and decode are deterministic (no floating-point atomics, no
 // global generator). A new format is one pair of files plus its line in the registry.
 
 #include "generator/plain/result.hpp"
