@@ -1,0 +1,226 @@
+#include "app/live_walk.hpp"
+
+#include <cassert>
+#include <chrono>
+
+namespace wander {
+
+namespace {
+constexpr std::size_t kKeptChunks = 256;
+} // namespace
+
+bool may_follow(WorkerState from, WorkerState to) {
+    using enum WorkerState;
+    if (to == stopping || to == failed) return from != stopping;
+    switch (from) {
+    case empty:
+    case failed: return to == loading || to == ready;
+    case loading: return to == ready;
+    case ready: return to == generating || to == paused || to == loading || to == ready;
+    case generating: return to == paused || to == ready || to == loading || to == converting;
+    case converting:
+    case paused: return to == generating || to == ready || to == loading;
+    case stopping: return false;
+    }
+    return false;
+}
+
+LiveWalk::LiveWalk(WalkOptions options, std::function<void()> wake) : options_(std::move(options)), wake_(std::move(wake)) {
+    now_.format = options_.cache_format;
+    now_.seed = options_.seed;
+    thread_ = std::jthread([this](std::stop_token stop) { work(stop); });
+}
+
+LiveWalk::~LiveWalk() {
+    thread_.request_stop();
+    changed_.notify_all();
+}
+
+LiveWalk::Snapshot LiveWalk::snapshot() const {
+    std::lock_guard lock(mutex_);
+    return now_;
+}
+
+std::deque<ChunkTelemetry> LiveWalk::take_chunks() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(chunks_, {});
+}
+
+void LiveWalk::attach_sink(std::shared_ptr<FrameSink> sink, std::uint64_t generation) {
+    {
+        std::lock_guard lock(mutex_);
+        sink_ = std::move(sink);
+        sink_generation_ = generation;
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::frame_shown(const FrameTicket& ticket) {
+    {
+        std::lock_guard lock(mutex_);
+        gate_.frame_shown(ticket.frame_index);
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::set_controls(const ControlState& state) {
+    std::lock_guard lock(mutex_);
+    const float yaw = controls_.mouse_yaw_rad + state.mouse_yaw_rad;
+    const float pitch = controls_.mouse_pitch_rad + state.mouse_pitch_rad;
+    controls_ = state;
+    controls_.mouse_yaw_rad = yaw;
+    controls_.mouse_pitch_rad = pitch;
+}
+
+void LiveWalk::set_paused(bool paused) {
+    {
+        std::lock_guard lock(mutex_);
+        mail_.paused = paused;
+        mail_.steps = 0;
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::step_chunk() {
+    {
+        std::lock_guard lock(mutex_);
+        mail_.paused = true;
+        ++mail_.steps;
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::set_format(const std::string& format) {
+    std::lock_guard lock(mutex_);
+    mail_.format = format;
+    now_.format = format;
+}
+
+void LiveWalk::restart(const std::string& start, std::optional<std::uint64_t> seed) {
+    {
+        std::lock_guard lock(mutex_);
+        mail_.restart_start = start;
+        mail_.restart_seed = seed;
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::open(const WalkOptions& options) {
+    {
+        std::lock_guard lock(mutex_);
+        mail_.reopen = options;
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::change_state(WorkerState to, std::string error) {
+    // Called with the mutex held.
+    if (now_.state == to && to != WorkerState::failed) return;
+    assert(may_follow(now_.state, to));
+    now_.state = to;
+    now_.error = std::move(error);
+    if (wake_) wake_();
+}
+
+void LiveWalk::work(std::stop_token stop) {
+    while (!stop.stop_requested()) {
+        WalkOptions options;
+        {
+            std::lock_guard lock(mutex_);
+            if (mail_.reopen) options_ = *std::exchange(mail_.reopen, std::nullopt);
+            mail_.restart_start.reset();
+            options = options_;
+            change_state(WorkerState::loading);
+        }
+        auto walk = Walk::open(options);
+        if (!walk) {
+            std::unique_lock lock(mutex_);
+            change_state(WorkerState::failed, walk.error().message);
+            changed_.wait(lock, stop, [this] { return mail_.reopen.has_value(); });
+            continue;
+        }
+        {
+            std::lock_guard lock(mutex_);
+            now_.info = (*walk)->info();
+            now_.start = options.start.empty() && !now_.info->starts.empty() ? now_.info->starts.front().name : options.start;
+            now_.seed = options.seed;
+            now_.format = options.cache_format;
+            ++now_.generation;
+            gate_ = PacingGate(now_.info->fps);
+            change_state(WorkerState::ready);
+        }
+        serve(**walk, stop);
+    }
+    std::lock_guard lock(mutex_);
+    change_state(WorkerState::stopping);
+}
+
+void LiveWalk::serve(Walk& walk, std::stop_token stop) {
+    while (!stop.stop_requested()) {
+        std::shared_ptr<FrameSink> sink;
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, stop, [this] { return mail_.reopen || (sink_ && sink_generation_ == now_.generation); });
+            if (mail_.reopen || stop.stop_requested()) return;
+            sink = sink_;
+            gate_.reset();
+            change_state(mail_.paused && mail_.steps == 0 ? WorkerState::paused : WorkerState::generating);
+        }
+        auto report = [this](const ChunkTelemetry& chunk) {
+            std::lock_guard lock(mutex_);
+            gate_.chunk_took(chunk.ms.total / 1000);
+            chunks_.push_back(chunk);
+            if (chunks_.size() > kKeptChunks) chunks_.pop_front();
+            if (wake_) wake_();
+        };
+        auto done = walk.run([this](std::int64_t index, const std::stop_token& s) { return sample(index, s); }, *sink, report, stop);
+
+        std::unique_lock lock(mutex_);
+        if (!done) {
+            change_state(WorkerState::failed, done.error().message);
+            changed_.wait(lock, stop, [this] { return interrupted(); });
+        }
+        if (stop.stop_requested() || mail_.reopen) return;
+        const std::string start = std::exchange(mail_.restart_start, std::nullopt).value_or("");
+        const auto seed = std::exchange(mail_.restart_seed, std::nullopt);
+        lock.unlock();
+        auto restarted = walk.restart(start, seed);
+        lock.lock();
+        if (!restarted) {
+            change_state(WorkerState::failed, restarted.error().message);
+            changed_.wait(lock, stop, [this] { return interrupted(); });
+            continue;
+        }
+        if (!start.empty()) now_.start = start;
+        if (seed) now_.seed = *seed;
+        change_state(WorkerState::ready);
+    }
+}
+
+ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    const auto free_to_go = [this] { return interrupted() || !mail_.paused || mail_.steps > 0; };
+    if (!free_to_go()) {
+        change_state(WorkerState::paused);
+        changed_.wait(lock, stop, free_to_go);
+        if (!stop.stop_requested()) change_state(WorkerState::generating);
+    }
+    while (!stop.stop_requested() && !interrupted()) {
+        const double wait = gate_.wait_seconds();
+        if (wait <= 0) break;
+        // Shown frames notify; the time-out is for a screen that shows nothing (minimised): the walk then waits with it.
+        changed_.wait_for(lock, stop, std::chrono::duration<double>(wait), [&] { return interrupted() || gate_.wait_seconds() < wait; });
+    }
+    ChunkControls controls;
+    controls.stop = interrupted() || stop.stop_requested();
+    if (controls.stop) return controls;
+    if (mail_.steps > 0) --mail_.steps;
+    controls.cache_format = std::exchange(mail_.format, std::nullopt);
+    controls.state = controls_;
+    controls_.mouse_yaw_rad = 0;
+    controls_.mouse_pitch_rad = 0;
+    gate_.chunk_started(now_.info->chunk_frames);
+    return controls;
+}
+
+} // namespace wander

@@ -1,0 +1,88 @@
+#pragma once
+// The walk behind the window: owns the generator worker thread and passes what the person does to it.
+//
+// Any thread may call; the window's thread does. Commands are a mailbox, not a queue: the newest of each kind wins, so it
+// cannot overflow. The worker thread becomes the thread of Walk::run. A failure ends in state `failed` with a message; the
+// object stays usable (restart, another model) and the window alive. The destructor stops and joins.
+
+#include "app/pacing_gate.hpp"
+#include "generator/walk.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace wander {
+
+// Which states may follow which; the one place that knows.
+bool may_follow(WorkerState from, WorkerState to);
+
+class LiveWalk {
+public:
+    struct Snapshot {
+        WorkerState state = WorkerState::empty;
+        std::string error;                // what failed and what to do, in state failed
+        std::optional<WalkInfo> info;     // of the open model
+        std::uint64_t generation = 0;     // grows with every opened model
+        std::string start;                // name of the start point
+        std::uint64_t seed = 0;
+        std::string format;               // wanted for new pages
+    };
+
+    // `wake` is called from the worker when there is something new to show.
+    LiveWalk(WalkOptions options, std::function<void()> wake);
+    ~LiveWalk();
+    LiveWalk(const LiveWalk&) = delete;
+    LiveWalk& operator=(const LiveWalk&) = delete;
+
+    Snapshot snapshot() const;
+    // Chunks finished since the last call, oldest first; the oldest are forgotten after 256.
+    std::deque<ChunkTelemetry> take_chunks();
+
+    // Frames go here from the next run on; generation as in the snapshot it was made for.
+    void attach_sink(std::shared_ptr<FrameSink> sink, std::uint64_t generation);
+    void frame_shown(const FrameTicket& ticket);
+
+    void set_controls(const ControlState& state);  // mouse travel is added up until sampled
+    void set_paused(bool paused);
+    void step_chunk();                              // one chunk, then paused
+    void set_format(const std::string& format);
+    void restart(const std::string& start, std::optional<std::uint64_t> seed);
+    void open(const WalkOptions& options);          // another model
+
+private:
+    struct Mail {
+        bool paused = false;
+        int steps = 0;
+        std::optional<std::string> format;
+        std::optional<std::string> restart_start;
+        std::optional<std::uint64_t> restart_seed;
+        std::optional<WalkOptions> reopen;
+    };
+
+    void work(std::stop_token stop);
+    void serve(Walk& walk, std::stop_token stop);
+    ChunkControls sample(std::int64_t index, const std::stop_token& stop);
+    bool interrupted() const { return mail_.restart_start || mail_.reopen; }
+    void change_state(WorkerState to, std::string error = {});
+
+    mutable std::mutex mutex_;
+    std::condition_variable_any changed_;
+    WalkOptions options_;
+    Snapshot now_;
+    Mail mail_;
+    ControlState controls_;
+    PacingGate gate_{16};
+    std::shared_ptr<FrameSink> sink_;
+    std::uint64_t sink_generation_ = 0;
+    std::deque<ChunkTelemetry> chunks_;
+    std::function<void()> wake_;
+    std::jthread thread_;
+};
+
+} // namespace wander
