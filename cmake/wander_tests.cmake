@@ -1,4 +1,5 @@
-# GoogleTest and wander_add_test(name SOURCES ... LIBS ... [LABELS ...] [TIMEOUT seconds] [TORCH]).
+# GoogleTest and wander_add_test(name SOURCES ... LIBS ... [LABELS one] [TIMEOUT seconds] [TORCH] [SERIAL]).
+# SERIAL: never beside other tests (timings, memory peaks, one window at a time).
 # The sources of GoogleTest in .travel/ serve machines that have no package of it.
 if(EXISTS "${WANDER_TRAVEL_DIR}/googletest/CMakeLists.txt")
   set(INSTALL_GTEST OFF CACHE BOOL "")
@@ -13,9 +14,13 @@ endif()
 include(GoogleTest)
 
 function(wander_add_test name)
-  cmake_parse_arguments(arg "TORCH" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "TORCH;SERIAL" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
   if(NOT arg_SOURCES)
     return()
+  endif()
+  list(LENGTH arg_LABELS labels)
+  if(labels GREATER 1)
+    message(FATAL_ERROR "${name}: one label only, gtest_discover_tests splits lists wrongly")
   endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
@@ -27,7 +32,11 @@ function(wander_add_test name)
     target_link_libraries(${name} PRIVATE wander::torch)
     target_precompile_headers(${name} REUSE_FROM wander_torch_pch)
   endif()
+  set(properties TIMEOUT ${arg_TIMEOUT})
+  if(arg_SERIAL)
+    list(APPEND properties RUN_SERIAL TRUE)
+  endif()
   # PRE_TEST: test names are read when ctest runs, so building one target never starts a program.
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
-                       PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+                       PROPERTIES ${properties} LABELS "${arg_LABELS}")
 endfunction()

@@ -1,0 +1,111 @@
+# The pinned libraries that no distribution has: torch, the imgui-bundle sources, for GPUs the CUDA compiler, for tests the checkers.
+# Sourced by the launcher after common.sh. They are kept in the user's cache folder, one folder each, shared by all clones.
+# Sets torch_dir, imgui_dir and cuda_root (empty: none).
+
+pip_command() {
+    if python3 -m pip --version >/dev/null 2>&1; then
+        pip=(python3 -m pip)
+    else
+        [ -x "$deps_dir/pip/bin/pip" ] || python3 -m venv "$deps_dir/pip" || die "python3 -m venv failed: install python3-venv"
+        pip=("$deps_dir/pip/bin/pip")
+    fi
+}
+
+# What to do where the download does not work; $1 is the list of pins.
+download_failed() {
+    die "could not download what $1 lists (the message of pip is above)" \
+        "without a network: on another machine run" \
+        "    pip download --no-deps --only-binary=:all: --python-version 3.11 --platform manylinux_2_28_x86_64 --require-hashes -r tools/setup/pins/$1 -d FOLDER" \
+        "then bring FOLDER here and run: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER ./wander"
+}
+
+# unpack_wheels PINS FOLDER WHAT: the same Python 3.11 wheels whatever Python is here; nothing of them is ever run by it.
+unpack_wheels() {
+    local pins=$1 folder=$deps_dir/$2 platform platforms=()
+    [ -d "$folder" ] && return
+    say "downloading $3"
+    for platform in manylinux_2_{28,27,26,25,24,18,17,12,5}_x86_64 manylinux{2014,2010,1}_x86_64; do platforms+=(--platform "$platform"); done
+    rm -rf "$folder.part"
+    "${pip[@]}" --disable-pip-version-check install --no-deps --no-cache-dir --no-compile --only-binary=:all: --require-hashes --root-user-action=ignore \
+        --python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none "${platforms[@]}" \
+        --target "$folder.part" -r "$root/tools/setup/pins/$pins" >&2 || download_failed "$pins"
+    mv "$folder.part" "$folder"
+}
+
+download_imgui() {
+    local folder=$deps_dir/imgui-bundle-1.93.0
+    [ -d "$folder" ] && return
+    say "downloading the sources of Dear ImGui, ImPlot and GLFW (54 MB, of which 13 MB are kept)"
+    rm -rf "$folder.part" "$folder.archive"
+    # pip looks into a source package before it keeps it; that needs no compiler, but half a minute.
+    "${pip[@]}" --disable-pip-version-check download --no-deps --no-cache-dir --no-binary imgui-bundle --require-hashes \
+        -d "$folder.archive" -r "$root/tools/setup/pins/imgui-bundle.txt" >&2 || download_failed imgui-bundle.txt
+    python3 "$root/tools/setup/unpack_imgui.py" "$folder.archive"/imgui_bundle-1.93.0.tar.gz "$folder.part" >&2
+    rm -rf "$folder.archive"
+    mv "$folder.part" "$folder"
+}
+
+# The right torch in python3, or nothing.
+python_torch() {
+    python3 - <<'END' 2>/dev/null || true
+import importlib.metadata, importlib.util, pathlib
+if importlib.metadata.version("torch").split("+")[0] == "2.11.0":
+    folder = pathlib.Path(importlib.util.find_spec("torch").submodule_search_locations[0])
+    if (folder / "include/torch/csrc/api/include/torch/torch.h").is_file():
+        print(folder.parent)
+END
+}
+
+find_torch() {
+    torch_dir=${WANDER_TORCH_DIR:-$(python_torch)}
+    [ -z "$torch_dir" ] || [ -f "$torch_dir/torch/lib/libtorch_cpu.so" ] || die "WANDER_TORCH_DIR=$torch_dir holds no torch/lib/libtorch_cpu.so"
+    [ -z "$torch_dir" ] || return 0
+    if has_gpu; then
+        unpack_wheels torch-cuda.txt torch-2.11.0-cuda "libtorch 2.11.0 with CUDA 13 (2.3 GB, 4.5 GB on disk)"
+        torch_dir=$deps_dir/torch-2.11.0-cuda
+    else
+        unpack_wheels torch-cpu.txt torch-2.11.0-cpu "libtorch 2.11.0 (545 MB, 1.3 GB on disk)"
+        torch_dir=$deps_dir/torch-2.11.0-cpu
+    fi
+}
+
+find_cuda() {
+    cuda_root=${WANDER_CUDA_ROOT:-}
+    [ -z "$cuda_root" ] || { [ -x "$cuda_root/bin/nvcc" ] || die "WANDER_CUDA_ROOT=$cuda_root holds no bin/nvcc"; return 0; }
+    local nvcc
+    for nvcc in "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc /usr/local/cuda-13*/bin/nvcc "$deps_dir/cuda-13.0/nvidia/cu13/bin/nvcc"; do
+        [ -x "$nvcc" ] && "$nvcc" --version | grep -q 'release 13\.' || continue
+        cuda_root=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
+        return 0
+    done
+    has_gpu || return 0
+    unpack_wheels cuda-compiler.txt cuda-13.0 "the CUDA 13.0 compiler (this machine has a GPU and no toolkit 13)"
+    cuda_root=$deps_dir/cuda-13.0/nvidia/cu13
+}
+
+find_imgui() {
+    imgui_dir=${WANDER_IMGUI_BUNDLE:-}
+    [ -z "$imgui_dir" ] || { [ -f "$imgui_dir/imgui/imgui.cpp" ] || die "WANDER_IMGUI_BUNDLE=$imgui_dir holds no imgui/imgui.cpp"; return 0; }
+    [ "$with_window" = ON ] || return 0
+    if [ -f "$root/.travel/imgui-bundle/imgui/imgui.cpp" ]; then
+        imgui_dir=$root/.travel/imgui-bundle
+    else
+        download_imgui
+        imgui_dir=$deps_dir/imgui-bundle-1.93.0
+    fi
+}
+
+install_downloads() {
+    mkdir -p "$deps_dir"
+    # Two clones that set up at the same time take turns.
+    exec 9>"$deps_dir/.lock"
+    flock -n 9 || { say "another set-up is at work; waiting for it"; flock 9; }
+    pip_command
+    find_torch
+    find_imgui
+    find_cuda
+    if [ "$1" = test ]; then
+        unpack_wheels checks.txt checks-23.1.4 "clang-format and clang-tidy 23.1.4 (for the tests)"
+    fi
+    exec 9>&-
+}
