@@ -1,0 +1,26 @@
+#pragma once
+// Attention of one chunk over its visible history and itself, page by page. One implementation for each device.
+
+#include "quant/cache/page_table.hpp"
+#include "quant/kv_cache.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace wander::quant {
+
+class Attention {
+public:
+    virtual ~Attention() = default;
+    virtual void begin_chunk(const ReadView& view, int history_latents) = 0;
+    // segments: of the visible history, valid during the call. Shapes as KvCache::attend.
+    virtual at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q,
+                              const at::Tensor& k, const at::Tensor& v) = 0;
+    virtual std::int64_t scratch_bytes() const = 0;
+    virtual double take_expand_ms() = 0; // since the last call
+};
+
+std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute);
+
+} // namespace wander::quant

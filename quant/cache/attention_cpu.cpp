@@ -1,0 +1,287 @@
+#include "quant/cache/attention.hpp"
+#include "quant/cache/page_codec.hpp"
+#include "quant/cache/rotation.hpp"
+#include "quant/cpu/tiles.hpp"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+
+namespace wander::quant {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Where the rows of one tile come from: uncompressed memory, or a packed page that is decoded first.
+struct TileSource {
+    const PageGroup* group = nullptr; // null: raw pointers
+    PageShape shape;
+    EncodeOptions options;
+    const std::uint8_t* page = nullptr;
+};
+
+template <class E>
+class CpuAttention final : public Attention {
+    using A = cpu::Accum<E>;
+
+public:
+    CpuAttention(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute)
+        : shape_(shape),
+          compute_(compute),
+          codec_(shape, policy, compute),
+          kernels_(cpu::tile_kernels<E>(cpu::best_simd())),
+          tiles_per_latent_((shape.tokens_per_latent + cpu::kMaxTileTokens - 1) / cpu::kMaxTileTokens),
+          tile_tokens_((shape.tokens_per_latent + tiles_per_latent_ - 1) / tiles_per_latent_) {
+        const std::size_t tile = static_cast<std::size_t>(tile_tokens_ + 1) * static_cast<std::size_t>(shape.head_dim);
+        keys_rope_.resize(tile);
+        keys_prope_.resize(tile);
+        values_plain_.resize(tile);
+        values_prope_.resize(tile);
+        decoded_.resize(tile);
+        scores_.resize(static_cast<std::size_t>(cpu::kMaxTileTokens + 1) * cpu::kMaxColumns);
+    }
+
+    void begin_chunk(const ReadView& view, int history_latents) override {
+        rotation_.fill(view, shape_, history_latents);
+        const int queries = view.latents * shape_.tokens_per_latent;
+        blocks_ = (queries + cpu::kMaxColumns - 1) / cpu::kMaxColumns;
+        block_queries_ = (queries + blocks_ - 1) / blocks_;
+        columns_ = (block_queries_ + cpu::kColumnStep - 1) / cpu::kColumnStep * cpu::kColumnStep;
+        const std::size_t branches = view.prope ? 2 : 1;
+        const std::size_t block = branches * static_cast<std::size_t>(blocks_) * static_cast<std::size_t>(columns_);
+        const std::size_t dim = static_cast<std::size_t>(shape_.head_dim);
+        grow(queries_, block * dim);
+        grow(out_, block * dim);
+        grow(peak_, block);
+        grow(weight_, block);
+        grow(rotated_queries_, branches * static_cast<std::size_t>(queries) * dim);
+    }
+
+    at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q, const at::Tensor& k,
+                      const at::Tensor& v) override {
+        at::Tensor result = at::empty({rotation_.prope ? 2 : 1, q.size(0), q.size(1), q.size(2)}, q.options());
+        for (int head = 0; head < shape_.heads; ++head) {
+            start_head(q, head);
+            for (const HistorySegment& segment : segments) {
+                attend_segment(segment, layer, head);
+            }
+            const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(head) * shape_.head_dim;
+            const E* keys = static_cast<const E*>(k.const_data_ptr()) + offset;
+            const E* values = static_cast<const E*>(v.const_data_ptr()) + offset;
+            for (int n = 0; n < rotation_.latents; ++n) {
+                const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(n) * shape_.tokens_per_latent * row_stride();
+                attend_latent(TileSource{}, TileSource{}, keys + row, values + row, head, 0, rotation_.history + n);
+            }
+            finish_head(result, head);
+        }
+        return result;
+    }
+
+    std::int64_t scratch_bytes() const override {
+        return static_cast<std::int64_t>(
+            (keys_rope_.size() + keys_prope_.size() + values_plain_.size() + values_prope_.size() + queries_.size() +
+             rotated_queries_.size()) * sizeof(E) +
+            decoded_.size() * sizeof(float) + (scores_.size() + out_.size() + peak_.size() + weight_.size()) * sizeof(A));
+    }
+
+    double take_expand_ms() override { return std::exchange(expand_ms_, 0.0); }
+
+private:
+    template <class T>
+    static void grow(std::vector<T>& buffer, std::size_t size) {
+        if (buffer.size() < size) {
+            buffer.resize(size);
+        }
+    }
+    std::ptrdiff_t row_stride() const { return static_cast<std::ptrdiff_t>(shape_.heads) * shape_.head_dim; }
+    int branches() const { return rotation_.prope ? 2 : 1; }
+    int queries() const { return rotation_.latents * shape_.tokens_per_latent; }
+
+    cpu::TileRotation<A> turn(int latent, int token, const A* matrix) const {
+        return {rotation_.space_cos_of(token), rotation_.space_sin_of(token), rotation_.time_cos_of(latent),
+                rotation_.time_sin_of(latent), rotation_.time_channels, matrix};
+    }
+
+    void start_head(const at::Tensor& q, int head) {
+        const int dim = shape_.head_dim;
+        const E* rows = static_cast<const E*>(q.const_data_ptr()) + static_cast<std::ptrdiff_t>(head) * dim;
+        E* rope = rotated_queries_.data();
+        E* prope = rope + static_cast<std::ptrdiff_t>(queries()) * dim;
+        for (int n = 0; n < rotation_.latents; ++n) {
+            const std::ptrdiff_t token = static_cast<std::ptrdiff_t>(n) * shape_.tokens_per_latent;
+            const A* matrix = rotation_.prope ? rotation_.transposed.data() + n * 16 : nullptr;
+            kernels_.expand_keys({rows + token * row_stride(), row_stride(), shape_.tokens_per_latent, dim,
+                                  rope + token * dim, matrix ? prope + token * dim : nullptr},
+                                 turn(rotation_.history + n, 0, matrix));
+        }
+        for (int branch = 0; branch < branches(); ++branch) {
+            for (int block = 0; block < blocks_; ++block) {
+                const int first = block * block_queries_;
+                cpu::pack_queries((branch == 0 ? rope : prope) + static_cast<std::ptrdiff_t>(first) * dim,
+                                  std::min(block_queries_, queries() - first), columns_, dim,
+                                  queries_.data() + block_offset(branch, block) * dim);
+            }
+        }
+        const std::size_t columns = static_cast<std::size_t>(branches() * blocks_) * static_cast<std::size_t>(columns_);
+        std::fill_n(out_.begin(), columns * static_cast<std::size_t>(dim), A(0));
+        std::fill_n(peak_.begin(), columns, -std::numeric_limits<A>::infinity());
+        std::fill_n(weight_.begin(), columns, A(0));
+    }
+
+    std::ptrdiff_t block_offset(int branch, int block) const {
+        return static_cast<std::ptrdiff_t>(branch * blocks_ + block) * columns_;
+    }
+
+    void attend_segment(const HistorySegment& segment, int layer, int head) {
+        const PageGroup& group = *segment.group;
+        const Page& key_page = group.keys[static_cast<std::size_t>(layer)];
+        const Page& value_page = group.values[static_cast<std::size_t>(layer)];
+        TileSource keys;
+        TileSource values;
+        const E* key_rows = nullptr;
+        const E* value_rows = nullptr;
+        if (group.format->packed()) {
+            keys = {&group, codec_.page_shape(group, true), codec_.options(group, layer, true),
+                    key_page.bytes.const_data_ptr<std::uint8_t>()};
+            values = {&group, codec_.page_shape(group, false), codec_.options(group, layer, false),
+                      value_page.bytes.const_data_ptr<std::uint8_t>()};
+        } else {
+            const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(head) * shape_.head_dim;
+            key_rows = reinterpret_cast<const E*>(key_page.bytes.const_data_ptr<std::uint8_t>()) + offset;
+            value_rows = reinterpret_cast<const E*>(value_page.bytes.const_data_ptr<std::uint8_t>()) + offset;
+        }
+        for (int i = 0; i < segment.latents; ++i) {
+            const int page_token = (segment.page_latent + i) * shape_.tokens_per_latent;
+            const std::ptrdiff_t row = key_rows ? page_token * row_stride() : 0;
+            attend_latent(keys, values, key_rows ? key_rows + row : nullptr, key_rows ? value_rows + row : nullptr, head,
+                          page_token, segment.history_index + i);
+        }
+    }
+
+    // All query blocks of both branches against the tokens of one latent.
+    void attend_latent(const TileSource& keys, const TileSource& values, const E* key_rows, const E* value_rows, int head,
+                       int page_token, int latent) {
+        for (int first = 0; first < shape_.tokens_per_latent; first += tile_tokens_) {
+            const int tokens = std::min(tile_tokens_, shape_.tokens_per_latent - first);
+            const auto begin = Clock::now();
+            const std::ptrdiff_t row = first * row_stride();
+            expand(keys, values, key_rows ? key_rows + row : nullptr, value_rows ? value_rows + row : nullptr, head,
+                   page_token + first, tokens, turn(latent, first, rotation_.inverse_of(latent)));
+            expand_ms_ += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+            for (int branch = 0; branch < branches(); ++branch) {
+                for (int block = 0; block < blocks_; ++block) {
+                    attend_tile(branch, block, tokens);
+                }
+            }
+        }
+    }
+
+    void expand(const TileSource& keys, const TileSource& values, const E* key_rows, const E* value_rows, int head,
+                int page_token, int tokens, const cpu::TileRotation<A>& rotation) {
+        const int dim = shape_.head_dim;
+        E* prope_keys = rotation.matrix ? keys_prope_.data() : nullptr;
+        E* prope_values = rotation.matrix ? values_prope_.data() : nullptr;
+        if (!keys.group) {
+            kernels_.expand_keys({key_rows, row_stride(), tokens, dim, keys_rope_.data(), prope_keys}, rotation);
+            kernels_.expand_values({value_rows, row_stride(), tokens, dim, values_plain_.data(), prope_values}, rotation);
+            return;
+        }
+        const PageFormat& format = *keys.group->format;
+        format.decode_rows(keys.page, keys.shape, keys.options, head, page_token, page_token + tokens, decoded_.data());
+        kernels_.expand_float_keys({decoded_.data(), dim, tokens, dim, keys_rope_.data(), prope_keys}, rotation);
+        format.decode_rows(values.page, values.shape, values.options, head, page_token, page_token + tokens,
+                           decoded_.data());
+        kernels_.expand_float_values({decoded_.data(), dim, tokens, dim, values_plain_.data(), prope_values}, rotation);
+    }
+
+    void attend_tile(int branch, int block, int tokens) {
+        constexpr int kRowsTogether = std::is_same_v<E, cpu::Bf16> ? 2 : 1;
+        const std::ptrdiff_t offset = block_offset(branch, block);
+        cpu::AttendTile<E> tile;
+        tile.queries = queries_.data() + offset * shape_.head_dim;
+        tile.columns = columns_;
+        tile.keys = branch == 0 ? keys_rope_.data() : keys_prope_.data();
+        tile.key_stride = shape_.head_dim;
+        tile.values = branch == 0 ? values_plain_.data() : values_prope_.data();
+        tile.value_stride = static_cast<std::ptrdiff_t>(shape_.head_dim) * kRowsTogether;
+        tile.tokens = tokens;
+        tile.head_dim = shape_.head_dim;
+        tile.scale_log2 = static_cast<A>(1.4426950408889634074 / std::sqrt(static_cast<double>(shape_.head_dim)));
+        tile.scores = scores_.data();
+        tile.out = out_.data() + offset * shape_.head_dim;
+        tile.peak = peak_.data() + offset;
+        tile.weight = weight_.data() + offset;
+        kernels_.attend(tile);
+    }
+
+    void finish_head(at::Tensor& result, int head) {
+        const int dim = shape_.head_dim;
+        for (int branch = 0; branch < branches(); ++branch) {
+            E* rows = static_cast<E*>(result.data_ptr()) + branch * queries() * row_stride() +
+                      static_cast<std::ptrdiff_t>(head) * dim;
+            for (int query = 0; query < queries(); ++query) {
+                const int column = query % block_queries_;
+                const std::ptrdiff_t offset = block_offset(branch, query / block_queries_);
+                const A* out = out_.data() + offset * dim + column;
+                const A scale = A(1) / weight_[static_cast<std::size_t>(offset + column)];
+                E* row = rows + query * row_stride();
+                if (branch == 0) {
+                    for (int c = 0; c < dim; ++c) {
+                        row[c] = cpu::narrow<E>(out[static_cast<std::ptrdiff_t>(c) * columns_] * scale);
+                    }
+                    continue;
+                }
+                const A* matrix = rotation_.projection.data() + query / shape_.tokens_per_latent * 16;
+                for (int c = 0; c < dim; ++c) {
+                    A sum = 0;
+                    for (int i = 0; i < 4; ++i) {
+                        sum += matrix[(c & 3) * 4 + i] * out[static_cast<std::ptrdiff_t>((c & ~3) + i) * columns_];
+                    }
+                    row[c] = cpu::narrow<E>(sum * scale);
+                }
+            }
+        }
+    }
+
+    CacheShape shape_;
+    at::ScalarType compute_;
+    PageCodec codec_;
+    const cpu::TileKernels<E>& kernels_;
+    int tiles_per_latent_;
+    int tile_tokens_;
+    RotationTables<A> rotation_;
+    int blocks_ = 0;
+    int block_queries_ = 0;
+    int columns_ = 0;
+    double expand_ms_ = 0;
+
+    // Scratch of one head and one tile, shared by all layers.
+    std::vector<E> keys_rope_, keys_prope_, values_plain_, values_prope_;
+    std::vector<float> decoded_;
+    std::vector<A> scores_;
+    // Queries and partial results of one head, [branches][blocks][...][columns].
+    std::vector<E> rotated_queries_, queries_;
+    std::vector<A> out_, peak_, weight_;
+};
+
+} // namespace
+
+std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute) {
+    switch (compute) {
+        case at::kDouble:
+            return std::make_unique<CpuAttention<double>>(shape, policy, compute);
+        case at::kFloat:
+            return std::make_unique<CpuAttention<float>>(shape, policy, compute);
+        case at::kBFloat16:
+            return std::make_unique<CpuAttention<cpu::Bf16>>(shape, policy, compute);
+        default:
+            throw std::invalid_argument("KvCache: compute type must be float, bfloat16 or double");
+    }
+}
+
+} // namespace wander::quant

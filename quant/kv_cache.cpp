@@ -1,0 +1,302 @@
+#include "quant/kv_cache.hpp"
+
+#include "quant/cache/attention.hpp"
+#include "quant/cache/converter.hpp"
+#include "quant/cache/page_arena.hpp"
+#include "quant/cache/page_codec.hpp"
+#include "quant/cache/page_table.hpp"
+#include "quant/format.hpp"
+
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace wander::quant {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+Result<const PageFormat*> find_format(const std::string& name, const CacheShape& shape, at::ScalarType compute) {
+    const FormatRegistry& registry = FormatRegistry::instance();
+    const PageFormat* format = registry.find(name);
+    if (!format) {
+        return Error{ErrorCode::wrong_use, "cache format \"" + name + "\" is unknown; there are: " + registry.names()};
+    }
+    if (format->packed() && compute == at::kDouble) {
+        return Error{ErrorCode::wrong_use, "cache format \"" + name + "\" does not hold double precision; use bf16 (uncompressed)"};
+    }
+    for (const bool is_key : {true, false}) {
+        const int tokens = shape.page_latents * shape.tokens_per_latent;
+        if (auto fits = format->supports({tokens, shape.heads, shape.head_dim, is_key, compute}); !fits) {
+            return fits.error();
+        }
+    }
+    return format;
+}
+
+} // namespace
+
+struct KvCache::Impl {
+    Impl(const CacheShape& cache_shape, const CachePolicy& cache_policy, const PageFormat* format, at::Device cache_device,
+         at::ScalarType compute_type)
+        : shape(cache_shape),
+          policy(cache_policy),
+          compute(compute_type),
+          raw(FormatRegistry::instance().find("bf16")),
+          codec(shape, policy, compute),
+          table(shape),
+          arena(cache_device),
+          converter(table, arena, codec, format),
+          attention(make_cpu_attention(shape, policy, compute)) {
+        arena.set_scratch(attention->scratch_bytes());
+    }
+
+    void evict(std::int64_t first_latent) {
+        for (auto& group : table.evict(first_latent)) {
+            release(*group);
+        }
+    }
+    void release(PageGroup& group) {
+        for (auto* pages : {&group.keys, &group.values}) {
+            for (Page& page : *pages) {
+                arena.release(page.bytes);
+            }
+        }
+    }
+
+    void store(PageGroup& group, Page& page, const at::Tensor& rows, std::int64_t group_token) {
+        if (!page.bytes.defined()) {
+            page = codec.new_raw_page(group, arena);
+        }
+        codec.raw_view(group, page).narrow(0, group_token, rows.size(0)).copy_(rows);
+    }
+
+    at::Tensor read(int layer, bool is_key, std::int64_t first_latent, int latents) const {
+        TORCH_CHECK(layer >= 0 && layer < shape.layers, "KvCache: no layer ", layer);
+        std::vector<at::Tensor> parts;
+        for (std::int64_t latent = first_latent; latent < first_latent + latents;) {
+            const PageGroup* group = table.find(latent);
+            TORCH_CHECK(group && latent < group->first_latent + group->held, "KvCache: latent ", latent, " is not held");
+            const int inside = static_cast<int>(latent - group->first_latent);
+            const int count = static_cast<int>(std::min<std::int64_t>(group->held - inside, first_latent + latents - latent));
+            parts.push_back(codec.read(*group, layer, is_key, inside, count));
+            latent += count;
+        }
+        return at::cat(parts, 0);
+    }
+
+    void check_rows(const at::Tensor& tensor, const char* name) const {
+        TORCH_CHECK(tensor.dim() == 3 && tensor.size(0) == static_cast<std::int64_t>(chunk_latents) * shape.tokens_per_latent &&
+                        tensor.size(1) == shape.heads && tensor.size(2) == shape.head_dim && tensor.scalar_type() == compute,
+                    "KvCache: ", name, " must be [latents * tokens, heads, head_dim] in the cache's compute type");
+    }
+
+    CacheShape shape;
+    CachePolicy policy;
+    at::ScalarType compute;
+    const PageFormat* raw;
+    PageCodec codec;
+    PageTable table;
+    PageArena arena;
+    Converter converter;
+    std::unique_ptr<Attention> attention;
+
+    bool in_chunk = false;
+    std::int64_t chunk_first = 0; // latent of the newest chunk, begun or committed
+    int chunk_latents = 0;
+    std::vector<HistorySegment> segments;
+    std::vector<bool> written;
+    double encode_ms = 0;
+};
+
+KvCache::KvCache(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KvCache::~KvCache() = default;
+
+Result<std::unique_ptr<KvCache>> KvCache::create(const CacheShape& shape, const CachePolicy& policy, at::Device device,
+                                                 at::ScalarType compute) {
+    if (shape.layers <= 0 || shape.heads <= 0 || shape.head_dim <= 0 || shape.head_dim % 2 != 0 ||
+        shape.tokens_per_latent <= 0 || shape.page_latents <= 0 || shape.sink_latents < 0) {
+        return Error{ErrorCode::wrong_use, "KV cache: layers, heads, an even head dimension, tokens and page latents must be positive"};
+    }
+    if (compute != at::kFloat && compute != at::kBFloat16 && !(compute == at::kDouble && device.is_cpu())) {
+        return Error{ErrorCode::wrong_use, "KV cache: the compute type must be float, bfloat16, or double on the CPU"};
+    }
+    auto format = find_format(policy.format, shape, compute);
+    if (!format) {
+        return format.error();
+    }
+    return std::unique_ptr<KvCache>(new KvCache(std::make_unique<Impl>(shape, policy, *format, device, compute)));
+}
+
+std::vector<std::int64_t> KvCache::visible_history(std::int64_t first_latent) const {
+    return impl_->table.visible(first_latent);
+}
+
+void KvCache::begin_chunk(const ReadView& view) {
+    Impl& impl = *impl_;
+    if (!impl.table.has_history()) {
+        clear(); // an abandoned first chunk may have left pages
+        impl.table.begin_walk(view.first_latent);
+    } else {
+        TORCH_CHECK(view.first_latent == impl.table.next_latent(), "KvCache: chunk begins at latent ", view.first_latent,
+                    ", history ends at ", impl.table.next_latent());
+    }
+    impl.evict(view.first_latent);
+    impl.segments = impl.table.segments(view.first_latent);
+    const int history = impl.segments.empty() ? 0 : impl.segments.back().history_index + impl.segments.back().latents;
+    impl.attention->begin_chunk(view, history);
+    impl.arena.set_scratch(impl.attention->scratch_bytes());
+    impl.chunk_first = view.first_latent;
+    impl.chunk_latents = view.latents;
+    impl.written.assign(static_cast<std::size_t>(impl.shape.layers), false);
+    impl.in_chunk = true;
+}
+
+at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    Impl& impl = *impl_;
+    TORCH_CHECK(impl.in_chunk, "KvCache: attend() outside begin_chunk() .. commit()");
+    TORCH_CHECK(layer >= 0 && layer < impl.shape.layers, "KvCache: no layer ", layer);
+    impl.check_rows(q, "q");
+    impl.check_rows(k, "k");
+    impl.check_rows(v, "v");
+    return impl.attention->attend(layer, impl.segments, q.contiguous(), k.contiguous(), v.contiguous());
+}
+
+void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {
+    Impl& impl = *impl_;
+    TORCH_CHECK(impl.in_chunk, "KvCache: write() outside begin_chunk() .. commit()");
+    TORCH_CHECK(layer >= 0 && layer < impl.shape.layers, "KvCache: no layer ", layer);
+    impl.check_rows(k, "k");
+    impl.check_rows(v, "v");
+    const std::int64_t tokens = impl.shape.tokens_per_latent;
+    for (int n = 0; n < impl.chunk_latents;) {
+        const std::int64_t latent = impl.chunk_first + n;
+        PageGroup& group = impl.table.group_for(latent);
+        group.format = impl.raw;
+        const std::int64_t count = std::min<std::int64_t>(group.end_latent() - latent, impl.chunk_latents - n);
+        const std::int64_t group_token = (latent - group.first_latent) * tokens;
+        const auto index = static_cast<std::size_t>(layer);
+        impl.store(group, group.keys[index], k.narrow(0, n * tokens, count * tokens), group_token);
+        impl.store(group, group.values[index], v.narrow(0, n * tokens, count * tokens), group_token);
+        n += static_cast<int>(count);
+    }
+    impl.written[static_cast<std::size_t>(layer)] = true;
+}
+
+void KvCache::commit() {
+    Impl& impl = *impl_;
+    TORCH_CHECK(impl.in_chunk && std::find(impl.written.begin(), impl.written.end(), false) == impl.written.end(),
+                "KvCache: commit() before every layer was written");
+    impl.in_chunk = false;
+    impl.table.commit(impl.chunk_first, impl.chunk_latents);
+    const auto begin = Clock::now();
+    impl.converter.settle(impl.chunk_first);
+    impl.converter.convert_old(impl.policy.convert_groups_per_commit);
+    impl.encode_ms += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+void KvCache::clear() {
+    Impl& impl = *impl_;
+    for (auto& group : impl.table.groups()) {
+        impl.release(*group);
+    }
+    impl.table.clear();
+    impl.segments.clear();
+    impl.in_chunk = false;
+    impl.chunk_first = 0;
+    impl.chunk_latents = 0;
+}
+
+Result<void> KvCache::set_format(const std::string& format) {
+    auto found = find_format(format, impl_->shape, impl_->compute);
+    if (!found) {
+        return found.error();
+    }
+    impl_->converter.select(*found);
+    impl_->policy.format = std::string((*found)->name());
+    return {};
+}
+
+const std::string& KvCache::format() const {
+    return impl_->policy.format;
+}
+
+bool KvCache::converter_idle() const {
+    return impl_->converter.waiting() == 0;
+}
+
+at::Tensor KvCache::read_keys(int layer, std::int64_t first_latent, int latents) const {
+    return impl_->read(layer, true, first_latent, latents);
+}
+
+at::Tensor KvCache::read_values(int layer, std::int64_t first_latent, int latents) const {
+    return impl_->read(layer, false, first_latent, latents);
+}
+
+MemoryLedger KvCache::ledger() const {
+    const Impl& impl = *impl_;
+    MemoryLedger ledger;
+    const std::int64_t latent_bf16_bytes = static_cast<std::int64_t>(impl.shape.tokens_per_latent) * impl.shape.heads *
+                                           impl.shape.head_dim * 2 * 2 * impl.shape.layers;
+    for (const auto& group : impl.table.groups()) {
+        const bool packed = group->format->packed();
+        for (const bool is_key : {true, false}) {
+            KindBytes& kind = is_key ? ledger.keys : ledger.values;
+            for (const Page& page : is_key ? group->keys : group->values) {
+                if (!page.bytes.defined()) {
+                    continue;
+                }
+                const auto bytes = static_cast<std::int64_t>(page.bytes.nbytes());
+                if (!packed) {
+                    kind.open += bytes;
+                    continue;
+                }
+                kind.codes += page.parts.codes;
+                kind.scales += page.parts.scales;
+                kind.codebooks += page.parts.codebooks;
+                kind.headers += bytes - page.parts.codes - page.parts.scales - page.parts.codebooks;
+                ledger.packed_bytes += bytes;
+            }
+        }
+        if (packed) {
+            ledger.packed_bf16_bytes += group->capacity * latent_bf16_bytes;
+        }
+        for (int i = 0; i < group->held; ++i) {
+            if (impl.table.is_visible(group->first_latent + i, impl.chunk_first)) {
+                ledger.bf16_equivalent_bytes += latent_bf16_bytes;
+            }
+        }
+    }
+    ledger.scratch_bytes = impl.arena.scratch_bytes();
+    ledger.peak_bytes = impl.arena.peak_bytes();
+    ledger.pages_waiting = impl.converter.waiting();
+    return ledger;
+}
+
+std::vector<PageCell> KvCache::pages() const {
+    std::vector<PageCell> cells;
+    for (const auto& group : impl_->table.groups()) {
+        PageCell cell;
+        cell.first_latent = group->first_latent;
+        cell.latents = group->held;
+        for (int i = 0; i < group->held; ++i) {
+            cell.visible_latents += impl_->table.is_visible(group->first_latent + i, impl_->chunk_first) ? 1 : 0;
+        }
+        cell.format = group->full() || group->sink ? std::string(group->format->name()) : "open";
+        cell.sink = group->sink;
+        cell.lossy_history = group->lossy_history;
+        cells.push_back(std::move(cell));
+    }
+    return cells;
+}
+
+KvCache::StageTimes KvCache::take_times() {
+    StageTimes times;
+    times.expand_ms = impl_->attention->take_expand_ms();
+    times.encode_ms = std::exchange(impl_->encode_ms, 0.0);
+    return times;
+}
+
+} // namespace wander::quant
