@@ -44,6 +44,13 @@ struct StartPoint {
     Pose pose;
 };
 
+// A cache format that this model can use, in menu order.
+struct FormatInfo {
+    std::string name;   // registry name, as --cache takes it
+    std::string label;  // "INT2 four-level"
+    double bits = 16;   // per value, codes only
+};
+
 struct WalkInfo {
     std::string model;
     std::string device;      // "cpu" or "cuda"
@@ -57,7 +64,7 @@ struct WalkInfo {
     int chunk_frames = 4;
     bool camera_steering = true;       // false: a text model, keys become prompt words at best
     std::vector<StartPoint> starts;
-    std::vector<std::string> formats;  // registry names in menu order
+    std::vector<FormatInfo> formats;
     std::vector<std::string> warnings; // for the terminal or the log (say, an ignored prompt)
 };
 
