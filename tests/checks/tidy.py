@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Runs clang-tidy (.clang-tidy) over our C++ files and remembers files that were clean.
+
+Usage: tidy.py --clang-tidy PROGRAM --root DIR --build DIR --cache DIR [--jobs N] [FILE...]
+
+A file is skipped when its own text, the text of every header of ours that it can reach, its flags, .clang-tidy and the program's version are
+those of an earlier clean run. GCC's precompiled header of torch means nothing to clang: it is left out, and only a
+file that does not stand alone is read again with all of torch (10 s more). Compiler warnings are GCC's; CUDA files are left to nvcc.
+"""
+
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOMS = ("app", "gui", "render", "generator", "quant")
+INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.M)
+DROPPED = {"-fpch-preprocess", "-Winvalid-pch", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-c", "-MD"}
+
+
+def clean_arguments(entry):
+    """The compiler's words without the launcher, the output and what only GCC knows."""
+    words = shlex.split(entry["command"])
+    start = next(i for i, word in enumerate(words) if re.search(r"(c\+\+|g\+\+|clang\+\+)[\d.-]*$", word))
+    result, skip = [], 0
+    for word in words[start:]:
+        if skip:
+            skip -= 1
+        elif word in ("-o", "-MF", "-MT", "-MQ", "-include"):
+            skip = 1
+        elif word not in DROPPED:
+            result.append(word)
+    return [word for word in result if word != entry["file"]]
+
+
+def own_text(path, root, seen):
+    """Feeds path and every header of ours that it reaches into `seen` (path -> digest)."""
+    if path in seen or not path.is_file():
+        return
+    text = path.read_bytes()
+    seen[path] = hashlib.sha256(text).hexdigest()
+    for name in INCLUDE.findall(text):
+        own_text(root / name.decode(), root, seen)
+
+
+def file_key(path, arguments, root, salt):
+    seen = {}
+    own_text(path, root, seen)
+    parts = [salt, " ".join(arguments).replace(str(root), ".")] + [f"{p.relative_to(root)} {d}" for p, d in sorted(seen.items()) if p.is_relative_to(root)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clang-tidy", required=True)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("files", nargs="*")
+    arguments = parser.parse_args()
+    if not Path(arguments.clang_tidy).is_file():
+        sys.exit(f"tidy: {arguments.clang_tidy} is missing: ./wander test downloads it")
+    root, build = arguments.root.resolve(), arguments.build.resolve()
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    version = subprocess.run([arguments.clang_tidy, "--version"], capture_output=True, text=True, check=True).stdout
+    salt = version + (root / ".clang-tidy").read_text() + Path(__file__).read_text()
+
+    wanted = [Path(name).resolve() for name in arguments.files]
+    work, skipped = {}, 0
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        path = Path(entry["file"])
+        if path.suffix != ".cpp" or not path.is_relative_to(root) or path.relative_to(root).parts[0] not in ROOMS or (wanted and path not in wanted):
+            continue
+        words = clean_arguments(entry)
+        stamp = arguments.cache / file_key(path, words, root, salt)
+        if stamp.exists():
+            skipped += 1
+        else:
+            work[path] = (words, stamp)
+    if not work and not skipped:
+        sys.exit("tidy: the build folder names no source file of ours")
+
+    def check(path):
+        words, stamp = work[path]
+        command = [arguments.clang_tidy, "--quiet", str(path), "--"]
+        run = subprocess.run(command + words[1:], capture_output=True, text=True, check=False, cwd=build)
+        if run.returncode and "clang-diagnostic-error" in run.stdout and any("torch" in word for word in words):
+            run = subprocess.run(command + ["-include", "torch/torch.h"] + words[1:], capture_output=True, text=True, check=False, cwd=build)
+        if run.returncode == 0:
+            stamp.touch()
+        return path, run
+
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        for path, run in pool.map(check, work):
+            if run.returncode:
+                failed += 1
+                print(f"--- {path.relative_to(root)}\n{run.stdout}{run.stderr if not run.stdout else ''}", flush=True)
+    print(f"tidy: {len(work)} files read, {skipped} unchanged since they were clean, {failed} with findings")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
