@@ -28,6 +28,7 @@ struct TileSource {
 template <class E>
 class CpuAttention final : public Attention {
     using A = cpu::Accum<E>;
+    static constexpr int kRowsTogether = std::is_same_v<E, cpu::Bf16> ? 2 : 1; // of values, see cpu::ValueTile
 
 public:
     CpuAttention(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute)
@@ -186,9 +187,18 @@ private:
         const int dim = shape_.head_dim;
         E* prope_keys = rotation.matrix ? keys_prope_.data() : nullptr;
         E* prope_values = rotation.matrix ? values_prope_.data() : nullptr;
+        E* plain_values = values_plain_.data();
+        plain_rows_ = plain_values;
+        plain_stride_ = dim * kRowsTogether;
         if (!keys.group) {
+            if constexpr (kRowsTogether == 1) {
+                // Dense rows are attended where they lie.
+                plain_values = nullptr;
+                plain_rows_ = value_rows;
+                plain_stride_ = row_stride();
+            }
             kernels_.expand_keys({key_rows, row_stride(), tokens, dim, keys_rope_.data(), prope_keys}, rotation);
-            kernels_.expand_values({value_rows, row_stride(), tokens, dim, values_plain_.data(), prope_values}, rotation);
+            kernels_.expand_values({value_rows, row_stride(), tokens, dim, plain_values, prope_values}, rotation);
             return;
         }
         const PageFormat& format = *keys.group->format;
@@ -196,19 +206,22 @@ private:
         kernels_.expand_float_keys({decoded_.data(), dim, tokens, dim, keys_rope_.data(), prope_keys}, rotation);
         format.decode_rows(values.page, values.shape, values.options, head, page_token, page_token + tokens,
                            decoded_.data());
-        kernels_.expand_float_values({decoded_.data(), dim, tokens, dim, values_plain_.data(), prope_values}, rotation);
+        if constexpr (std::is_same_v<E, float>) {
+            plain_values = nullptr;
+            plain_rows_ = decoded_.data();
+        }
+        kernels_.expand_float_values({decoded_.data(), dim, tokens, dim, plain_values, prope_values}, rotation);
     }
 
     void attend_tile(int branch, int block, int tokens) {
-        constexpr int kRowsTogether = std::is_same_v<E, cpu::Bf16> ? 2 : 1;
         const std::ptrdiff_t offset = block_offset(branch, block);
         cpu::AttendTile<E> tile;
         tile.queries = queries_.data() + offset * shape_.head_dim;
         tile.columns = columns_;
         tile.keys = branch == 0 ? keys_rope_.data() : keys_prope_.data();
         tile.key_stride = shape_.head_dim;
-        tile.values = branch == 0 ? values_plain_.data() : values_prope_.data();
-        tile.value_stride = static_cast<std::ptrdiff_t>(shape_.head_dim) * kRowsTogether;
+        tile.values = branch == 0 ? plain_rows_ : values_prope_.data();
+        tile.value_stride = branch == 0 ? plain_stride_ : shape_.head_dim * kRowsTogether;
         tile.tokens = tokens;
         tile.head_dim = shape_.head_dim;
         tile.scale_log2 = static_cast<A>(1.4426950408889634074 / std::sqrt(static_cast<double>(shape_.head_dim)));
@@ -264,6 +277,8 @@ private:
     std::vector<E> keys_rope_, keys_prope_, values_plain_, values_prope_;
     std::vector<float> decoded_;
     std::vector<A> scores_;
+    const E* plain_rows_ = nullptr; // values of the tile at hand without PRoPE
+    std::ptrdiff_t plain_stride_ = 0;
     // Queries and partial results of one head, [branches][blocks][...][columns].
     std::vector<E> rotated_queries_, queries_;
     std::vector<A> out_, peak_, weight_;
