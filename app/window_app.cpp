@@ -1,0 +1,301 @@
+#include "app/window_app.hpp"
+
+#include "app/capture.hpp"
+#include "app/live_walk.hpp"
+#include "app/settings.hpp"
+#include "app/ui_bridge.hpp"
+#include "gui/gui.hpp"
+#include "render/cuda_interop.hpp"
+#include "render/renderer.hpp"
+#include "render/window.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <variant>
+
+namespace wander {
+
+namespace {
+
+// A software renderer shares the cores with the model, so it draws little more than the walk's own pictures.
+constexpr double kSoftwareDrawSeconds = 1.0 / 20;
+constexpr double kDrawSeconds = 1.0 / 120;
+constexpr double kIdleDrawSeconds = 0.5; // figures and toasts move on even when nothing else does
+constexpr int kRingChunks = 3;
+
+const char* const kUncompressed = "bf16";
+const char* const kCompressed = "int2";
+
+class WindowApp {
+public:
+    WindowApp(const WindowRun& run, SettingsFiles& files, Settings settings, render::Window& window, render::Renderer& renderer,
+              gui::Gui& gui)
+        : files_(files),
+          settings_(std::move(settings)),
+          window_(window),
+          renderer_(renderer),
+          gui_(gui),
+          bridge_(renderer),
+          capture_(run.record_dir.empty() ? std::filesystem::path(settings_.record_dir) : run.record_dir),
+          options_(run.walk),
+          live_(options_, &render::Window::wake) {
+        for (const std::string& line : capture_.finish_leftovers()) gui_.toast(gui::ToastKind::info, line);
+        renderer_.set_frame_tap([this](const FrameTicket& ticket, const render::PixelView& picture) {
+            live_.frame_shown(ticket);
+            capture_.frame(ticket, picture, controls_);
+        });
+        bridge_.model().upscale = settings_.upscale;
+        bridge_.model().fullscreen = settings_.fullscreen;
+        if (settings_.fullscreen) window_.set_fullscreen(true);
+    }
+
+    ~WindowApp() {
+        if (auto ring = renderer_.ring()) ring->close(); // a producer that waits for a slot must not wait for ever
+        renderer_.set_frame_tap({});
+        if (capture_.recording()) say(capture_.stop(), "Recording saved: ");
+    }
+
+    Result<void> loop() {
+        while (!quit_) {
+            const double now = render::steady_seconds();
+            const auto events = window_.poll(std::max(0.0, next_look(now) - now));
+            for (const auto& event : events) handle(event);
+            if (auto done = step(!events.empty()); !done) return done;
+        }
+        remember();
+        return {};
+    }
+
+private:
+    double next_look(double now) const {
+        double at = last_draw_ + kIdleDrawSeconds;
+        if (const auto due = renderer_.next_due_seconds()) at = std::min(at, *due);
+        if (dirty_) at = std::min(at, last_draw_ + draw_interval());
+        return std::max(at, now);
+    }
+    double draw_interval() const { return renderer_.software_device() ? kSoftwareDrawSeconds : kDrawSeconds; }
+
+    void handle(const render::WindowEvent& event) {
+        gui_.handle(event);
+        if (std::holds_alternative<render::CloseEvent>(event)) quit_ = true;
+        if (const auto* drop = std::get_if<render::DropEvent>(&event); drop && !drop->paths.empty()) open_model(drop->paths.front());
+    }
+
+    Result<void> step(bool had_events) {
+        const LiveWalk::Snapshot walk = live_.snapshot();
+        if (walk.info && walk.generation != generation_) {
+            if (auto attached = attach(walk); !attached) return attached;
+        }
+        double now = render::steady_seconds();
+        auto changed = renderer_.advance(now);
+        if (!changed) return changed.error();
+        if (*changed && renderer_.shown()) bridge_.frame_shown(*renderer_.shown(), now);
+        const auto chunks = live_.take_chunks();
+        bridge_.update(walk, chunks, now);
+        bridge_.model().recording = capture_.state();
+        dirty_ = dirty_ || *changed || had_events || !chunks.empty() || walk.state != drawn_state_;
+        if (!(dirty_ && now - last_draw_ >= draw_interval()) && now - last_draw_ < kIdleDrawSeconds) return {};
+
+        if (!renderer_.begin_ui()) { // minimised
+            last_draw_ = now;
+            dirty_ = false;
+            return {};
+        }
+        const gui::UiFrame ui = gui_.frame(bridge_.model());
+        controls_ = ui.controls;
+        live_.set_controls(ui.controls);
+        if (ui.capture_cursor != captured_) window_.capture_cursor(captured_ = ui.capture_cursor);
+        auto drawn = renderer_.draw({.picture_area = ui.world, .upscale = bridge_.model().upscale});
+        if (!drawn) return drawn.error();
+        last_draw_ = now;
+        dirty_ = false;
+        drawn_state_ = walk.state;
+        execute(ui.commands, walk);
+        if (ui.preferences_changed) settings_.ui = gui_.preferences();
+        if (const auto layout = gui_.take_changed_layout()) report(files_.save_layout(*layout));
+        return {};
+    }
+
+    Result<void> attach(const LiveWalk::Snapshot& walk) {
+        generation_ = walk.generation;
+        const WalkInfo& info = *walk.info;
+        for (const std::string& warning : info.warnings) gui_.toast(gui::ToastKind::warning, warning);
+        bridge_.model_opened(info);
+        auto ring = renderer_.make_ring({info.width, info.height}, kRingChunks * info.chunk_frames, info.device == "cuda");
+        if (!ring) return ring.error();
+        live_.attach_sink(*ring, generation_);
+        return {};
+    }
+
+    void execute(const gui::UiCommands& commands, const LiveWalk::Snapshot& walk) {
+        if (commands.toggle_cache) live_.set_format(walk.format == kUncompressed ? last_packed_ : kUncompressed);
+        if (commands.format) live_.set_format(*commands.format);
+        const std::string format = live_.snapshot().format;
+        if (format != kUncompressed) last_packed_ = format;
+        settings_.cache_format = format;
+        if (commands.start) begin(*commands.start, std::nullopt);
+        if (commands.restart) begin({}, std::nullopt);
+        if (commands.restart_new_seed) begin({}, walk.seed + 1);
+        if (commands.toggle_pause) live_.set_paused(walk.state != WorkerState::paused);
+        if (commands.step) live_.step_chunk();
+        if (commands.toggle_pause || commands.step) renderer_.interrupt_pacing();
+        if (commands.toggle_record) toggle_record(walk);
+        if (commands.screenshot) screenshot(walk);
+        if (commands.show_recordings) show_recordings();
+        if (commands.toggle_fullscreen) {
+            settings_.fullscreen = bridge_.model().fullscreen = !bridge_.model().fullscreen;
+            window_.set_fullscreen(settings_.fullscreen);
+        }
+        if (commands.upscale) settings_.upscale = bridge_.model().upscale = *commands.upscale;
+        if (commands.model_folder) open_model(*commands.model_folder);
+        if (commands.retry_after_failure) retry(walk);
+        if (commands.quit) quit_ = true;
+    }
+
+    void begin(const std::string& start, std::optional<std::uint64_t> seed) {
+        if (!start.empty()) settings_.start = start;
+        live_.restart(start, seed);
+        renderer_.interrupt_pacing();
+        renderer_.clear_frames();
+    }
+
+    void open_model(const std::string& folder) {
+        options_.model = folder;
+        options_.start.clear();
+        options_.start_pose.reset();
+        options_.cache_format = live_.snapshot().format;
+        live_.open(options_);
+        renderer_.clear_frames();
+    }
+
+    void retry(const LiveWalk::Snapshot& walk) {
+        if (walk.info && walk.generation == generation_ && walk.info->model == options_.model) {
+            begin({}, std::nullopt);
+        } else {
+            open_model("embedded");
+        }
+    }
+
+    std::map<std::string, std::string> facts(const LiveWalk::Snapshot& walk) const {
+        return {{"model", walk.info ? walk.info->model : options_.model},
+                {"start", walk.start},
+                {"seed", std::to_string(walk.seed)},
+                {"cache_format", walk.format},
+                {"precision", walk.info ? walk.info->precision : ""}};
+    }
+
+    void toggle_record(const LiveWalk::Snapshot& walk) {
+        if (capture_.recording()) {
+            say(capture_.stop(), "Recording saved: ");
+        } else if (walk.info) {
+            say(capture_.start({walk.info->width, walk.info->height}, walk.info->fps, facts(walk)), "Recording to ");
+        }
+    }
+
+    void screenshot(const LiveWalk::Snapshot& walk) {
+        auto picture = renderer_.read_picture();
+        if (!picture) {
+            gui_.toast(gui::ToastKind::error, picture.error().message);
+            return;
+        }
+        auto all = facts(walk);
+        if (renderer_.shown()) {
+            const FrameTicket& ticket = *renderer_.shown();
+            all["frame"] = std::to_string(ticket.frame_index);
+            all["chunk"] = std::to_string(ticket.chunk);
+        }
+        say(capture_.screenshot({picture->size, picture->rgba.data()}, all), "Screenshot saved: ");
+    }
+
+    void show_recordings() {
+        const std::string command = "xdg-open '" + capture_.video_folder().string() + "' >/dev/null 2>&1 &";
+        if (std::system(command.c_str()) != 0) gui_.toast(gui::ToastKind::warning, "No file manager: recordings are in " + capture_.video_folder().string());
+    }
+
+    void say(const Result<std::string>& outcome, const std::string& prefix) {
+        if (outcome) {
+            gui_.toast(gui::ToastKind::info, prefix + *outcome);
+        } else {
+            gui_.toast(gui::ToastKind::error, outcome.error().message);
+        }
+    }
+    void report(const Result<void>& outcome) {
+        if (!outcome) gui_.toast(gui::ToastKind::warning, outcome.error().message);
+    }
+
+    void remember() {
+        const render::WindowPlacement placement = window_.placement();
+        settings_.window_width = placement.width;
+        settings_.window_height = placement.height;
+        settings_.window_x = placement.x;
+        settings_.window_y = placement.y;
+        settings_.window_maximised = placement.maximised;
+        settings_.ui = gui_.preferences();
+        if (auto saved = files_.save(settings_); !saved) std::fprintf(stderr, "wander: %s\n", saved.error().message.c_str());
+        if (const auto layout = gui_.take_changed_layout(true)) {
+            if (auto saved = files_.save_layout(*layout); !saved) std::fprintf(stderr, "wander: %s\n", saved.error().message.c_str());
+        }
+    }
+
+    SettingsFiles& files_;
+    Settings settings_;
+    render::Window& window_;
+    render::Renderer& renderer_;
+    gui::Gui& gui_;
+    UiBridge bridge_;
+    Capture capture_;
+    WalkOptions options_;
+    ControlState controls_;
+    std::string last_packed_ = kCompressed;
+    std::uint64_t generation_ = 0;
+    double last_draw_ = -1;
+    bool dirty_ = true;
+    bool captured_ = false;
+    bool quit_ = false;
+    WorkerState drawn_state_ = WorkerState::empty;
+    LiveWalk live_; // last: its thread uses nothing above after this is gone
+};
+
+int fail(const Error& error) {
+    std::fprintf(stderr, "wander: %s\n", error.message.c_str());
+    return error.code == ErrorCode::wrong_use || error.code == ErrorCode::bad_input ? 2 : 1;
+}
+
+} // namespace
+
+int run_window(const WindowRun& run) {
+    SettingsFiles files;
+    LoadedSettings loaded = files.load();
+    Settings& settings = loaded.settings;
+    WindowRun effective = run;
+    if (!run.format_given) effective.walk.cache_format = settings.cache_format;
+
+    auto window = render::Window::create("Wander", {.width = settings.window_width,
+                                                    .height = settings.window_height,
+                                                    .x = settings.window_x,
+                                                    .y = settings.window_y,
+                                                    .maximised = settings.window_maximised});
+    if (!window) return fail(window.error());
+    render::RendererConfig config{.window = &*window};
+    if (effective.walk.device != "cpu") {
+        if (auto uuid = render::cuda_device_uuid(0)) config.device_uuid = *uuid;
+    }
+    auto renderer = render::Renderer::create(config);
+    if (!renderer) return fail(renderer.error());
+    auto gui = gui::Gui::create(
+        {.fonts = run.fonts, .layout = files.load_layout(), .preferences = settings.ui, .content_scale = window->content_scale()});
+    if (!gui) return fail(gui.error());
+    if (auto attached = renderer->attach_ui(); !attached) return fail(attached.error());
+    if (!loaded.message.empty()) gui->toast(gui::ToastKind::warning, loaded.message);
+
+    Result<void> outcome;
+    {
+        WindowApp app(effective, files, settings, *window, *renderer, *gui);
+        outcome = app.loop();
+    }
+    renderer->detach_ui();
+    return outcome ? 0 : fail(outcome.error());
+}
+
+} // namespace wander
