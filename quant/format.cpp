@@ -1,0 +1,78 @@
+#include "quant/format.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <cassert>
+#include <cstring>
+
+namespace wander::quant {
+namespace {
+
+// Uncompressed pages: the cache writes and reads them directly, so only the sizes matter.
+class RawFormat final : public PageFormat {
+public:
+    std::string_view name() const override { return "bf16"; }
+    std::string_view label() const override { return "BF16"; }
+    double nominal_bits() const override { return 16; }
+    bool packed() const override { return false; }
+    bool lossless() const override { return true; }
+    Result<void> supports(const PageShape&) const override { return {}; }
+    PageBytes bytes(const PageShape& shape, const EncodeOptions&) const override {
+        PageBytes bytes;
+        bytes.raw = static_cast<std::int64_t>(shape.tokens) * shape.heads * shape.head_dim *
+                    static_cast<std::int64_t>(c10::elementSize(shape.compute));
+        return bytes;
+    }
+    void encode(const at::Tensor& source, const PageShape&, const EncodeOptions&, at::Tensor& page) const override {
+        assert(source.is_contiguous() && source.nbytes() == page.nbytes());
+        page.copy_(source.view({-1}).view(at::kByte));
+    }
+    void decode_rows(const std::uint8_t* page, const PageShape& shape, const EncodeOptions&, int head, int t0, int t1,
+                     float* out) const override {
+        assert(shape.compute == at::kFloat);
+        const std::size_t row = static_cast<std::size_t>(shape.head_dim) * sizeof(float);
+        for (int t = t0; t < t1; ++t) {
+            std::memcpy(out + static_cast<std::ptrdiff_t>(t - t0) * shape.head_dim,
+                        page + static_cast<std::size_t>(t * shape.heads + head) * row, row);
+        }
+    }
+    int cuda_decoder() const override { return 0; }
+};
+
+} // namespace
+
+FormatRegistry::FormatRegistry() {
+    formats_.push_back(std::make_unique<RawFormat>());
+}
+
+const FormatRegistry& FormatRegistry::instance() {
+    static const FormatRegistry registry;
+    return registry;
+}
+
+const PageFormat* FormatRegistry::find(std::string_view name) const {
+    for (const auto& format : formats_) {
+        if (format->name() == name) {
+            return format.get();
+        }
+    }
+    return nullptr;
+}
+
+std::vector<const PageFormat*> FormatRegistry::formats() const {
+    std::vector<const PageFormat*> formats;
+    for (const auto& format : formats_) {
+        formats.push_back(format.get());
+    }
+    return formats;
+}
+
+std::string FormatRegistry::names() const {
+    std::string names;
+    for (const auto& format : formats_) {
+        names += (names.empty() ? "" : ", ") + std::string(format->name());
+    }
+    return names;
+}
+
+} // namespace wander::quant
