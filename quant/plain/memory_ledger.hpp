@@ -43,6 +43,7 @@ struct PageCell {
     std::string format;        // registry name; "open" for the page being filled
     bool sink = false;
     bool lossy_history = false; // converted from a lossy format, so nearer to nothing than its format says
+    std::int64_t bytes = 0;     // allocations of this block, all layers, K and V
 };
 
 } // namespace wander
