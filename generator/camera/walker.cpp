@@ -1,0 +1,69 @@
+#include "generator/camera/walker.hpp"
+
+#include "generator/camera/actions.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace wander {
+
+namespace {
+
+double axis(const ControlState& state, Action plus, Action minus) {
+    return (state.holds(plus) ? 1.0 : 0.0) - (state.holds(minus) ? 1.0 : 0.0);
+}
+
+} // namespace
+
+Walker::Walker(const WalkableMap* map, const WalkerLimits& limits, const Pose& start)
+    : map_(map), limits_(limits), x_(start.x), z_(start.z), yaw_(start.yaw), pitch_(start.pitch), pose_(start) {}
+
+bool Walker::path_is_free(double dx, double dz) const {
+    if (!map_) return true;
+    for (int quarter = 1; quarter <= 4; ++quarter) {
+        if (!map_->free_at(x_ + dx * quarter / 4, z_ + dz * quarter / 4)) return false;
+    }
+    return true;
+}
+
+Walker::Step Walker::step(const ControlState& state) {
+    const double yaw_wish =
+        axis(state, Action::yaw_right, Action::yaw_left) * limits_.yaw_per_latent + state.mouse_yaw_rad;
+    const double pitch_wish =
+        axis(state, Action::pitch_up, Action::pitch_down) * limits_.pitch_per_latent + state.mouse_pitch_rad;
+    yaw_ += std::clamp(yaw_wish, -limits_.max_yaw_per_latent, limits_.max_yaw_per_latent);
+    yaw_ = std::remainder(yaw_, 2 * std::numbers::pi);
+    pitch_ = std::clamp(pitch_ + std::clamp(pitch_wish, -limits_.max_pitch_per_latent, limits_.max_pitch_per_latent),
+                        -limits_.pitch_limit, limits_.pitch_limit);
+
+    const double forward = axis(state, Action::forward, Action::back);
+    const double right = axis(state, Action::right, Action::left);
+    const double length = std::hypot(forward, right);
+    if (length > 0) {
+        const double scale = limits_.move_per_latent / length;
+        const double dx = (forward * std::sin(yaw_) + right * std::cos(yaw_)) * scale;
+        const double dz = (forward * std::cos(yaw_) - right * std::sin(yaw_)) * scale;
+        const bool x_is_larger = std::abs(dx) >= std::abs(dz);
+        if (path_is_free(dx, dz)) {
+            x_ += dx;
+            z_ += dz;
+        } else if (path_is_free(x_is_larger ? dx : 0, x_is_larger ? 0 : dz)) {
+            (x_is_larger ? x_ : z_) += x_is_larger ? dx : dz;
+        } else if (path_is_free(x_is_larger ? 0 : dx, x_is_larger ? dz : 0)) {
+            (x_is_larger ? z_ : x_) += x_is_larger ? dz : dx;
+        }
+    }
+
+    const Pose previous = pose_;
+    pose_ = {static_cast<float>(x_), static_cast<float>(z_), static_cast<float>(yaw_), static_cast<float>(pitch_)};
+    return {pose_, action_label(previous, pose_, limits_.min_move)};
+}
+
+bool may_stand(const WalkableMap* map, const WalkerLimits& limits, const Pose& pose) {
+    const bool finite =
+        std::isfinite(pose.x) && std::isfinite(pose.z) && std::isfinite(pose.yaw) && std::isfinite(pose.pitch);
+    return finite && std::abs(pose.pitch) <= limits.pitch_limit && (!map || map->free_at(pose.x, pose.z));
+}
+
+} // namespace wander
