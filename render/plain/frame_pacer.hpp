@@ -3,8 +3,8 @@
 //
 // Frames arrive in bursts (a chunk at a time); the pacer spreads a chunk evenly over the period that chunks really take: the
 // nominal playing time while the generator keeps up, longer when it does not. The estimate is the median of the newest chunk
-// intervals, so that one hiccup does not change the speed. When more than a chunk waits, frames are shown a little faster until
-// the backlog is gone: latency stays near one chunk. Presentation times only grow. Pure logic, one thread, times in seconds of
+// intervals, so that one hiccup does not change the speed. When more than a chunk waits, frames are shown a little faster (but
+// never above the nominal rate) until the backlog is gone. Presentation times only grow. Pure logic, one thread, times in seconds of
 // one steady clock handed in by the caller.
 
 #include "generator/plain/frame_sink.hpp"
