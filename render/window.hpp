@@ -20,8 +20,8 @@ namespace wander::render {
 struct WindowPlacement {
     int width = 1280;
     int height = 720;
-    std::optional<int> x;  // nullopt: where the desktop puts it (Wayland never tells)
-    std::optional<int> y;
+    std::optional<int> x = std::nullopt;  // nullopt: where the desktop puts it (Wayland never tells)
+    std::optional<int> y = std::nullopt;
     bool maximised = false;
 };
 

@@ -51,7 +51,7 @@ public:
     // Finishes when that was not done; a failure then leaves the part for finish_leftovers.
     ~Recorder();
 
-    // Copies the picture, which must have the size of the options. False: dropped, or the recording has failed.
+    // Copies the picture. False: dropped, of another size than the options say, or the recording has failed.
     bool push(const PixelView& picture);
     // Facts that are known only later (controls) go into the MP4 when they are set before finish().
     void set_fact(const std::string& key, const std::string& value);
