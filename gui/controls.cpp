@@ -1,0 +1,95 @@
+#include "gui/controls.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace wander::gui {
+
+namespace {
+
+// Text fields have no use for these, so they act while typing too.
+bool acts_while_typing(const KeyBinding& binding) {
+    return binding.control || (binding.key >= render::Key::f1 && binding.key <= render::Key::f12) ||
+           binding.key == render::Key::escape;
+}
+
+bool acts_while_blocked(KeyCommand command) {
+    return command == KeyCommand::quit || command == KeyCommand::close_overlay || command == KeyCommand::fullscreen;
+}
+
+} // namespace
+
+void Controls::handle(const render::WindowEvent& event, const InputGate& gate, float mouse_rad_per_unit) {
+    if (const auto* key = std::get_if<render::KeyEvent>(&event)) {
+        on_key(*key, gate);
+    } else if (const auto* button = std::get_if<render::MouseButtonEvent>(&event)) {
+        if (button->button == render::MouseButton::right) {
+            looking_ = button->down && gate.over_world && !gate.blocked;
+        }
+    } else if (const auto* move = std::get_if<render::MouseMoveEvent>(&event)) {
+        if (looking_) {
+            state_.mouse_yaw_rad += static_cast<float>(move->dx) * mouse_rad_per_unit;
+            state_.mouse_pitch_rad -= static_cast<float>(move->dy) * mouse_rad_per_unit;  // the screen's y grows downwards
+            state_.changed_at_seconds = move->at_seconds;
+        }
+    } else if (const auto* focus = std::get_if<render::FocusEvent>(&event)) {
+        if (!focus->focused) {
+            release_all(state_.changed_at_seconds);
+        }
+    }
+}
+
+void Controls::on_key(const render::KeyEvent& event, const InputGate& gate) {
+    if (!event.down) {
+        std::erase(keys_down_, event.key);
+        update_held(event.at_seconds);
+        return;
+    }
+    if (event.repeat || event.alt) {
+        return;
+    }
+    const KeyBinding* binding = find_binding(event.key, event.control);
+    if (!binding || (gate.typing && !acts_while_typing(*binding))) {
+        return;
+    }
+    if (const auto* command = std::get_if<KeyCommand>(&binding->effect)) {
+        if (!gate.blocked || acts_while_blocked(*command)) {
+            commands_.push_back(*command);
+        }
+    } else if (!gate.blocked && std::ranges::find(keys_down_, event.key) == keys_down_.end()) {
+        keys_down_.push_back(event.key);
+        update_held(event.at_seconds);
+    }
+}
+
+void Controls::update_held(double at_seconds) {
+    std::uint16_t before = state_.held;
+    state_.held = 0;
+    for (const render::Key key : keys_down_) {
+        if (const KeyBinding* binding = find_binding(key, false)) {
+            if (const auto* action = std::get_if<Action>(&binding->effect)) {
+                state_.set(*action, true);
+            }
+        }
+    }
+    if (state_.held != before) {
+        state_.changed_at_seconds = at_seconds;
+    }
+}
+
+void Controls::release_all(double at_seconds) {
+    keys_down_.clear();
+    looking_ = false;
+    update_held(at_seconds);
+}
+
+ControlState Controls::take_state() {
+    const ControlState state = state_;
+    state_.mouse_yaw_rad = 0;
+    state_.mouse_pitch_rad = 0;
+    return state;
+}
+
+std::vector<KeyCommand> Controls::take_commands() { return std::exchange(commands_, {}); }
+
+} // namespace wander::gui

@@ -1,0 +1,158 @@
+#include "gui/layout.hpp"
+#include "gui/panels/panels.hpp"
+#include "gui/plain/figures.hpp"
+#include "gui/widgets.hpp"
+
+#include <fmt/format.h>
+#include <implot.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace wander::gui {
+
+namespace {
+
+struct Kind {
+    const char* name;
+    std::int64_t KindBytes::* bytes;
+    ImU32 colour;
+    const char* help;
+};
+constexpr std::array<Kind, 5> kKinds = {{
+    {"codes", &KindBytes::codes, colour::kAccent, "packed residual codes"},
+    {"scales", &KindBytes::scales, colour::kSeriesViolet, "one scale for every block of codes"},
+    {"codebooks", &KindBytes::codebooks, colour::kSeriesGold, "centroids and the ids that point at them"},
+    {"headers", &KindBytes::headers, colour::kSeriesSlate, "page headers and padding"},
+    {"open", &KindBytes::open, colour::kUncompressed, "uncompressed: the start, the page being filled, pages not packed"},
+}};
+
+void kind_tooltip(const PanelContext& ui, const char* title, const KindBytes& bytes, ByteUnit unit) {
+    ImGui::BeginTooltip();
+    text(title);
+    for (const Kind& kind : kKinds) {
+        figure(ui, fmt::format("{:<9} {} {}", kind.name, bytes_figure(bytes.*kind.bytes, unit, 8), unit_name(unit)), colour::kDim);
+    }
+    figure(ui, fmt::format("{:<9} {} {}", "together", bytes_figure(bytes.total(), unit, 8), unit_name(unit)));
+    ImGui::EndTooltip();
+}
+
+void kind_bar(const PanelContext& ui, const char* letter, const char* title, const KindBytes& bytes, double full, ByteUnit unit) {
+    const float height = ui.px(14);
+    const float left = ImGui::GetCursorPosX();
+    figure(ui, letter, colour::kDim);
+    ImGui::SameLine(left + ui.px(18));
+    ImGui::SetCursorPosY(ImGui::GetCursorPosY() + ui.px(1.5f));
+    std::array<BarPart, kKinds.size()> parts;
+    for (std::size_t i = 0; i < kKinds.size(); ++i) {
+        parts[i] = {static_cast<double>(bytes.*kKinds[i].bytes), kKinds[i].colour};
+    }
+    if (stacked_bar(letter, parts, full, height, ui.px(3))) {
+        kind_tooltip(ui, title, bytes, unit);
+    }
+}
+
+void legend(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit) {
+    const float column = ImGui::GetContentRegionAvail().x / 2;
+    const float left = ImGui::GetCursorPosX();
+    for (std::size_t i = 0; i < kKinds.size(); ++i) {
+        const Kind& kind = kKinds[i];
+        const float x = left + (i % 2 == 0 ? 0 : column + ui.px(8));
+        if (i % 2 == 1) {
+            ImGui::SameLine();
+        }
+        ImGui::SetCursorPosX(x);
+        const ImVec2 at = ImGui::GetCursorScreenPos();
+        const float side = ui.px(8);
+        const float top = at.y + (ImGui::GetTextLineHeight() - side) / 2;
+        ImGui::GetWindowDrawList()->AddRectFilled({at.x, top}, {at.x + side, top + side}, kind.colour, ui.px(2));
+        ImGui::SetCursorPosX(x + ui.px(14));
+        text(kind.name, colour::kDim);
+        if (ImGui::IsItemHovered()) {
+            ImGui::SetTooltip("%s", kind.help);
+        }
+        ImGui::SameLine();
+        figure_right(ui, bytes_figure(ledger.keys.*kind.bytes + ledger.values.*kind.bytes, unit, 6), x + column - ui.px(8), colour::kText,
+                     kSmallSize);
+    }
+}
+
+// Bytes held by the newest chunks, below the line of what BF16 would need.
+void sparkline(const PanelContext& ui, float height) {
+    const auto& chunks = ui.model.history.chunks();
+    std::vector<double> held;
+    std::vector<double> wanted;
+    double top = 1;
+    for (const ChunkTelemetry& chunk : chunks) {
+        held.push_back(static_cast<double>(chunk.cache_bytes));
+        wanted.push_back(static_cast<double>(chunk.bf16_equivalent_bytes));
+        top = std::max({top, held.back(), wanted.back()});
+    }
+    const ImPlotFlags flags = ImPlotFlags_CanvasOnly | ImPlotFlags_NoInputs;
+    ImPlot::PushStyleVar(ImPlotStyleVar_PlotPadding, ImVec2(0, 0));
+    if (ImPlot::BeginPlot("##bytes", {-1, height}, flags)) {
+        ImPlot::SetupAxes(nullptr, nullptr, ImPlotAxisFlags_NoDecorations, ImPlotAxisFlags_NoDecorations);
+        const auto newest = static_cast<double>(held.size());
+        ImPlot::SetupAxesLimits(std::min(0.0, newest - 60), std::max(newest - 1, 59.0), 0, top * 1.08, ImPlotCond_Always);
+        const int count = static_cast<int>(held.size());
+        const ImVec4 accent = ImGui::ColorConvertU32ToFloat4(colour::kAccent);
+        ImPlot::PlotShaded("held", held.data(), count, 0, 1, 0, {ImPlotProp_FillColor, accent, ImPlotProp_FillAlpha, 0.22f});
+        ImPlot::PlotLine("bytes", held.data(), count, 1, 0, {ImPlotProp_LineColor, accent, ImPlotProp_LineWeight, ui.px(1.5f)});
+        ImPlot::PlotLine("bf16", wanted.data(), count, 1, 0,
+                         {ImPlotProp_LineColor, ImGui::ColorConvertU32ToFloat4(colour::kFaint), ImPlotProp_LineWeight, ui.px(1)});
+        ImPlot::EndPlot();
+    }
+    ImPlot::PopStyleVar();
+}
+
+} // namespace
+
+void memory_panel(const PanelContext& ui) {
+    if (!ImGui::Begin(kMemoryPanel, &ui.preferences.show_memory)) {
+        ImGui::End();
+        return;
+    }
+    if (ui.model.history.empty()) {
+        text("The cache is empty until the first chunk.", colour::kDim);
+        ImGui::End();
+        return;
+    }
+    const MemoryLedger& ledger = ui.model.history.newest().ledger;
+    const std::int64_t wanted = ledger.bf16_equivalent_bytes;
+    const ByteUnit unit = unit_for(std::max(wanted, ledger.bytes()));
+    const float right = ImGui::GetCursorPosX() + ImGui::GetContentRegionAvail().x;
+
+    figure(ui, bytes_figure(ledger.bytes(), unit, 5), colour::kText, kHeadlineSize);
+    ImGui::SameLine(0, ui.px(5));
+    const float baseline = ui.px(kHeadlineSize - kFigureSize) * 0.8f;
+    ImGui::SetCursorPosY(ImGui::GetCursorPosY() + baseline);
+    figure(ui, fmt::format("of {} {}", bytes_figure(wanted, unit, 5), unit_name(unit)), colour::kDim);
+    if (ImGui::IsItemHovered()) {
+        ImGui::SetTooltip("Held now, of what the same latents would need as BF16");
+    }
+    ImGui::SameLine();
+    ImGui::SetCursorPosY(ImGui::GetCursorPosY() - baseline);
+    figure_right(ui, ratio_figure(ledger.ratio()), right, colour::kAccent, kHeadlineSize);
+
+    const double full = std::max({static_cast<double>(wanted) / 2, static_cast<double>(ledger.keys.total()),
+                                  static_cast<double>(ledger.values.total())});
+    ImGui::PushStyleVarY(ImGuiStyleVar_ItemSpacing, ui.px(3));
+    kind_bar(ui, "K", "Keys", ledger.keys, full, unit);
+    kind_bar(ui, "V", "Values", ledger.values, full, unit);
+    ImGui::PopStyleVar();
+
+    ImGui::PushStyleVarY(ImGuiStyleVar_ItemSpacing, ui.px(1));
+    ImGui::Dummy({0, ui.px(1)});
+    legend(ui, ledger, unit);
+    ImGui::PopStyleVar();
+
+    sparkline(ui, std::max(ui.px(24), ImGui::GetContentRegionAvail().y - ui.px(kSmallSize + 8)));
+    const std::string facts = fmt::format("packed {}  scratch {} {u}  peak {} {u}", ratio_figure(ledger.packed_ratio(), 5),
+                                          bytes_figure(ledger.scratch_bytes, unit, 4), bytes_figure(ledger.peak_bytes, unit, 4),
+                                          fmt::arg("u", unit_name(unit)));
+    figure(ui, facts, colour::kDim, kSmallSize);
+    ImGui::End();
+}
+
+} // namespace wander::gui

@@ -1,0 +1,153 @@
+#include "gui/key_map.hpp"
+#include "gui/panels/panels.hpp"
+#include "gui/plain/figures.hpp"
+#include "gui/widgets.hpp"
+
+#include <fmt/format.h>
+
+namespace wander::gui {
+
+namespace {
+
+bool item(const char* label, KeyCommand command, bool enabled = true) {
+    return ImGui::MenuItem(label, key_label_of(command).c_str(), false, enabled);
+}
+
+void world_menu(const PanelContext& ui, OverlayState& overlay) {
+    const bool walking = !ui.model.session.model.empty();
+    if (ImGui::BeginMenu("Start at", !ui.model.session.starts.empty())) {
+        for (const StartTile& tile : ui.model.session.starts) {
+            if (ImGui::MenuItem(tile.name.c_str(), nullptr, tile.name == ui.model.start)) {
+                ui.commands.start = tile.name;
+            }
+        }
+        ImGui::EndMenu();
+    }
+    ui.commands.restart |= item("Start again", KeyCommand::restart, walking);
+    ui.commands.restart_new_seed |= ImGui::MenuItem("Start again with a new seed", nullptr, false, walking);
+    ImGui::Separator();
+    ui.commands.toggle_pause |= item(ui.model.paused ? "Go on" : "Pause", KeyCommand::pause, walking);
+    ui.commands.step |= item("One chunk", KeyCommand::step, walking);
+    ImGui::Separator();
+    if (ImGui::MenuItem("Embedded world", nullptr, ui.model.session.model == "embedded")) {
+        ui.commands.model_folder = "embedded";
+    }
+    overlay.ask_model_folder |= ImGui::MenuItem("Open a model folder...");
+    ImGui::Separator();
+    ui.commands.quit |= item("Quit", KeyCommand::quit);
+}
+
+void cache_menu(const PanelContext& ui) {
+    ui.commands.toggle_cache |= item("BF16 <-> INT2", KeyCommand::toggle_cache, !ui.model.session.formats.empty());
+    ImGui::SeparatorText("Format of new pages");
+    for (const FormatChoice& format : ui.model.session.formats) {
+        const std::string bits = fmt::format("{:g} bit", format.bits);
+        if (ImGui::MenuItem(format.label.c_str(), bits.c_str(), format.name == ui.model.format)) {
+            ui.commands.format = format.name;
+        }
+    }
+    ImGui::Separator();
+    const FontScope small(ui.fonts.text, kSmallSize);
+    text("Takes effect with the next chunk; older pages follow one by one.", colour::kDim);
+}
+
+void record_menu(const PanelContext& ui) {
+    const RecordingState& recording = ui.model.recording;
+    ui.commands.toggle_record |=
+        item(recording.active ? "Stop recording" : "Record an MP4", KeyCommand::record, recording.unavailable.empty());
+    ui.commands.screenshot |= item("Screenshot", KeyCommand::screenshot);
+    ImGui::Separator();
+    ui.commands.show_recordings |= ImGui::MenuItem("Show the folder");
+    const FontScope small(ui.fonts.text, kSmallSize);
+    if (!recording.unavailable.empty()) {
+        text(recording.unavailable, colour::kWarning);
+    } else if (!recording.encoder.empty()) {
+        text("Encoder: " + recording.encoder, colour::kDim);
+    }
+}
+
+void view_menu(const PanelContext& ui, OverlayState& overlay) {
+    UiPreferences& preferences = ui.preferences;
+    ImGui::MenuItem("KV memory", nullptr, &preferences.show_memory);
+    ImGui::MenuItem("Chunk latency", nullptr, &preferences.show_latency);
+    ImGui::MenuItem("Session", nullptr, &preferences.show_session);
+    ImGui::MenuItem("Timeline", nullptr, &preferences.show_timeline);
+    ImGui::MenuItem("Keys and heading on the picture", nullptr, &preferences.show_hud);
+    overlay.hide_panels |= item("Hide all panels", KeyCommand::hide_panels);
+    overlay.reset_layout |= ImGui::MenuItem("Layout as at first");
+    ImGui::Separator();
+    if (ImGui::BeginMenu("Scaling of the picture")) {
+        for (std::size_t i = 0; i < render::kUpscaleModeNames.size(); ++i) {
+            const auto mode = static_cast<render::UpscaleMode>(i);
+            if (ImGui::MenuItem(std::string(render::kUpscaleModeNames[i]).c_str(), nullptr, mode == ui.model.upscale)) {
+                ui.commands.upscale = mode;
+            }
+        }
+        ImGui::EndMenu();
+    }
+    if (ImGui::BeginMenu("Size of the text")) {
+        for (const int percent : {80, 90, 100, 115, 130, 150, 200}) {
+            const float scale = static_cast<float>(percent) / 100;
+            if (ImGui::MenuItem(fmt::format("{} %", percent).c_str(), nullptr, preferences.text_scale == scale)) {
+                preferences.text_scale = scale;
+            }
+        }
+        ImGui::EndMenu();
+    }
+    ui.commands.toggle_fullscreen |= ImGui::MenuItem("Full screen", key_label_of(KeyCommand::fullscreen).c_str(), ui.model.fullscreen);
+}
+
+// "INT2  4.2x    16.0 fps" at the right end.
+void live_figures(const PanelContext& ui) {
+    const FontScope scope(ui.fonts.figures, kFigureSize);
+    std::string format = ui.model.format;
+    for (char& c : format) {
+        c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    }
+    const double ratio = ui.model.history.empty() ? 0 : ui.model.history.newest().ledger.ratio();
+    const std::string left = fmt::format("{}{}", format, ratio_figure(ratio, 6));
+    const std::string right = fmt::format("{} fps", fps_figure(ui.model.presented_fps));
+    const float gap = ui.px(22);
+    const float width = ImGui::CalcTextSize(left.c_str()).x + gap + ImGui::CalcTextSize(right.c_str()).x + ui.px(12);
+    ImGui::SetCursorPosX(ImGui::GetWindowWidth() - width);
+    text(left, bits_of(ui.model, ui.model.format) < 16 ? colour::kAccent : colour::kText);
+    ImGui::SameLine(0, gap);
+    text(right);
+}
+
+} // namespace
+
+void menu_bar(const PanelContext& ui, OverlayState& overlay) {
+    ImGui::PushStyleVar(ImGuiStyleVar_FramePadding, ImVec2(ui.px(8), ui.px(7)));
+    const bool open = ImGui::BeginMainMenuBar();
+    ImGui::PopStyleVar();
+    if (!open) {
+        return;
+    }
+    {
+        const FontScope bold(ui.fonts.bold, kTextSize);
+        ImGui::SetCursorPosX(ui.px(14));
+        text("Wander", colour::kAccent);
+    }
+    ImGui::SameLine(0, ui.px(14));
+    ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(ui.px(8), ui.px(8)));
+    const auto menu = [](const char* name, auto&& body) {
+        if (ImGui::BeginMenu(name)) {
+            body();
+            ImGui::EndMenu();
+        }
+    };
+    menu("World", [&] { world_menu(ui, overlay); });
+    menu("Cache", [&] { cache_menu(ui); });
+    menu("Record", [&] { record_menu(ui); });
+    menu("View", [&] { view_menu(ui, overlay); });
+    menu("Help", [&] {
+        overlay.show_keys |= item("Keys", KeyCommand::show_keys);
+        overlay.show_about |= ImGui::MenuItem("About Wander");
+    });
+    ImGui::PopStyleVar();
+    live_figures(ui);
+    ImGui::EndMainMenuBar();
+}
+
+} // namespace wander::gui
