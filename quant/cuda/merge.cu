@@ -1,0 +1,109 @@
+#include "quant/cuda/expand.hpp"
+#include "quant/cuda/rows.cuh"
+
+namespace wander::quant::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+unsigned blocks_for(long long threads) {
+    return static_cast<unsigned>((threads + kThreads - 1) / kThreads);
+}
+
+// One thread: eight channels of one (query, head).
+template <class T>
+__global__ void __launch_bounds__(kThreads) merge_rows(MergeJob job) {
+    const int groups = job.head_dim / 8;
+    const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+    const long long row = index / groups;
+    if (row >= static_cast<long long>(job.queries) * job.heads) {
+        return;
+    }
+    const int channel = static_cast<int>(index % groups) * 8;
+    const int query = static_cast<int>(row / job.heads);
+    const int head = static_cast<int>(row % job.heads);
+    const float part_lse = job.part_lse[head * job.lse_head_stride + query * job.lse_query_stride];
+    const Eight part = load_eight(static_cast<const T*>(job.part) + head * job.part_head_stride +
+                                  query * job.part_query_stride + channel);
+    float* total = job.total + row * job.head_dim + channel;
+    if (job.first) {
+        store_eight(total, part);
+        return;
+    }
+    const float total_lse = job.total_lse[static_cast<long long>(head) * job.queries + query];
+    const float peak = fmaxf(total_lse, part_lse);
+    const float total_weight = __expf(total_lse - peak);
+    const float part_weight = __expf(part_lse - peak);
+    const float scale = 1.0F / (total_weight + part_weight);
+    Eight sum = load_eight(total);
+    for (int i = 0; i < 8; ++i) {
+        sum.x[i] = (sum.x[i] * total_weight + part.x[i] * part_weight) * scale;
+    }
+    store_eight(total, sum);
+}
+
+// Apart from merge_rows, which reads the old value in several threads.
+__global__ void __launch_bounds__(kThreads) merge_lse(MergeJob job) {
+    const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+    if (index >= static_cast<long long>(job.queries) * job.heads) {
+        return;
+    }
+    const long long head = index / job.queries;
+    const long long query = index % job.queries;
+    const float part = job.part_lse[head * job.lse_head_stride + query * job.lse_query_stride];
+    if (job.first) {
+        job.total_lse[index] = part;
+        return;
+    }
+    const float total = job.total_lse[index];
+    const float peak = fmaxf(total, part);
+    job.total_lse[index] = peak + logf(expf(total - peak) + expf(part - peak));
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) finish_rows(FinishJob job) {
+    const int groups = job.head_dim / 8;
+    const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+    const long long row = index / groups; // (branch, query, head)
+    if (row >= static_cast<long long>(job.branches) * job.queries * job.heads) {
+        return;
+    }
+    const int channel = static_cast<int>(index % groups) * 8;
+    const int head = static_cast<int>(row % job.heads);
+    const int query = static_cast<int>(row / job.heads % job.queries);
+    const int branch = static_cast<int>(row / job.heads / job.queries);
+    const long long source = (static_cast<long long>(query) * job.branches + branch) * job.heads + head;
+    Eight value = load_eight(job.total + source * job.head_dim + channel);
+    if (branch == 1) {
+        float matrix[16];
+        for (int i = 0; i < 16; ++i) {
+            matrix[i] = job.matrices[query / job.tokens_per_latent * 16 + i];
+        }
+        value = turn_eight(matrix, value);
+    }
+    store_eight(static_cast<T*>(job.result) + row * job.head_dim + channel, value);
+}
+
+} // namespace
+
+void launch_merge(const MergeJob& job, Stream stream) {
+    const long long rows = static_cast<long long>(job.queries) * job.heads;
+    const unsigned blocks = blocks_for(rows * (job.head_dim / 8));
+    if (job.element == Element::float32) {
+        merge_rows<float><<<blocks, kThreads, 0, stream>>>(job);
+    } else {
+        merge_rows<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(job);
+    }
+    merge_lse<<<blocks_for(rows), kThreads, 0, stream>>>(job);
+}
+
+void launch_finish(const FinishJob& job, Stream stream) {
+    const unsigned blocks = blocks_for(static_cast<long long>(job.branches) * job.queries * job.heads * (job.head_dim / 8));
+    if (job.element == Element::float32) {
+        finish_rows<float><<<blocks, kThreads, 0, stream>>>(job);
+    } else {
+        finish_rows<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(job);
+    }
+}
+
+} // namespace wander::quant::cuda
