@@ -5,18 +5,16 @@
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/page_codec.hpp"
 #include "quant/cache/page_table.hpp"
+#include "quant/cache/stage_timer.hpp"
 #include "quant/format.hpp"
 
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace wander::quant {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 Result<const PageFormat*> find_format(const std::string& name, const CacheShape& shape, at::ScalarType compute) {
     const FormatRegistry& registry = FormatRegistry::instance();
@@ -36,6 +34,17 @@ Result<const PageFormat*> find_format(const std::string& name, const CacheShape&
     return format;
 }
 
+std::unique_ptr<Attention> make_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
+                                          at::ScalarType compute) {
+#if WANDER_CUDA
+    if (device.is_cuda()) {
+        return make_cuda_attention(shape, policy, device, compute);
+    }
+#endif
+    TORCH_CHECK(device.is_cpu(), "KvCache: no attention for device ", device.str());
+    return make_cpu_attention(shape, policy, compute);
+}
+
 } // namespace
 
 struct KvCache::Impl {
@@ -49,7 +58,8 @@ struct KvCache::Impl {
           table(shape),
           arena(cache_device),
           converter(table, arena, codec, format),
-          attention(make_cpu_attention(shape, policy, compute)) {
+          attention(make_attention(shape, policy, cache_device, compute)),
+          encode_timer(cache_device) {
         arena.set_scratch(attention->scratch_bytes());
     }
 
@@ -102,13 +112,13 @@ struct KvCache::Impl {
     PageArena arena;
     Converter converter;
     std::unique_ptr<Attention> attention;
+    StageTimer encode_timer;
 
     bool in_chunk = false;
     std::int64_t chunk_first = 0; // latent of the newest chunk, begun or committed
     int chunk_latents = 0;
     std::vector<HistorySegment> segments;
     std::vector<bool> written;
-    double encode_ms = 0;
 };
 
 KvCache::KvCache(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -191,10 +201,10 @@ void KvCache::commit() {
                 "KvCache: commit() before every layer was written");
     impl.in_chunk = false;
     impl.table.commit(impl.chunk_first, impl.chunk_latents);
-    const auto begin = Clock::now();
+    impl.encode_timer.begin();
     impl.converter.settle(impl.chunk_first);
     impl.converter.convert_old(impl.policy.convert_groups_per_commit);
-    impl.encode_ms += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+    impl.encode_timer.end();
 }
 
 void KvCache::clear() {
@@ -295,7 +305,7 @@ std::vector<PageCell> KvCache::pages() const {
 KvCache::StageTimes KvCache::take_times() {
     StageTimes times;
     times.expand_ms = impl_->attention->take_expand_ms();
-    times.encode_ms = std::exchange(impl_->encode_ms, 0.0);
+    times.encode_ms = impl_->encode_timer.take_ms();
     return times;
 }
 

@@ -22,5 +22,9 @@ public:
 };
 
 std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute);
+#if WANDER_CUDA
+std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
+                                               at::ScalarType compute);
+#endif
 
 } // namespace wander::quant

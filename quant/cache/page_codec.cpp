@@ -2,7 +2,11 @@
 
 #include <ATen/Functions.h>
 
-#include <vector>
+#if WANDER_CUDA
+#include "quant/cuda/expand.hpp"
+
+#include <c10/cuda/CUDAStream.h>
+#endif
 
 namespace wander::quant {
 namespace {
@@ -25,6 +29,7 @@ PageShape PageCodec::page_shape(const PageGroup& group, bool is_key) const {
 }
 
 EncodeOptions PageCodec::options(const PageGroup& group, int layer, bool is_key) const {
+    // Neither device nor schedule enters: the same page gets the same centroids whenever it is packed.
     const auto page_key = static_cast<std::uint64_t>(group.first_latent) * 2 + (is_key ? 0 : 1);
     return {centroids_, mix(mix(seed_, static_cast<std::uint64_t>(layer)), page_key)};
 }
@@ -50,6 +55,22 @@ void PageCodec::decode(const PageGroup& group, int layer, bool is_key, const Pag
                        at::Tensor& out) const {
     const PageShape shape = page_shape(group, is_key);
     const EncodeOptions encode_options = options(group, layer, is_key);
+#if WANDER_CUDA
+    if (page.bytes.is_cuda()) {
+        cuda::ExpandJob job;
+        job.source = page.bytes.const_data_ptr();
+        job.decoder = group.format->cuda_decoder();
+        job.shape = shape;
+        job.options = encode_options;
+        job.element = compute_ == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16;
+        job.first_token = first_token;
+        job.tokens = tokens;
+        job.out = out.data_ptr();
+        TORCH_CHECK(cuda::launch_expand(job, c10::cuda::getCurrentCUDAStream(page.bytes.device().index()).stream()),
+                    "cache format ", group.format->name(), " has no CUDA decoder");
+        return;
+    }
+#endif
     at::Tensor rows = at::empty({tokens, shape_.head_dim}, at::kFloat);
     for (int head = 0; head < shape_.heads; ++head) {
         group.format->decode_rows(page.bytes.data_ptr<std::uint8_t>(), shape, encode_options, head, first_token,
