@@ -43,7 +43,9 @@ Error target_error(const std::filesystem::path& file, int code) {
 
 Result<void> copy_stream(AVFormatContext& input, const std::filesystem::path& file, const std::map<std::string, std::string>& facts) {
     AVFormatContext* raw = nullptr;
-    int code = avformat_alloc_output_context2(&raw, nullptr, "mp4", nullptr);
+    // The muxer opens the file a second time, by this name, to move the index to the front.
+    const std::string url = "file:" + file.string();
+    int code = avformat_alloc_output_context2(&raw, nullptr, "mp4", url.c_str());
     if (code < 0) return Error{ErrorCode::unavailable, "recording: this libavformat cannot write MP4"};
     const av::Output output(raw);
     AVStream* source = input.streams[0];
@@ -57,7 +59,7 @@ Result<void> copy_stream(AVFormatContext& input, const std::filesystem::path& fi
     copy_tags(input.metadata, &raw->metadata);
     for (const auto& [key, value] : facts) av_dict_set(&raw->metadata, key.c_str(), value.c_str(), 0);
 
-    if (code = avio_open(&raw->pb, ("file:" + file.string()).c_str(), AVIO_FLAG_WRITE); code < 0) return target_error(file, code);
+    if (code = avio_open(&raw->pb, url.c_str(), AVIO_FLAG_WRITE); code < 0) return target_error(file, code);
     AVDictionary* options = nullptr;
     av_dict_set(&options, "movflags", "+faststart+use_metadata_tags", 0);
     code = avformat_write_header(raw, &options);
