@@ -11,8 +11,10 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <variant>
+
+#include <spawn.h>
+#include <unistd.h>
 
 namespace wander {
 
@@ -26,6 +28,15 @@ constexpr int kRingChunks = 3;
 
 const char* const kUncompressed = "bf16";
 const char* const kCompressed = "int2";
+
+// Starts xdg-open on its own; false when there is none.
+bool open_on_desktop(const std::string& path) {
+    std::string program = "xdg-open";
+    std::string argument = path;
+    char* const arguments[] = {program.data(), argument.data(), nullptr};
+    pid_t child = 0;
+    return posix_spawnp(&child, program.c_str(), nullptr, nullptr, arguments, environ) == 0;
+}
 
 class WindowApp {
 public:
@@ -43,7 +54,7 @@ public:
         for (const std::string& line : capture_.finish_leftovers()) gui_.toast(gui::ToastKind::info, line);
         renderer_.set_frame_tap([this](const FrameTicket& ticket, const render::PixelView& picture) {
             live_.frame_shown(ticket);
-            capture_.frame(ticket, picture, controls_);
+            capture_.frame(picture);
         });
         bridge_.model().upscale = settings_.upscale;
         bridge_.model().fullscreen = settings_.fullscreen;
@@ -53,7 +64,6 @@ public:
     ~WindowApp() {
         if (auto ring = renderer_.ring()) ring->close(); // a producer that waits for a slot must not wait for ever
         renderer_.set_frame_tap({});
-        if (capture_.recording()) say(capture_.stop(), "Recording saved: ");
     }
 
     Result<void> loop() {
@@ -92,8 +102,15 @@ private:
         if (!changed) return changed.error();
         if (*changed && renderer_.shown()) bridge_.frame_shown(*renderer_.shown(), now);
         const auto chunks = live_.take_chunks();
+        for (const ChunkTelemetry& chunk : chunks) capture_.chunk(chunk);
+        for (const auto& finished : capture_.take_finished()) say(finished, "Recording saved: ");
+        const gui::RecordingState recording = capture_.state();
+        if (recording.active && !recording.unavailable.empty()) { // the disk is full, say: what there is becomes a file
+            gui_.toast(gui::ToastKind::error, recording.unavailable);
+            capture_.stop();
+        }
         bridge_.update(walk, chunks, now);
-        bridge_.model().recording = capture_.state();
+        bridge_.model().recording = recording;
         dirty_ = dirty_ || *changed || had_events || !chunks.empty() || walk.state != drawn_state_;
         if (!(dirty_ && now - last_draw_ >= draw_interval()) && now - last_draw_ < kIdleDrawSeconds) return {};
 
@@ -103,7 +120,6 @@ private:
             return {};
         }
         const gui::UiFrame ui = gui_.frame(bridge_.model());
-        controls_ = ui.controls;
         live_.set_controls(ui.controls);
         if (ui.capture_cursor != captured_) window_.capture_cursor(captured_ = ui.capture_cursor);
         auto drawn = renderer_.draw({.picture_area = ui.world, .upscale = bridge_.model().upscale});
@@ -177,7 +193,7 @@ private:
         }
     }
 
-    std::map<std::string, std::string> facts(const LiveWalk::Snapshot& walk) const {
+    Facts facts(const LiveWalk::Snapshot& walk) const {
         return {{"model", walk.info ? walk.info->model : options_.model},
                 {"start", walk.start},
                 {"seed", std::to_string(walk.seed)},
@@ -187,7 +203,7 @@ private:
 
     void toggle_record(const LiveWalk::Snapshot& walk) {
         if (capture_.recording()) {
-            say(capture_.stop(), "Recording saved: ");
+            capture_.stop();
         } else if (walk.info) {
             say(capture_.start({walk.info->width, walk.info->height}, walk.info->fps, facts(walk)), "Recording to ");
         }
@@ -209,8 +225,8 @@ private:
     }
 
     void show_recordings() {
-        const std::string command = "xdg-open '" + capture_.video_folder().string() + "' >/dev/null 2>&1 &";
-        if (std::system(command.c_str()) != 0) gui_.toast(gui::ToastKind::warning, "No file manager: recordings are in " + capture_.video_folder().string());
+        const std::string folder = capture_.folder().string();
+        if (!open_on_desktop(folder)) gui_.toast(gui::ToastKind::warning, "No file manager found: recordings are in " + folder);
     }
 
     void say(const Result<std::string>& outcome, const std::string& prefix) {
@@ -246,7 +262,6 @@ private:
     UiBridge bridge_;
     Capture capture_;
     WalkOptions options_;
-    ControlState controls_;
     std::string last_packed_ = kCompressed;
     std::uint64_t generation_ = 0;
     double last_draw_ = -1;
