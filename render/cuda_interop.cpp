@@ -16,11 +16,11 @@ namespace wander::render {
 namespace {
 
 Error cuda_error(cudaError_t result, const char* what) {
-    cudaGetLastError();  // the error must not surface again in somebody else's call
+    cudaGetLastError(); // the error must not surface again in somebody else's call
     return {ErrorCode::unavailable, std::string("CUDA: ") + what + ": " + cudaGetErrorString(result)};
 }
 
-}  // namespace
+} // namespace
 
 Result<std::array<std::uint8_t, 16>> cuda_device_uuid(int device_index) {
     cudaDeviceProp properties;
@@ -48,7 +48,8 @@ Result<CudaBuffer> CudaBuffer::import_fd(int fd, std::size_t allocation_bytes, s
     buffer.memory_ = memory;
     cudaExternalMemoryBufferDesc range{};
     range.size = used_bytes;
-    if (const cudaError_t result = cudaExternalMemoryGetMappedBuffer(&buffer.pointer_, memory, &range); result != cudaSuccess) {
+    if (const cudaError_t result = cudaExternalMemoryGetMappedBuffer(&buffer.pointer_, memory, &range);
+        result != cudaSuccess) {
         return cuda_error(result, "cannot map memory from Vulkan");
     }
     return buffer;
@@ -101,22 +102,14 @@ namespace {
 Error built_without_cuda() {
     return {ErrorCode::unavailable, "this program was built without CUDA; frames go through host memory"};
 }
-}  // namespace
+} // namespace
 
-Result<std::array<std::uint8_t, 16>> cuda_device_uuid(int) {
-    return built_without_cuda();
-}
-Result<CudaBuffer> CudaBuffer::import_fd(int, std::size_t, std::size_t) {
-    return built_without_cuda();
-}
+Result<std::array<std::uint8_t, 16>> cuda_device_uuid(int) { return built_without_cuda(); }
+Result<CudaBuffer> CudaBuffer::import_fd(int, std::size_t, std::size_t) { return built_without_cuda(); }
 CudaBuffer::~CudaBuffer() = default;
-Result<CudaTimeline> CudaTimeline::import_fd(int) {
-    return built_without_cuda();
-}
+Result<CudaTimeline> CudaTimeline::import_fd(int) { return built_without_cuda(); }
 CudaTimeline::~CudaTimeline() = default;
-Result<void> CudaTimeline::signal(std::uint64_t, void*) {
-    return built_without_cuda();
-}
+Result<void> CudaTimeline::signal(std::uint64_t, void*) { return built_without_cuda(); }
 
 #endif
 
@@ -136,4 +129,4 @@ CudaTimeline& CudaTimeline::operator=(CudaTimeline&& other) noexcept {
     return *this;
 }
 
-}  // namespace wander::render
+} // namespace wander::render

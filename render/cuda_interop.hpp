@@ -1,8 +1,10 @@
 #pragma once
-// What the renderer needs from CUDA, without CUDA's headers: device identity, and Vulkan memory and semaphores mapped into CUDA.
+// What the renderer needs from CUDA, without CUDA's headers: device identity, and Vulkan memory and semaphores mapped
+// into CUDA.
 //
-// Built without CUDA, or on a machine without a driver, every function answers `unavailable`. Uses the primary context of the
-// device, the one torch uses. File descriptors are consumed by a successful import and closed here after a failed one.
+// Built without CUDA, or on a machine without a driver, every function answers `unavailable`. Uses the primary context
+// of the device, the one torch uses. File descriptors are consumed by a successful import and closed here after a
+// failed one.
 
 #include "generator/plain/result.hpp"
 
@@ -26,7 +28,7 @@ public:
 
 private:
     CudaBuffer() = default;
-    void* memory_ = nullptr;  // cudaExternalMemory_t
+    void* memory_ = nullptr; // cudaExternalMemory_t
     void* pointer_ = nullptr;
 };
 
@@ -42,7 +44,7 @@ public:
 
 private:
     CudaTimeline() = default;
-    void* semaphore_ = nullptr;  // cudaExternalSemaphore_t
+    void* semaphore_ = nullptr; // cudaExternalSemaphore_t
 };
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -17,7 +17,7 @@ bool validation_wanted(const RendererConfig& config) {
     return config.validation || (value && value[0] != '\0' && value[0] != '0');
 }
 
-}  // namespace
+} // namespace
 
 void Renderer::State::create(const RendererConfig& config) {
     window = config.window;
@@ -77,7 +77,7 @@ bool Renderer::State::fit_target() {
         }
         if (!swapchain->valid() || swapchain->size() != framebuffer) {
             submitter->wait(submitter->last_submitted());
-            WANDER_VK(vkQueueWaitIdle(device->queue()));  // presentations hold the old images
+            WANDER_VK(vkQueueWaitIdle(device->queue())); // presentations hold the old images
             if (!swapchain->rebuild(framebuffer)) {
                 return false;
             }
@@ -91,8 +91,9 @@ bool Renderer::State::fit_target() {
         if (composed) {
             submitter->retire(std::make_shared<Image>(std::move(composed)));
         }
-        composed = Image(*device, size, composed_format,
-                         VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT);
+        composed = Image(
+            *device, size, composed_format,
+            VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT);
         composed_drawn = false;
     }
     return true;
@@ -119,7 +120,7 @@ void Renderer::State::record_picture(VkCommandBuffer commands, const DrawRequest
         const VkClearColorValue clear{{request.background[0], request.background[1], request.background[2], 1.0f}};
         const VkImageSubresourceRange range{VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1};
         vkCmdClearColorImage(commands, composed.get(), VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, &clear, 1, &range);
-        composed.change_use(commands, ImageUse::transfer_to);  // the copy must come after the clear
+        composed.change_use(commands, ImageUse::transfer_to); // the copy must come after the clear
     }
     if (rect.size.empty()) {
         return;
@@ -151,9 +152,10 @@ void Renderer::State::record_present_copy(VkCommandBuffer commands, VkImage imag
     VkImageCopy copy{};
     copy.srcSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1};
     copy.dstSubresource = copy.srcSubresource;
-    copy.extent = {static_cast<std::uint32_t>(composed.size().width), static_cast<std::uint32_t>(composed.size().height), 1};
-    vkCmdCopyImage(commands, composed.get(), VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, image, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1,
-                   &copy);
+    copy.extent = {static_cast<std::uint32_t>(composed.size().width),
+                   static_cast<std::uint32_t>(composed.size().height), 1};
+    vkCmdCopyImage(commands, composed.get(), VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, image,
+                   VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &copy);
     record_image_barrier(commands, image, ImageUse::transfer_to, ImageUse::present, false);
 }
 
@@ -196,7 +198,7 @@ Result<Renderer> Renderer::create(const RendererConfig& config) {
     if (const Result<void> done = guarded([&] { state->create(config); }); !done) {
         Error error = done.error();
         if (!state->device) {
-            error.code = ErrorCode::unavailable;  // no loader, no driver, no device that fits: the machine, not us
+            error.code = ErrorCode::unavailable; // no loader, no driver, no device that fits: the machine, not us
         }
         return error;
     }
@@ -208,23 +210,16 @@ Renderer::Renderer(Renderer&&) noexcept = default;
 Renderer& Renderer::operator=(Renderer&&) noexcept = default;
 Renderer::~Renderer() = default;
 
-const std::string& Renderer::device_name() const {
-    return state_->device->name();
-}
-std::array<std::uint8_t, 16> Renderer::device_uuid() const {
-    return state_->device->uuid();
-}
-bool Renderer::software_device() const {
-    return state_->device->software();
-}
-std::string Renderer::notes() const {
-    return state_->notes;
-}
+const std::string& Renderer::device_name() const { return state_->device->name(); }
+std::array<std::uint8_t, 16> Renderer::device_uuid() const { return state_->device->uuid(); }
+bool Renderer::software_device() const { return state_->device->software(); }
+std::string Renderer::notes() const { return state_->notes; }
 
 Result<void> Renderer::attach_ui() {
     return guarded([&] {
         GLFWwindow* window = state_->window ? state_->window->handle() : nullptr;
-        state_->ui = std::make_unique<UiLayer>(*state_->instance, *state_->device, *state_->submitter, window, state_->composed_format);
+        state_->ui = std::make_unique<UiLayer>(*state_->instance, *state_->device, *state_->submitter, window,
+                                               state_->composed_format);
     });
 }
 
@@ -252,21 +247,11 @@ Result<DrawOutcome> Renderer::draw(const DrawRequest& request) {
     return guarded([&] { return state_->draw(request); });
 }
 
-void Renderer::resize(PixelSize size) {
-    state_->wanted_size = size;
-}
-PixelSize Renderer::composed_size() const {
-    return state_->composed.size();
-}
-PixelRect Renderer::picture_rect() const {
-    return state_->picture_rect;
-}
+void Renderer::resize(PixelSize size) { state_->wanted_size = size; }
+PixelSize Renderer::composed_size() const { return state_->composed.size(); }
+PixelRect Renderer::picture_rect() const { return state_->picture_rect; }
 
-int Renderer::validation_message_count() const {
-    return state_->instance->log().count();
-}
-std::string Renderer::first_validation_message() const {
-    return state_->instance->log().first();
-}
+int Renderer::validation_message_count() const { return state_->instance->log().count(); }
+std::string Renderer::first_validation_message() const { return state_->instance->log().first(); }
 
-}  // namespace wander::render
+} // namespace wander::render

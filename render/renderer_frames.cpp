@@ -30,7 +30,7 @@ bool Renderer::State::advance(double now_seconds) {
     }
     call_tap(*due.show);
     if (upload) {
-        ring->release(*upload);  // overtaken before it was drawn (a minimised window)
+        ring->release(*upload); // overtaken before it was drawn (a minimised window)
         ++skipped;
     }
     upload = due.show;
@@ -149,33 +149,17 @@ Result<std::shared_ptr<FrameRing>> Renderer::make_ring(PixelSize frame_size, int
     });
 }
 
-std::shared_ptr<FrameRing> Renderer::ring() const {
-    return state_->ring;
-}
+std::shared_ptr<FrameRing> Renderer::ring() const { return state_->ring; }
 Result<bool> Renderer::advance(double now_seconds) {
     return guarded([&] { return state_->advance(now_seconds); });
 }
-std::optional<double> Renderer::next_due_seconds() const {
-    return state_->pacer.next_due_seconds();
-}
-const std::optional<FrameTicket>& Renderer::shown() const {
-    return state_->shown;
-}
-std::int64_t Renderer::skipped_frames() const {
-    return state_->skipped;
-}
-double Renderer::chunk_period_seconds() const {
-    return state_->pacer.chunk_period_seconds();
-}
-void Renderer::interrupt_pacing() {
-    state_->pacer.interrupted();
-}
-void Renderer::clear_frames() {
-    state_->drop_frames();
-}
-void Renderer::set_frame_tap(FrameTap tap) {
-    state_->tap = std::move(tap);
-}
+std::optional<double> Renderer::next_due_seconds() const { return state_->pacer.next_due_seconds(); }
+const std::optional<FrameTicket>& Renderer::shown() const { return state_->shown; }
+std::int64_t Renderer::skipped_frames() const { return state_->skipped; }
+double Renderer::chunk_period_seconds() const { return state_->pacer.chunk_period_seconds(); }
+void Renderer::interrupt_pacing() { state_->pacer.interrupted(); }
+void Renderer::clear_frames() { state_->drop_frames(); }
+void Renderer::set_frame_tap(FrameTap tap) { state_->tap = std::move(tap); }
 Result<void> Renderer::show_picture(PixelView picture) {
     if (picture.size.empty() || !picture.rgba) {
         return Error{ErrorCode::wrong_use, "an empty picture cannot be shown"};
@@ -183,4 +167,4 @@ Result<void> Renderer::show_picture(PixelView picture) {
     return guarded([&] { state_->show_picture(picture); });
 }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -58,7 +58,8 @@ std::uint64_t Renderer::State::add_texture(PixelView picture) {
     image->change_use(commands, ImageUse::transfer_to, true);
     VkBufferImageCopy copy{};
     copy.imageSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1};
-    copy.imageExtent = {static_cast<std::uint32_t>(picture.size.width), static_cast<std::uint32_t>(picture.size.height), 1};
+    copy.imageExtent = {static_cast<std::uint32_t>(picture.size.width), static_cast<std::uint32_t>(picture.size.height),
+                        1};
     vkCmdCopyBufferToImage(commands, staging->get(), image->get(), VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &copy);
     image->change_use(commands, ImageUse::sampled);
     submitter->retire(staging);
@@ -101,4 +102,4 @@ Result<Pixels> Renderer::read_picture() {
     });
 }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -1,6 +1,6 @@
 #pragma once
-// Inside of Renderer, shared by its three source files: renderer.cpp (making, drawing), renderer_frames.cpp (frames of the walk),
-// renderer_read.cpp (reading back). Members are destroyed bottom up, after the GPU has gone idle.
+// Inside of Renderer, shared by its three source files: renderer.cpp (making, drawing), renderer_frames.cpp (frames of
+// the walk), renderer_read.cpp (reading back). Members are destroyed bottom up, after the GPU has gone idle.
 
 #include "render/picture/upscaler.hpp"
 #include "render/plain/frame_pacer.hpp"
@@ -38,7 +38,7 @@ private:
 
 struct Renderer::State {
     Window* window = nullptr;
-    PixelSize wanted_size;  // off-screen
+    PixelSize wanted_size; // off-screen
     std::string notes;
 
     std::unique_ptr<Instance> instance;
@@ -54,10 +54,10 @@ struct Renderer::State {
 
     std::shared_ptr<GpuRing> ring;
     FramePacer pacer;
-    std::deque<FrameTicket> arriving;     // published, bytes not complete yet
-    std::optional<FrameTicket> upload;    // shown next, its slot is still to be copied
+    std::deque<FrameTicket> arriving;  // published, bytes not complete yet
+    std::optional<FrameTicket> upload; // shown next, its slot is still to be copied
     struct Held {
-        std::uint64_t until;              // submission that reads the slot
+        std::uint64_t until; // submission that reads the slot
         FrameTicket ticket;
     };
     std::deque<Held> held;
@@ -92,7 +92,7 @@ struct Renderer::State {
     std::uint64_t add_texture(PixelView picture);
 
 private:
-    std::optional<FrameTicket> in_recording_;  // whose slot the open command buffer reads
+    std::optional<FrameTicket> in_recording_; // whose slot the open command buffer reads
 };
 
 // Runs `work`, turning a failed Vulkan call into a Result.
@@ -110,4 +110,4 @@ auto guarded(Work work) -> Result<decltype(work())> {
     }
 }
 
-}  // namespace wander::render
+} // namespace wander::render

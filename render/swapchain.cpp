@@ -25,10 +25,11 @@ VkSurfaceFormatKHR choose_format(const Device& device, VkSurfaceKHR surface) {
             }
         }
     }
-    throw VulkanError(VK_ERROR_FORMAT_NOT_SUPPORTED, "Vulkan: " + device.name() + " offers no 8-bit RGBA format for this window");
+    throw VulkanError(VK_ERROR_FORMAT_NOT_SUPPORTED,
+                      "Vulkan: " + device.name() + " offers no 8-bit RGBA format for this window");
 }
 
-}  // namespace
+} // namespace
 
 Swapchain::Swapchain(const Device& device, VkSurfaceKHR surface)
     : device_(device), surface_(surface), format_(choose_format(device, surface)) {
@@ -42,10 +43,10 @@ bool Swapchain::rebuild(PixelSize wanted) {
     WANDER_VK(vkGetPhysicalDeviceSurfaceCapabilitiesKHR(device_.physical(), surface_, &capabilities));
     VkExtent2D extent = capabilities.currentExtent;
     if (extent.width == 0xffffffffu) {
-        extent.width = std::clamp(static_cast<std::uint32_t>(std::max(0, wanted.width)), capabilities.minImageExtent.width,
-                                  capabilities.maxImageExtent.width);
-        extent.height = std::clamp(static_cast<std::uint32_t>(std::max(0, wanted.height)), capabilities.minImageExtent.height,
-                                   capabilities.maxImageExtent.height);
+        extent.width = std::clamp(static_cast<std::uint32_t>(std::max(0, wanted.width)),
+                                  capabilities.minImageExtent.width, capabilities.maxImageExtent.width);
+        extent.height = std::clamp(static_cast<std::uint32_t>(std::max(0, wanted.height)),
+                                   capabilities.minImageExtent.height, capabilities.maxImageExtent.height);
     }
     if (wanted.empty() || extent.width == 0 || extent.height == 0) {
         out_of_date_ = true;
@@ -97,8 +98,8 @@ bool Swapchain::rebuild(PixelSize wanted) {
 std::optional<Swapchain::Target> Swapchain::acquire(int frame_slot) {
     Target target;
     target.acquired = acquired_[static_cast<std::size_t>(frame_slot)].get();
-    const VkResult result =
-        vkAcquireNextImageKHR(device_.get(), swapchain_.get(), kAcquireLimitNs, target.acquired, VK_NULL_HANDLE, &target.index);
+    const VkResult result = vkAcquireNextImageKHR(device_.get(), swapchain_.get(), kAcquireLimitNs, target.acquired,
+                                                  VK_NULL_HANDLE, &target.index);
     if (result == VK_ERROR_OUT_OF_DATE_KHR) {
         out_of_date_ = true;
         return std::nullopt;
@@ -128,4 +129,4 @@ void Swapchain::present(const Target& target) {
     WANDER_VK(result);
 }
 
-}  // namespace wander::render
+} // namespace wander::render

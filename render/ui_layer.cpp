@@ -18,9 +18,7 @@ namespace {
 // Font atlas pages plus the pictures of a gallery.
 constexpr std::uint32_t kDescriptorCount = 128;
 
-void check(VkResult result) {
-    WANDER_VK(result);
-}
+void check(VkResult result) { WANDER_VK(result); }
 
 // Frees a texture's descriptor with the image, once the GPU is done with both.
 struct RetiredTexture {
@@ -33,16 +31,17 @@ struct RetiredTexture {
     }
 };
 
-}  // namespace
+} // namespace
 
-UiLayer::UiLayer(const Instance& instance, const Device& device, Submitter& submitter, GLFWwindow* window, VkFormat format)
+UiLayer::UiLayer(const Instance& instance, const Device& device, Submitter& submitter, GLFWwindow* window,
+                 VkFormat format)
     : submitter_(submitter), window_(window), format_(format) {
     if (!ImGui::GetCurrentContext()) {
         own_context_ = ImGui::CreateContext();
         ImGui::GetIO().IniFilename = nullptr;
     }
     if (window_) {
-        ImGui_ImplGlfw_InitForVulkan(window_, true);  // chains to the callbacks of Window
+        ImGui_ImplGlfw_InitForVulkan(window_, true); // chains to the callbacks of Window
     }
     ImGui_ImplVulkan_InitInfo info{};
     info.ApiVersion = VK_API_VERSION_1_3;
@@ -138,4 +137,4 @@ void UiLayer::remove_texture(std::uint64_t id) {
     }
 }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -1,8 +1,10 @@
 #pragma once
-// Dear ImGui's back ends for our device, and for the window where there is one. Contents of fonts and theme belong to gui.
+// Dear ImGui's back ends for our device, and for the window where there is one. Contents of fonts and theme belong to
+// gui.
 //
-// Draws into the composed image with dynamic rendering. The composed image is UNORM and ImGui's colours are sRGB-encoded, so they
-// pass unchanged. Made on the current ImGui context (made and owned here when there is none). The GPU must be idle when destroyed.
+// Draws into the composed image with dynamic rendering. The composed image is UNORM and ImGui's colours are
+// sRGB-encoded, so they pass unchanged. Made on the current ImGui context (made and owned here when there is none). The
+// GPU must be idle when destroyed.
 
 #include "render/plain/pixels.hpp"
 #include "render/vk/image.hpp"
@@ -54,4 +56,4 @@ private:
     bool begun_ = false;
 };
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -12,7 +12,8 @@ namespace {
 static_assert(static_cast<int>(Key::w) == GLFW_KEY_W && static_cast<int>(Key::z) == GLFW_KEY_Z);
 static_assert(static_cast<int>(Key::enter) == GLFW_KEY_ENTER && static_cast<int>(Key::up) == GLFW_KEY_UP);
 static_assert(static_cast<int>(Key::end) == GLFW_KEY_END && static_cast<int>(Key::f12) == GLFW_KEY_F12);
-static_assert(static_cast<int>(Key::right_super) == GLFW_KEY_RIGHT_SUPER && static_cast<int>(Key::del) == GLFW_KEY_DELETE);
+static_assert(static_cast<int>(Key::right_super) == GLFW_KEY_RIGHT_SUPER &&
+              static_cast<int>(Key::del) == GLFW_KEY_DELETE);
 
 std::string glfw_reason() {
     const char* text = nullptr;
@@ -29,7 +30,7 @@ MouseButton button_of(int button) {
     }
 }
 
-}  // namespace
+} // namespace
 
 double steady_seconds() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -40,7 +41,7 @@ struct Window::State {
     std::vector<WindowEvent> events;
     double mouse_x = 0;
     double mouse_y = 0;
-    bool mouse_known = false;  // false: the next position starts a new travel
+    bool mouse_known = false; // false: the next position starts a new travel
     WindowPlacement before_fullscreen;
 
     ~State() {
@@ -74,11 +75,10 @@ void Window::State::install_callbacks() {
         state.mouse_known = true;
         state.events.push_back(MouseMoveEvent{x, y, dx, dy, steady_seconds()});
     });
-    glfwSetScrollCallback(window,
-                          [](GLFWwindow* w, double dx, double dy) { State::of(w).events.push_back(ScrollEvent{dx, dy}); });
-    glfwSetWindowFocusCallback(window, [](GLFWwindow* w, int focused) {
-        State::of(w).events.push_back(FocusEvent{focused == GLFW_TRUE});
-    });
+    glfwSetScrollCallback(
+        window, [](GLFWwindow* w, double dx, double dy) { State::of(w).events.push_back(ScrollEvent{dx, dy}); });
+    glfwSetWindowFocusCallback(
+        window, [](GLFWwindow* w, int focused) { State::of(w).events.push_back(FocusEvent{focused == GLFW_TRUE}); });
     glfwSetFramebufferSizeCallback(window, [](GLFWwindow* w, int width, int height) {
         State::of(w).events.push_back(ResizeEvent{width, height});
     });
@@ -98,13 +98,14 @@ void Window::State::install_callbacks() {
 
 Result<Window> Window::create(const std::string& title, const WindowPlacement& placement) {
     if (!glfwInit()) {
-        return Error{ErrorCode::unavailable, "no display: " + glfw_reason() +
-                                                 "; start the program in a desktop session, or use --headless"};
+        return Error{ErrorCode::unavailable,
+                     "no display: " + glfw_reason() + "; start the program in a desktop session, or use --headless"};
     }
     auto state = std::make_unique<State>();
     if (!glfwVulkanSupported()) {
-        return Error{ErrorCode::unavailable, "no Vulkan for this display: install your graphics card's driver or the packages "
-                                             "libvulkan1 and mesa-vulkan-drivers, or use --headless"};
+        return Error{ErrorCode::unavailable,
+                     "no Vulkan for this display: install your graphics card's driver or the packages "
+                     "libvulkan1 and mesa-vulkan-drivers, or use --headless"};
     }
     glfwWindowHint(GLFW_CLIENT_API, GLFW_NO_API);
     glfwWindowHint(GLFW_SCALE_TO_MONITOR, GLFW_TRUE);
@@ -114,7 +115,7 @@ Result<Window> Window::create(const std::string& title, const WindowPlacement& p
     if (placement.x && placement.y) {
         glfwWindowHint(GLFW_POSITION_X, *placement.x);
         glfwWindowHint(GLFW_POSITION_Y, *placement.y);
-        glfwWindowHint(GLFW_SCALE_TO_MONITOR, GLFW_FALSE);  // a remembered size is the size that was meant
+        glfwWindowHint(GLFW_SCALE_TO_MONITOR, GLFW_FALSE); // a remembered size is the size that was meant
     }
     state->window = glfwCreateWindow(placement.width, placement.height, title.c_str(), nullptr, nullptr);
     if (!state->window) {
@@ -139,9 +140,7 @@ std::vector<WindowEvent> Window::poll(double wait_seconds) {
     return std::exchange(state_->events, {});
 }
 
-void Window::wake() {
-    glfwPostEmptyEvent();
-}
+void Window::wake() { glfwPostEmptyEvent(); }
 
 PixelSize Window::framebuffer_size() const {
     PixelSize size;
@@ -157,13 +156,9 @@ float Window::content_scale() const {
     return x > 0 ? x : 1;
 }
 
-bool Window::minimised() const {
-    return glfwGetWindowAttrib(state_->window, GLFW_ICONIFIED) == GLFW_TRUE;
-}
+bool Window::minimised() const { return glfwGetWindowAttrib(state_->window, GLFW_ICONIFIED) == GLFW_TRUE; }
 
-bool Window::focused() const {
-    return glfwGetWindowAttrib(state_->window, GLFW_FOCUSED) == GLFW_TRUE;
-}
+bool Window::focused() const { return glfwGetWindowAttrib(state_->window, GLFW_FOCUSED) == GLFW_TRUE; }
 
 WindowPlacement Window::placement() const {
     if (glfwGetWindowMonitor(state_->window)) {
@@ -202,9 +197,7 @@ GamepadState Window::gamepad() const {
     return pad;
 }
 
-void Window::set_title(const std::string& title) {
-    glfwSetWindowTitle(state_->window, title.c_str());
-}
+void Window::set_title(const std::string& title) { glfwSetWindowTitle(state_->window, title.c_str()); }
 
 void Window::set_fullscreen(bool fullscreen) {
     const bool is_fullscreen = glfwGetWindowMonitor(state_->window) != nullptr;
@@ -220,7 +213,8 @@ void Window::set_fullscreen(bool fullscreen) {
         }
     } else {
         const WindowPlacement& old = state_->before_fullscreen;
-        glfwSetWindowMonitor(state_->window, nullptr, old.x.value_or(64), old.y.value_or(64), old.width, old.height, GLFW_DONT_CARE);
+        glfwSetWindowMonitor(state_->window, nullptr, old.x.value_or(64), old.y.value_or(64), old.width, old.height,
+                             GLFW_DONT_CARE);
     }
 }
 
@@ -235,8 +229,6 @@ void Window::request_close() {
     glfwPostEmptyEvent();
 }
 
-GLFWwindow* Window::handle() const {
-    return state_->window;
-}
+GLFWwindow* Window::handle() const { return state_->window; }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -20,7 +20,7 @@ namespace wander::render {
 struct WindowPlacement {
     int width = 1280;
     int height = 720;
-    std::optional<int> x = std::nullopt;  // nullopt: where the desktop puts it (Wayland never tells)
+    std::optional<int> x = std::nullopt; // nullopt: where the desktop puts it (Wayland never tells)
     std::optional<int> y = std::nullopt;
     bool maximised = false;
 };
@@ -38,8 +38,8 @@ public:
     // Ends a waiting poll; any thread.
     static void wake();
 
-    PixelSize framebuffer_size() const;  // 0 x 0 while minimised
-    float content_scale() const;         // 1 on plain monitors, 2 on HiDPI ones
+    PixelSize framebuffer_size() const; // 0 x 0 while minimised
+    float content_scale() const;        // 1 on plain monitors, 2 on HiDPI ones
     bool minimised() const;
     bool focused() const;
     WindowPlacement placement() const;
@@ -51,7 +51,7 @@ public:
     void capture_cursor(bool capture);
     void request_close();
 
-    GLFWwindow* handle() const;  // for the rest of this room only
+    GLFWwindow* handle() const; // for the rest of this room only
 
 private:
     struct State;
@@ -62,4 +62,4 @@ private:
 // Seconds of the steady clock that stamps events and paces frames.
 double steady_seconds();
 
-}  // namespace wander::render
+} // namespace wander::render

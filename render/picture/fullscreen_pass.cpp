@@ -24,7 +24,7 @@ ShaderModuleHandle make_module(const Device& device, std::span<const std::uint32
     return {device.get(), module};
 }
 
-}  // namespace
+} // namespace
 
 PassLayout::PassLayout(const Device& device) {
     VkSamplerCreateInfo sampler_info{VK_STRUCTURE_TYPE_SAMPLER_CREATE_INFO};
@@ -64,7 +64,8 @@ PassLayout::PassLayout(const Device& device) {
     pipeline_layout_ = PipelineLayoutHandle(device.get(), layout);
 }
 
-DescriptorPoolHandle PassLayout::make_set(const Device& device, VkImageView first, VkImageView second, VkDescriptorSet& set) const {
+DescriptorPoolHandle PassLayout::make_set(const Device& device, VkImageView first, VkImageView second,
+                                          VkDescriptorSet& set) const {
     const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, 2};
     VkDescriptorPoolCreateInfo pool_info{VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO};
     pool_info.maxSets = 1;
@@ -95,8 +96,8 @@ DescriptorPoolHandle PassLayout::make_set(const Device& device, VkImageView firs
     return handle;
 }
 
-FullscreenPass::FullscreenPass(const Device& device, const PassLayout& layout, std::span<const std::uint32_t> fragment_spirv,
-                               VkFormat format) {
+FullscreenPass::FullscreenPass(const Device& device, const PassLayout& layout,
+                               std::span<const std::uint32_t> fragment_spirv, VkFormat format) {
     const ShaderModuleHandle vertex = make_module(device, shaders::fullscreen_vert_spv);
     const ShaderModuleHandle fragment = make_module(device, fragment_spirv);
     std::array<VkPipelineShaderStageCreateInfo, 2> stages{};
@@ -152,8 +153,8 @@ FullscreenPass::FullscreenPass(const Device& device, const PassLayout& layout, s
     pipeline_ = PipelineHandle(device.get(), pipeline);
 }
 
-void FullscreenPass::record(VkCommandBuffer commands, const PassLayout& layout, VkDescriptorSet set, const Image& target,
-                            PixelSize source_size) const {
+void FullscreenPass::record(VkCommandBuffer commands, const PassLayout& layout, VkDescriptorSet set,
+                            const Image& target, PixelSize source_size) const {
     const PixelSize size = target.size();
     const VkRect2D area{{0, 0}, {static_cast<std::uint32_t>(size.width), static_cast<std::uint32_t>(size.height)}};
     VkRenderingAttachmentInfo attachment{VK_STRUCTURE_TYPE_RENDERING_ATTACHMENT_INFO};
@@ -171,7 +172,8 @@ void FullscreenPass::record(VkCommandBuffer commands, const PassLayout& layout, 
     vkCmdSetViewport(commands, 0, 1, &viewport);
     vkCmdSetScissor(commands, 0, 1, &area);
     vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline_.get());
-    vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, layout.pipeline_layout(), 0, 1, &set, 0, nullptr);
+    vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, layout.pipeline_layout(), 0, 1, &set, 0,
+                            nullptr);
     const Sizes sizes{{static_cast<float>(source_size.width), static_cast<float>(source_size.height)},
                       {static_cast<float>(size.width), static_cast<float>(size.height)}};
     vkCmdPushConstants(commands, layout.pipeline_layout(), VK_SHADER_STAGE_FRAGMENT_BIT, 0, sizeof(sizes), &sizes);
@@ -179,4 +181,4 @@ void FullscreenPass::record(VkCommandBuffer commands, const PassLayout& layout, 
     vkCmdEndRendering(commands);
 }
 
-}  // namespace wander::render
+} // namespace wander::render

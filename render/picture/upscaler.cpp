@@ -19,7 +19,7 @@ struct Upscaler::SourceImages {
     Image picture;
     Image structure;
     DescriptorPoolHandle pool;
-    VkDescriptorSet picture_only = VK_NULL_HANDLE;  // both bindings show the picture: for passes without a structure
+    VkDescriptorSet picture_only = VK_NULL_HANDLE; // both bindings show the picture: for passes without a structure
     DescriptorPoolHandle both_pool;
     VkDescriptorSet both = VK_NULL_HANDLE;
 };
@@ -37,9 +37,7 @@ Upscaler::Upscaler(const Device& device, Submitter& submitter, VkFormat target_f
 
 Upscaler::~Upscaler() = default;
 
-PixelSize Upscaler::source_size() const {
-    return images_ ? images_->picture.size() : PixelSize{};
-}
+PixelSize Upscaler::source_size() const { return images_ ? images_->picture.size() : PixelSize{}; }
 
 Image& Upscaler::source() {
     assert(images_);
@@ -56,9 +54,11 @@ void Upscaler::make_source(PixelSize size) {
         submitter_.retire(images_);
     }
     auto images = std::make_shared<SourceImages>();
-    images->picture = Image(device_, size, kPictureFormat,
-                            VK_IMAGE_USAGE_TRANSFER_DST_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_SAMPLED_BIT);
-    images->structure = Image(device_, size, kPictureFormat, VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_SAMPLED_BIT);
+    images->picture =
+        Image(device_, size, kPictureFormat,
+              VK_IMAGE_USAGE_TRANSFER_DST_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_SAMPLED_BIT);
+    images->structure =
+        Image(device_, size, kPictureFormat, VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_SAMPLED_BIT);
     images->pool = layout_.make_set(device_, images->picture.view(), images->picture.view(), images->picture_only);
     images->both_pool = layout_.make_set(device_, images->picture.view(), images->structure.view(), images->both);
     images_ = std::move(images);
@@ -114,4 +114,4 @@ void Upscaler::record_scale(VkCommandBuffer commands, PixelSize size, UpscaleMod
     stale_ = false;
 }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -1,9 +1,10 @@
 #pragma once
-// The walk's picture on the GPU: the source image, and the scaled image that is made from it when source, size or mode changed.
+// The walk's picture on the GPU: the source image, and the scaled image that is made from it when source, size or mode
+// changed.
 //
-// Records into command buffers that the caller submits in order. The scaled image has the format of the composed image, so the
-// composition only copies (or, where work is limited, stretches) it. The GPU must be idle when it is destroyed. Formula of the modes: shaders/upscale_*.frag and their twin
-// render/plain/upscale_reference.cpp.
+// Records into command buffers that the caller submits in order. The scaled image has the format of the composed image,
+// so the composition only copies (or, where work is limited, stretches) it. The GPU must be idle when it is destroyed.
+// Formula of the modes: shaders/upscale_*.frag and their twin render/plain/upscale_reference.cpp.
 
 #include "render/picture/fullscreen_pass.hpp"
 #include "render/plain/draw_request.hpp"
@@ -20,8 +21,8 @@ class Submitter;
 
 class Upscaler {
 public:
-    // `target_format`: of the scaled image. `limit`: filtered modes draw at most limit times the source size (0 = no limit).
-    // Throws VulkanError, as every call below.
+    // `target_format`: of the scaled image. `limit`: filtered modes draw at most limit times the source size (0 = no
+    // limit). Throws VulkanError, as every call below.
     Upscaler(const Device& device, Submitter& submitter, VkFormat target_format, int limit);
     ~Upscaler();
 
@@ -33,7 +34,7 @@ public:
     bool has_picture() const { return has_picture_; }
     PixelSize source_size() const;
     Image& source();
-    Image& scaled();  // at most the size asked for; stretch the rest
+    Image& scaled(); // at most the size asked for; stretch the rest
 
 private:
     struct SourceImages;
@@ -49,9 +50,9 @@ private:
     std::shared_ptr<SourceImages> images_;
     std::shared_ptr<Image> scaled_;
     bool has_picture_ = false;
-    bool stale_ = true;            // the scaled image does not show the source
+    bool stale_ = true; // the scaled image does not show the source
     bool structure_stale_ = true;
     UpscaleMode mode_ = UpscaleMode::sharp;
 };
 
-}  // namespace wander::render
+} // namespace wander::render

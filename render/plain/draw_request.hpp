@@ -14,9 +14,9 @@
 namespace wander::render {
 
 enum class UpscaleMode : std::uint8_t {
-    nearest,  // every source pixel as a block
-    bicubic,  // Catmull-Rom: neutral, may overshoot at hard edges
-    sharp,    // follows edges: smooth along, steep across, never outside the values around (default)
+    nearest, // every source pixel as a block
+    bicubic, // Catmull-Rom: neutral, may overshoot at hard edges
+    sharp,   // follows edges: smooth along, steep across, never outside the values around (default)
 };
 inline constexpr std::array<std::string_view, 3> kUpscaleModeNames = {"nearest", "bicubic", "sharp"};
 
@@ -28,9 +28,9 @@ struct Rect {
 };
 
 struct DrawRequest {
-    Rect picture_area;  // the picture is letterboxed into it; an empty area means the whole window
+    Rect picture_area; // the picture is letterboxed into it; an empty area means the whole window
     UpscaleMode upscale = UpscaleMode::sharp;
-    std::array<float, 3> background = {0.055f, 0.059f, 0.067f};  // sRGB-encoded 0..1
+    std::array<float, 3> background = {0.055f, 0.059f, 0.067f}; // sRGB-encoded 0..1
 };
 
 // Pixel rectangle inside a framebuffer.
@@ -60,4 +60,4 @@ inline PixelRect letterbox(const Rect& area, PixelSize picture, PixelSize target
     return rect;
 }
 
-}  // namespace wander::render
+} // namespace wander::render

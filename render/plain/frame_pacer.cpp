@@ -10,7 +10,7 @@ constexpr std::size_t kRemembered = 5;
 constexpr double kCatchUp = 0.85;
 constexpr double kDefaultFrameSeconds = 1.0 / 16;
 
-}  // namespace
+} // namespace
 
 double FramePacer::chunk_period_seconds() const {
     if (intervals_.empty()) {
@@ -25,7 +25,8 @@ void FramePacer::note_chunk(const FrameTicket& ticket, double now_seconds) {
     if (ticket.chunk == current_chunk_) {
         return;
     }
-    // The start picture's "chunk" has no playing time; the interval after it is the model's first, unrepresentative run.
+    // The start picture's "chunk" has no playing time; the interval after it is the model's first, unrepresentative
+    // run.
     const bool follows = chunk_started_at_ && current_chunk_ >= 0 && ticket.chunk == current_chunk_ + 1;
     if (follows) {
         intervals_.push_back(std::max(0.0, now_seconds - *chunk_started_at_));
@@ -73,9 +74,7 @@ std::optional<double> FramePacer::next_due_seconds() const {
     return queue_.front().at_seconds;
 }
 
-void FramePacer::interrupted() {
-    chunk_started_at_.reset();
-}
+void FramePacer::interrupted() { chunk_started_at_.reset(); }
 
 std::vector<FrameTicket> FramePacer::clear() {
     std::vector<FrameTicket> tickets;
@@ -86,4 +85,4 @@ std::vector<FrameTicket> FramePacer::clear() {
     return tickets;
 }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -28,4 +28,4 @@ struct PixelView {
     const std::uint8_t* rgba = nullptr;
 };
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -8,24 +8,17 @@ namespace {
 struct Vec3 {
     float r = 0, g = 0, b = 0;
 };
-Vec3 operator+(Vec3 a, Vec3 b) {
-    return {a.r + b.r, a.g + b.g, a.b + b.b};
-}
-Vec3 operator-(Vec3 a, Vec3 b) {
-    return {a.r - b.r, a.g - b.g, a.b - b.b};
-}
-Vec3 operator*(Vec3 a, float s) {
-    return {a.r * s, a.g * s, a.b * s};
-}
-float dot(Vec3 a, Vec3 b) {
-    return a.r * b.r + a.g * b.g + a.b * b.b;
-}
+Vec3 operator+(Vec3 a, Vec3 b) { return {a.r + b.r, a.g + b.g, a.b + b.b}; }
+Vec3 operator-(Vec3 a, Vec3 b) { return {a.r - b.r, a.g - b.g, a.b - b.b}; }
+Vec3 operator*(Vec3 a, float s) { return {a.r * s, a.g * s, a.b * s}; }
+float dot(Vec3 a, Vec3 b) { return a.r * b.r + a.g * b.g + a.b * b.b; }
 
 Vec3 fetch(PixelView picture, int x, int y) {
     x = std::clamp(x, 0, picture.size.width - 1);
     y = std::clamp(y, 0, picture.size.height - 1);
     const std::uint8_t* p =
-        picture.rgba + (static_cast<std::size_t>(y) * static_cast<std::size_t>(picture.size.width) + static_cast<std::size_t>(x)) * 4;
+        picture.rgba +
+        (static_cast<std::size_t>(y) * static_cast<std::size_t>(picture.size.width) + static_cast<std::size_t>(x)) * 4;
     return {static_cast<float>(p[0]) / 255, static_cast<float>(p[1]) / 255, static_cast<float>(p[2]) / 255};
 }
 
@@ -42,9 +35,7 @@ Vec3 bilinear(PixelView picture, float x, float y) {
     return top * (1 - ty) + bottom * ty;
 }
 
-std::uint8_t to_byte(float v) {
-    return static_cast<std::uint8_t>(std::lround(std::clamp(v, 0.0f, 1.0f) * 255));
-}
+std::uint8_t to_byte(float v) { return static_cast<std::uint8_t>(std::lround(std::clamp(v, 0.0f, 1.0f) * 255)); }
 
 template <typename ColourAt>
 Pixels fill(PixelSize size, ColourAt colour_at) {
@@ -76,16 +67,15 @@ Vec3 bicubic(PixelView picture, float x, float y) {
     Vec3 sum;
     for (int v = iy - 1; v <= iy + 2; ++v) {
         for (int u = ix - 1; u <= ix + 2; ++u) {
-            const float weight = catmull_rom(x - 0.5f - static_cast<float>(u)) * catmull_rom(y - 0.5f - static_cast<float>(v));
+            const float weight =
+                catmull_rom(x - 0.5f - static_cast<float>(u)) * catmull_rom(y - 0.5f - static_cast<float>(v));
             sum = sum + fetch(picture, u, v) * weight;
         }
     }
     return sum;
 }
 
-float luma(PixelView picture, int x, int y) {
-    return dot(fetch(picture, x, y), {0.299f, 0.587f, 0.114f});
-}
+float luma(PixelView picture, int x, int y) { return dot(fetch(picture, x, y), {0.299f, 0.587f, 0.114f}); }
 
 Pixels structure_map(PixelView picture) {
     return fill(picture.size, [&](int px, int py) {
@@ -132,11 +122,9 @@ Vec3 sharp(PixelView picture, PixelView structure, float x, float y) {
     return base + span * ((steep - t) * amount);
 }
 
-PixelView view(const Pixels& pixels) {
-    return {pixels.size, pixels.rgba.data()};
-}
+PixelView view(const Pixels& pixels) { return {pixels.size, pixels.rgba.data()}; }
 
-}  // namespace
+} // namespace
 
 Pixels upscale_reference(PixelView source, PixelSize target, UpscaleMode mode, int limit) {
     assert(!source.size.empty() && !target.empty());
@@ -181,4 +169,4 @@ double psnr_db(PixelView a, PixelView b) {
     return mean > 0 ? std::min(99.0, -10 * std::log10(mean)) : 99.0;
 }
 
-}  // namespace wander::render
+} // namespace wander::render

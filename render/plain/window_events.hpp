@@ -24,26 +24,74 @@ enum class Key : std::int16_t {
     semicolon = 59,
     equal = 61,
     a = 65,
-    b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y,
+    b,
+    c,
+    d,
+    e,
+    f,
+    g,
+    h,
+    i,
+    j,
+    k,
+    l,
+    m,
+    n,
+    o,
+    p,
+    q,
+    r,
+    s,
+    t,
+    u,
+    v,
+    w,
+    x,
+    y,
     z,
     left_bracket = 91,
     backslash = 92,
     right_bracket = 93,
     grave_accent = 96,
     escape = 256,
-    enter, tab, backspace, insert, del, right, left, down, up, page_up, page_down, home,
+    enter,
+    tab,
+    backspace,
+    insert,
+    del,
+    right,
+    left,
+    down,
+    up,
+    page_up,
+    page_down,
+    home,
     end,
     caps_lock = 280,
     print_screen = 283,
     pause = 284,
     f1 = 290,
-    f2, f3, f4, f5, f6, f7, f8, f9, f10, f11,
+    f2,
+    f3,
+    f4,
+    f5,
+    f6,
+    f7,
+    f8,
+    f9,
+    f10,
+    f11,
     f12,
     keypad_0 = 320,
     keypad_9 = 329,
     keypad_enter = 335,
     left_shift = 340,
-    left_control, left_alt, left_super, right_shift, right_control, right_alt,
+    left_control,
+    left_alt,
+    left_super,
+    right_shift,
+    right_control,
+    right_alt,
     right_super,
 };
 
@@ -52,17 +100,17 @@ enum class MouseButton : std::uint8_t { left, right, middle, other };
 struct KeyEvent {
     Key key = Key::unknown;
     bool down = false;
-    bool repeat = false;  // the keyboard's own repetition; down is true
+    bool repeat = false; // the keyboard's own repetition; down is true
     bool shift = false;
     bool control = false;
     bool alt = false;
-    double at_seconds = 0;  // steady clock
+    double at_seconds = 0; // steady clock
 };
 
 struct MouseButtonEvent {
     MouseButton button = MouseButton::left;
     bool down = false;
-    double x = 0;  // window units
+    double x = 0; // window units
     double y = 0;
     double at_seconds = 0;
 };
@@ -82,11 +130,11 @@ struct ScrollEvent {
 };
 
 struct FocusEvent {
-    bool focused = false;  // false: every held key counts as released
+    bool focused = false; // false: every held key counts as released
 };
 
 struct ResizeEvent {
-    int width_px = 0;  // framebuffer; 0 x 0 while minimised
+    int width_px = 0; // framebuffer; 0 x 0 while minimised
     int height_px = 0;
 };
 
@@ -100,8 +148,8 @@ struct DropEvent {
 
 struct CloseEvent {};
 
-using WindowEvent = std::variant<KeyEvent, MouseButtonEvent, MouseMoveEvent, ScrollEvent, FocusEvent, ResizeEvent, ScaleEvent,
-                                 DropEvent, CloseEvent>;
+using WindowEvent = std::variant<KeyEvent, MouseButtonEvent, MouseMoveEvent, ScrollEvent, FocusEvent, ResizeEvent,
+                                 ScaleEvent, DropEvent, CloseEvent>;
 
 // First connected gamepad, axes -1..1 (sticks right and down positive), triggers 0..1.
 struct GamepadState {
@@ -109,7 +157,8 @@ struct GamepadState {
     float left_x = 0, left_y = 0;
     float right_x = 0, right_y = 0;
     float left_trigger = 0, right_trigger = 0;
-    std::uint32_t buttons = 0;  // bit: 0 A, 1 B, 2 X, 3 Y, 4/5 bumpers, 6 back, 7 start, 8 guide, 9/10 sticks, 11..14 pad up right down left
+    std::uint32_t buttons =
+        0; // bit: 0 A, 1 B, 2 X, 3 Y, 4/5 bumpers, 6 back, 7 start, 8 guide, 9/10 sticks, 11..14 pad up right down left
 };
 
-}  // namespace wander::render
+} // namespace wander::render

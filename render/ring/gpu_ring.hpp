@@ -18,7 +18,8 @@ public:
     virtual VkBuffer buffer(int slot) const = 0;
     // Host bytes of a slot, or null where only the GPU can read it.
     virtual const std::uint8_t* host_bytes(int slot) const = 0;
-    // Around the copy out of the slot: takes the buffer over from CUDA and gives it back (nothing to do for host slots).
+    // Around the copy out of the slot: takes the buffer over from CUDA and gives it back (nothing to do for host
+    // slots).
     virtual void record_take_over(VkCommandBuffer commands, int slot) const = 0;
     virtual void record_give_back(VkCommandBuffer commands, int slot) const = 0;
     // What the submission with that copy waits for.
@@ -27,7 +28,8 @@ public:
 
 // Host-visible buffers; throws VulkanError.
 std::shared_ptr<GpuRing> make_staged_ring(const Device& device, PixelSize frame_size, int slots);
-// Device memory shared with CUDA; `unavailable` where device or driver cannot (the message says why): use the staged one then.
+// Device memory shared with CUDA; `unavailable` where device or driver cannot (the message says why): use the staged
+// one then.
 Result<std::shared_ptr<GpuRing>> make_shared_ring(const Device& device, PixelSize frame_size, int slots);
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -1,11 +1,11 @@
 // Slots in device memory that Vulkan exported and CUDA maps; one timeline semaphore that CUDA raises frame by frame.
 //
-// The way back needs no second semaphore: a slot returns to the producer only after the host has seen the copy finish. Hence no
-// CUDA stream ever waits for Vulkan, and shutting down cannot deadlock.
+// The way back needs no second semaphore: a slot returns to the producer only after the host has seen the copy finish.
+// Hence no CUDA stream ever waits for Vulkan, and shutting down cannot deadlock.
 
 #include "render/cuda_interop.hpp"
+#include "render/plain/slot_queue.hpp"
 #include "render/ring/gpu_ring.hpp"
-#include "render/ring/slot_queue.hpp"
 #include "render/vk/buffer.hpp"
 #include "render/vk/check.hpp"
 #include "render/vk/device.hpp"
@@ -19,7 +19,7 @@ namespace {
 
 struct SharedSlot {
     Buffer buffer;
-    CudaBuffer cuda;  // declared last, so unmapped before Vulkan frees the memory
+    CudaBuffer cuda; // declared last, so unmapped before Vulkan frees the memory
 };
 
 class SharedRing final : public GpuRing {
@@ -104,15 +104,16 @@ private:
     SemaphoreHandle timeline_;
     std::vector<SharedSlot> slots_;
     CudaTimeline cuda_timeline_;
-    std::uint64_t signalled_ = 0;  // producer thread only
+    std::uint64_t signalled_ = 0; // producer thread only
     std::atomic<bool> failed_ = false;
 };
 
-}  // namespace
+} // namespace
 
 Result<std::shared_ptr<GpuRing>> make_shared_ring(const Device& device, PixelSize frame_size, int slots) {
     if (!device.can_export()) {
-        return Error{ErrorCode::unavailable, device.name() + " cannot share memory with CUDA; frames go through host memory"};
+        return Error{ErrorCode::unavailable,
+                     device.name() + " cannot share memory with CUDA; frames go through host memory"};
     }
     try {
         SemaphoreHandle timeline = make_timeline(device, true);
@@ -130,11 +131,11 @@ Result<std::shared_ptr<GpuRing>> make_shared_ring(const Device& device, PixelSiz
             }
             shared.push_back({std::move(buffer), std::move(*cuda)});
         }
-        return std::shared_ptr<GpuRing>(
-            std::make_shared<SharedRing>(device, frame_size, std::move(timeline), std::move(*cuda_timeline), std::move(shared)));
+        return std::shared_ptr<GpuRing>(std::make_shared<SharedRing>(device, frame_size, std::move(timeline),
+                                                                     std::move(*cuda_timeline), std::move(shared)));
     } catch (const VulkanError& error) {
         return error.error();
     }
 }
 
-}  // namespace wander::render
+} // namespace wander::render

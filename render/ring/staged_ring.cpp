@@ -1,5 +1,5 @@
+#include "render/plain/slot_queue.hpp"
 #include "render/ring/gpu_ring.hpp"
-#include "render/ring/slot_queue.hpp"
 #include "render/vk/buffer.hpp"
 
 #include <vector>
@@ -39,7 +39,9 @@ public:
     void discard_published() override { queue_.discard_published(); }
 
     VkBuffer buffer(int slot) const override { return buffers_[static_cast<std::size_t>(slot)].get(); }
-    const std::uint8_t* host_bytes(int slot) const override { return buffers_[static_cast<std::size_t>(slot)].mapped(); }
+    const std::uint8_t* host_bytes(int slot) const override {
+        return buffers_[static_cast<std::size_t>(slot)].mapped();
+    }
     // Submitting makes coherent host writes visible by itself.
     void record_take_over(VkCommandBuffer, int) const override {}
     void record_give_back(VkCommandBuffer, int) const override {}
@@ -49,13 +51,13 @@ private:
     PixelSize frame_size_;
     SlotQueue queue_;
     std::vector<Buffer> buffers_;
-    std::uint64_t published_ = 0;  // producer thread only
+    std::uint64_t published_ = 0; // producer thread only
 };
 
-}  // namespace
+} // namespace
 
 std::shared_ptr<GpuRing> make_staged_ring(const Device& device, PixelSize frame_size, int slots) {
     return std::make_shared<StagedRing>(device, frame_size, slots);
 }
 
-}  // namespace wander::render
+} // namespace wander::render

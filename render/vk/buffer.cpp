@@ -24,8 +24,9 @@ Buffer::Buffer(const Device& device, std::size_t bytes, BufferKind kind) : bytes
     VkMemoryPropertyFlags flags = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     if (exported) {
         flags = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-    } else if (kind == BufferKind::read_back && device.has_memory_type(needs.memoryTypeBits, flags | VK_MEMORY_PROPERTY_HOST_CACHED_BIT)) {
-        flags |= VK_MEMORY_PROPERTY_HOST_CACHED_BIT;  // reading uncached memory is some ten times slower
+    } else if (kind == BufferKind::read_back &&
+               device.has_memory_type(needs.memoryTypeBits, flags | VK_MEMORY_PROPERTY_HOST_CACHED_BIT)) {
+        flags |= VK_MEMORY_PROPERTY_HOST_CACHED_BIT; // reading uncached memory is some ten times slower
     }
     VkMemoryDedicatedAllocateInfo dedicated{VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO};
     dedicated.buffer = buffer;
@@ -47,4 +48,4 @@ Buffer::Buffer(const Device& device, std::size_t bytes, BufferKind kind) : bytes
     }
 }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -38,4 +38,4 @@ private:
     std::uint8_t* mapped_ = nullptr;
 };
 
-}  // namespace wander::render
+} // namespace wander::render

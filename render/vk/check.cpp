@@ -28,21 +28,24 @@ const char* vk_result_name(VkResult result) {
 
 void throw_vulkan_error(VkResult result, const char* expression, const char* file, int line) {
     const char* slash = std::strrchr(file, '/');
-    throw VulkanError(result, std::string("Vulkan: ") + vk_result_name(result) + " (" + std::to_string(static_cast<int>(result)) +
-                                  ") from " + expression + ", " + (slash ? slash + 1 : file) + ":" + std::to_string(line));
+    throw VulkanError(result, std::string("Vulkan: ") + vk_result_name(result) + " (" +
+                                  std::to_string(static_cast<int>(result)) + ") from " + expression + ", " +
+                                  (slash ? slash + 1 : file) + ":" + std::to_string(line));
 }
 
 Error VulkanError::error() const {
     switch (result_) {
         case VK_ERROR_OUT_OF_HOST_MEMORY:
         case VK_ERROR_OUT_OF_DEVICE_MEMORY:
-            return {ErrorCode::out_of_memory, std::string(what()) + "; close other programs that use the GPU, or make the window smaller"};
+            return {ErrorCode::out_of_memory,
+                    std::string(what()) + "; close other programs that use the GPU, or make the window smaller"};
         case VK_ERROR_DEVICE_LOST:
-            return {ErrorCode::unavailable, std::string(what()) + "; the graphics driver gave up: start the program again"};
+            return {ErrorCode::unavailable,
+                    std::string(what()) + "; the graphics driver gave up: start the program again"};
         case VK_ERROR_SURFACE_LOST_KHR:
             return {ErrorCode::unavailable, std::string(what()) + "; the display went away"};
         default: return {ErrorCode::internal, what()};
     }
 }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -1,6 +1,7 @@
 #pragma once
-// The one way Vulkan calls are checked. Inside this room a failed call throws VulkanError, because nearly every call can report a
-// lost device and there is nothing local to do about it; the public classes (Renderer, Window) catch it and return a Result.
+// The one way Vulkan calls are checked. Inside this room a failed call throws VulkanError, because nearly every call
+// can report a lost device and there is nothing local to do about it; the public classes (Renderer, Window) catch it
+// and return a Result.
 
 #include "generator/plain/result.hpp"
 
@@ -26,12 +27,12 @@ private:
 
 [[noreturn]] void throw_vulkan_error(VkResult result, const char* expression, const char* file, int line);
 
-}  // namespace wander::render
+} // namespace wander::render
 
-#define WANDER_VK(call)                                                                          \
-    do {                                                                                         \
-        const VkResult wander_vk_result = (call);                                                \
-        if (wander_vk_result < 0) {                                                              \
-            ::wander::render::throw_vulkan_error(wander_vk_result, #call, __FILE__, __LINE__);   \
-        }                                                                                        \
+#define WANDER_VK(call)                                                                        \
+    do {                                                                                       \
+        const VkResult wander_vk_result = (call);                                              \
+        if (wander_vk_result < 0) {                                                            \
+            ::wander::render::throw_vulkan_error(wander_vk_result, #call, __FILE__, __LINE__); \
+        }                                                                                      \
     } while (false)

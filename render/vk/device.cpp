@@ -112,14 +112,15 @@ Candidate choose(const Instance& instance, const DeviceWishes& wishes) {
         }
     }
     if (best.score < 0) {
-        throw VulkanError(VK_ERROR_INCOMPATIBLE_DRIVER,
-                          "no Vulkan 1.3 device found; install your graphics card's driver, or the package mesa-vulkan-drivers, "
-                          "which also brings a software device");
+        throw VulkanError(
+            VK_ERROR_INCOMPATIBLE_DRIVER,
+            "no Vulkan 1.3 device found; install your graphics card's driver, or the package mesa-vulkan-drivers, "
+            "which also brings a software device");
     }
     return best;
 }
 
-}  // namespace
+} // namespace
 
 Device::Device(const Instance& instance, const DeviceWishes& wishes) {
     const Candidate choice = choose(instance, wishes);
@@ -165,7 +166,8 @@ Device::Device(const Instance& instance, const DeviceWishes& wishes) {
     vkGetDeviceQueue(device_, queue_family_, 0, &queue_);
     if (exports) {
         get_memory_fd_ = reinterpret_cast<PFN_vkGetMemoryFdKHR>(vkGetDeviceProcAddr(device_, "vkGetMemoryFdKHR"));
-        get_semaphore_fd_ = reinterpret_cast<PFN_vkGetSemaphoreFdKHR>(vkGetDeviceProcAddr(device_, "vkGetSemaphoreFdKHR"));
+        get_semaphore_fd_ =
+            reinterpret_cast<PFN_vkGetSemaphoreFdKHR>(vkGetDeviceProcAddr(device_, "vkGetSemaphoreFdKHR"));
     }
 }
 
@@ -211,4 +213,4 @@ int Device::export_semaphore(VkSemaphore semaphore) const {
     return fd;
 }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -1,8 +1,8 @@
 #pragma once
 // The GPU (or its software stand-in) and its one queue: graphics, copies and, with a window, presentation.
 //
-// Chosen by UUID when one is given, else discrete before integrated before virtual before CPU. Needs Vulkan 1.3 with dynamic
-// rendering, synchronization2 and timeline semaphores. The queue is used from one thread only.
+// Chosen by UUID when one is given, else discrete before integrated before virtual before CPU. Needs Vulkan 1.3 with
+// dynamic rendering, synchronization2 and timeline semaphores. The queue is used from one thread only.
 
 #include <vulkan/vulkan.h>
 
@@ -17,8 +17,8 @@ class Instance;
 using DeviceUuid = std::array<std::uint8_t, VK_UUID_SIZE>;
 
 struct DeviceWishes {
-    std::optional<DeviceUuid> uuid;         // preferred, not required
-    VkSurfaceKHR surface = VK_NULL_HANDLE;  // the queue must be able to present to it
+    std::optional<DeviceUuid> uuid;        // preferred, not required
+    VkSurfaceKHR surface = VK_NULL_HANDLE; // the queue must be able to present to it
 };
 
 class Device {
@@ -59,4 +59,4 @@ private:
     PFN_vkGetSemaphoreFdKHR get_semaphore_fd_ = nullptr;
 };
 
-}  // namespace wander::render
+} // namespace wander::render

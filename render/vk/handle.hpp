@@ -15,7 +15,8 @@ public:
     DeviceHandle() = default;
     DeviceHandle(VkDevice device, T handle) : device_(device), handle_(handle) {}
     DeviceHandle(DeviceHandle&& other) noexcept
-        : device_(std::exchange(other.device_, VK_NULL_HANDLE)), handle_(std::exchange(other.handle_, VK_NULL_HANDLE)) {}
+        : device_(std::exchange(other.device_, VK_NULL_HANDLE)),
+          handle_(std::exchange(other.handle_, VK_NULL_HANDLE)) {}
     DeviceHandle& operator=(DeviceHandle&& other) noexcept {
         std::swap(device_, other.device_);
         std::swap(handle_, other.handle_);
@@ -49,4 +50,4 @@ using SetLayoutHandle = DeviceHandle<VkDescriptorSetLayout, vkDestroyDescriptorS
 using DescriptorPoolHandle = DeviceHandle<VkDescriptorPool, vkDestroyDescriptorPool>;
 using SwapchainHandle = DeviceHandle<VkSwapchainKHR, vkDestroySwapchainKHR>;
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -15,9 +15,11 @@ struct UseTraits {
 UseTraits traits(ImageUse use) {
     switch (use) {
         case ImageUse::transfer_to:
-            return {VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_WRITE_BIT};
+            return {VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+                    VK_ACCESS_2_TRANSFER_WRITE_BIT};
         case ImageUse::transfer_from:
-            return {VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT, VK_ACCESS_2_TRANSFER_READ_BIT};
+            return {VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+                    VK_ACCESS_2_TRANSFER_READ_BIT};
         case ImageUse::sampled:
             return {VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL, VK_PIPELINE_STAGE_2_FRAGMENT_SHADER_BIT,
                     VK_ACCESS_2_SHADER_SAMPLED_READ_BIT};
@@ -31,11 +33,9 @@ UseTraits traits(ImageUse use) {
     return {VK_IMAGE_LAYOUT_UNDEFINED, VK_PIPELINE_STAGE_2_NONE, VK_ACCESS_2_NONE};
 }
 
-}  // namespace
+} // namespace
 
-VkImageLayout layout_of(ImageUse use) {
-    return traits(use).layout;
-}
+VkImageLayout layout_of(ImageUse use) { return traits(use).layout; }
 
 void record_image_barrier(VkCommandBuffer commands, VkImage image, ImageUse from, ImageUse to, bool discard) {
     const UseTraits before = traits(from);
@@ -57,7 +57,8 @@ void record_image_barrier(VkCommandBuffer commands, VkImage image, ImageUse from
     vkCmdPipelineBarrier2(commands, &dependency);
 }
 
-Image::Image(const Device& device, PixelSize size, VkFormat format, VkImageUsageFlags usage) : size_(size), format_(format) {
+Image::Image(const Device& device, PixelSize size, VkFormat format, VkImageUsageFlags usage)
+    : size_(size), format_(format) {
     VkImageCreateInfo info{VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO};
     info.imageType = VK_IMAGE_TYPE_2D;
     info.format = format;
@@ -101,8 +102,6 @@ void Image::change_use(VkCommandBuffer commands, ImageUse use, bool discard) {
     use_ = use;
 }
 
-VkImageLayout Image::layout() const {
-    return layout_of(use_);
-}
+VkImageLayout Image::layout() const { return layout_of(use_); }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -47,4 +47,4 @@ VkImageLayout layout_of(ImageUse use);
 // For images that are not ours (a swapchain's).
 void record_image_barrier(VkCommandBuffer commands, VkImage image, ImageUse from, ImageUse to, bool discard);
 
-}  // namespace wander::render
+} // namespace wander::render

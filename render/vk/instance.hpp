@@ -29,4 +29,4 @@ private:
     ValidationLog log_;
 };
 
-}  // namespace wander::render
+} // namespace wander::render

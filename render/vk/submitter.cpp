@@ -116,8 +116,6 @@ std::uint64_t Submitter::finished() const {
     return value;
 }
 
-void Submitter::retire(std::shared_ptr<void> object) {
-    retired_.push_back({value_ + 1, std::move(object)});
-}
+void Submitter::retire(std::shared_ptr<void> object) { retired_.push_back({value_ + 1, std::move(object)}); }
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -1,8 +1,8 @@
 #pragma once
 // Command buffers in turn, one timeline semaphore for all of them, and the queue of objects that the GPU may still use.
 //
-// begin() waits until the command buffer used kFramesInFlight submissions ago has finished, so the CPU never runs further ahead.
-// One thread, the one that owns the queue.
+// begin() waits until the command buffer used kFramesInFlight submissions ago has finished, so the CPU never runs
+// further ahead. One thread, the one that owns the queue.
 
 #include "render/vk/handle.hpp"
 
@@ -19,8 +19,8 @@ inline constexpr int kFramesInFlight = 2;
 
 // What one submission waits for and signals beside the timeline; null handles are left out.
 struct SubmitSync {
-    VkSemaphore wait = VK_NULL_HANDLE;         // binary, an acquired swapchain image
-    VkSemaphore signal = VK_NULL_HANDLE;       // binary, ready to present
+    VkSemaphore wait = VK_NULL_HANDLE;          // binary, an acquired swapchain image
+    VkSemaphore signal = VK_NULL_HANDLE;        // binary, ready to present
     VkSemaphore wait_timeline = VK_NULL_HANDLE; // another timeline (CUDA's)
     std::uint64_t wait_value = 0;
 };
@@ -65,4 +65,4 @@ SemaphoreHandle make_semaphore(const Device& device);
 // `exported`: can be turned into a file descriptor.
 SemaphoreHandle make_timeline(const Device& device, bool exported);
 
-}  // namespace wander::render
+} // namespace wander::render

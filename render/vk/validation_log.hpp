@@ -29,4 +29,4 @@ private:
     std::string first_;
 };
 
-}  // namespace wander::render
+} // namespace wander::render

@@ -1,7 +1,9 @@
-// A real window on the display that DISPLAY names (Xvfb with lavapipe in CI): frames from a ring, panels over them, resizing, events.
+// A real window on the display that DISPLAY names (Xvfb with lavapipe in CI): frames from a ring, panels over them,
+// resizing, events.
 //
-// WANDER_DEMO_SECONDS=20 keeps the window open that long to look at it; WANDER_DEMO_PICTURE=FILE shows that picture instead of the
-// moving pattern; WANDER_DEMO_MODE=0..2 chooses the scaling; WANDER_DEMO_SHOT=FILE.png writes the composed image at the end.
+// WANDER_DEMO_SECONDS=20 keeps the window open that long to look at it; WANDER_DEMO_PICTURE=FILE shows that picture
+// instead of the moving pattern; WANDER_DEMO_MODE=0..2 chooses the scaling; WANDER_DEMO_SHOT=FILE.png writes the
+// composed image at the end.
 #include "render/renderer.hpp"
 #include "render/window.hpp"
 
@@ -147,9 +149,10 @@ TEST(RenderWindow, ShowsFramesAndPanelsAndFollowsResizing) {
         (*outcome == DrawOutcome::presented ? presented : other)++;
         drawing_seconds += steady_seconds() - draw_begin;
     }
-    std::printf("%d presented, %d not, %.1f a second, last frame %lld, skipped %lld, %.1f ms in draw on %s\n", presented, other,
-                presented / length, static_cast<long long>(last), static_cast<long long>(renderer->skipped_frames()),
-                drawing_seconds / (presented + other) * 1000, renderer->device_name().c_str());
+    std::printf("%d presented, %d not, %.1f a second, last frame %lld, skipped %lld, %.1f ms in draw on %s\n",
+                presented, other, presented / length, static_cast<long long>(last),
+                static_cast<long long>(renderer->skipped_frames()), drawing_seconds / (presented + other) * 1000,
+                renderer->device_name().c_str());
     EXPECT_GT(presented, 5);
     EXPECT_TRUE(resized);
     EXPECT_EQ(renderer->composed_size(), window->framebuffer_size());
@@ -168,5 +171,5 @@ TEST(RenderWindow, ShowsFramesAndPanelsAndFollowsResizing) {
     EXPECT_EQ(renderer->validation_message_count(), 0) << renderer->first_validation_message();
 }
 
-}  // namespace
-}  // namespace wander::render
+} // namespace
+} // namespace wander::render

@@ -14,9 +14,7 @@
 namespace wander::render {
 namespace {
 
-PixelView view(const Pixels& pixels) {
-    return {pixels.size, pixels.rgba.data()};
-}
+PixelView view(const Pixels& pixels) { return {pixels.size, pixels.rgba.data()}; }
 
 // Slanted edges, thin lines, soft gradients: what a walk's picture has.
 Pixels scene(PixelSize size, int shift = 0) {
@@ -52,7 +50,7 @@ protected:
         }
         ASSERT_TRUE(made) << made.error().message;
         renderer_.emplace(std::move(*made));
-        EXPECT_EQ(renderer_->notes(), "");  // the validation layer is there, or its absence would pass for a clean run
+        EXPECT_EQ(renderer_->notes(), ""); // the validation layer is there, or its absence would pass for a clean run
     }
 
     void TearDown() override {
@@ -82,7 +80,8 @@ protected:
     std::optional<Renderer> renderer_;
 };
 
-// Tolerance: the sampler's coordinates have 8 fractional bits and the direction map 8 bits a channel. 42 dB is an error of 2 in 255.
+// Tolerance: the sampler's coordinates have 8 fractional bits and the direction map 8 bits a channel. 42 dB is an error
+// of 2 in 255.
 TEST_F(RendererTest, UpscaleModesEqualTheirTwins) {
     const Pixels picture = scene({192, 112});
     ASSERT_TRUE(renderer_->show_picture(view(picture)));
@@ -96,7 +95,8 @@ TEST_F(RendererTest, UpscaleModesEqualTheirTwins) {
         const Pixels got = crop(whole, rect);
         const Pixels wanted = upscale_reference(view(picture), rect.size, mode);
         const double psnr = psnr_db(view(got), view(wanted));
-        std::printf("%s: %.1f dB against the twin\n", std::string(kUpscaleModeNames[static_cast<std::size_t>(mode)]).c_str(), psnr);
+        std::printf("%s: %.1f dB against the twin\n",
+                    std::string(kUpscaleModeNames[static_cast<std::size_t>(mode)]).c_str(), psnr);
         EXPECT_GE(psnr, 42.0);
         // Outside the picture there is the background.
         EXPECT_EQ(whole.rgba[0], static_cast<std::uint8_t>(std::lround(request.background[0] * 255)));
@@ -138,8 +138,8 @@ TEST_F(RendererTest, DrawsBeforeThereIsAPicture) {
     EXPECT_TRUE(picture->size.empty());
 }
 
-// A producer thread writes numbered patterns; every frame that is shown must be exactly the one its ticket names, in order, and the
-// tap must see all of them.
+// A producer thread writes numbered patterns; every frame that is shown must be exactly the one its ticket names, in
+// order, and the tap must see all of them.
 TEST_F(RendererTest, RingDeliversEveryFrameUnharmed) {
     const PixelSize size{48, 28};
     const int frames = 200;
@@ -252,5 +252,5 @@ TEST_F(RendererTest, PanelsAreDrawnOverThePicture) {
     renderer_->detach_ui();
 }
 
-}  // namespace
-}  // namespace wander::render
+} // namespace
+} // namespace wander::render

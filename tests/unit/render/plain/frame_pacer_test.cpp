@@ -92,12 +92,12 @@ TEST(FramePacer, JitterCausesNoJumpsBackAndNoLostFrames) {
         EXPECT_EQ(walk.shown[i].frame, walk.shown[i - 1].frame + 1);
         EXPECT_LT(walk.shown[i].at - walk.shown[i - 1].at, 0.2);
     }
-    EXPECT_LE(walk.most_queued, 8);  // about a chunk beside the one that has just arrived
+    EXPECT_LE(walk.most_queued, 8); // about a chunk beside the one that has just arrived
 }
 
 TEST(FramePacer, BacklogIsPlayedBackFasterButNeverAboveNominal) {
     std::vector<double> times = regular(10, 0.5);
-    times.push_back(times.back() + 0.01);  // two chunks in a burst
+    times.push_back(times.back() + 0.01); // two chunks in a burst
     for (int i = 0; i < 20; ++i) {
         times.push_back(times.back() + 0.5);
     }
@@ -137,7 +137,7 @@ TEST(FramePacer, LateCallerGetsTheNewestAndLearnsWhatItMissed) {
     for (int i = 0; i < 4; ++i) {
         pacer.push(ticket(0, i), 1.0);
     }
-    const FramePacer::Due due = pacer.take_due(1.13);  // planned: 1.0, 1.0625, 1.125, 1.1875
+    const FramePacer::Due due = pacer.take_due(1.13); // planned: 1.0, 1.0625, 1.125, 1.1875
     ASSERT_TRUE(due.show);
     EXPECT_EQ(due.show->index_in_chunk, 2);
     ASSERT_EQ(due.skipped.size(), 2u);
@@ -149,5 +149,5 @@ TEST(FramePacer, LateCallerGetsTheNewestAndLearnsWhatItMissed) {
     EXPECT_FALSE(pacer.next_due_seconds());
 }
 
-}  // namespace
-}  // namespace wander::render
+} // namespace
+} // namespace wander::render

@@ -7,9 +7,7 @@
 namespace wander::render {
 namespace {
 
-PixelView view(const Pixels& pixels) {
-    return {pixels.size, pixels.rgba.data()};
-}
+PixelView view(const Pixels& pixels) { return {pixels.size, pixels.rgba.data()}; }
 
 template <typename At>
 Pixels make(PixelSize size, At at) {
@@ -47,8 +45,8 @@ TEST(UpscaleReference, NearestRepeatsPixels) {
     }
 }
 
-// A step between two strong colours, slanted: sharp never leaves the colours on the line between them (no halo, no fringe), and its
-// blend is narrower than the bicubic one. The reference "truth" is the analytic edge.
+// A step between two strong colours, slanted: sharp never leaves the colours on the line between them (no halo, no
+// fringe), and its blend is narrower than the bicubic one. The reference "truth" is the analytic edge.
 TEST(UpscaleReference, SharpEdgesHaveNeitherHaloNorFringe) {
     const std::array<int, 3> dark = {20, 40, 160};
     const std::array<int, 3> light = {230, 190, 60};
@@ -78,8 +76,8 @@ TEST(UpscaleReference, SharpEdgesHaveNeitherHaloNorFringe) {
     double sharp_fringe = 0, bicubic_fringe = 0;
     const int sharp = blended(UpscaleMode::sharp, sharp_fringe);
     const int bicubic = blended(UpscaleMode::bicubic, bicubic_fringe);
-    EXPECT_LT(sharp_fringe, 0.03);    // rounding to bytes
-    EXPECT_GT(bicubic_fringe, 0.03);  // the check can fail: Catmull-Rom overshoots
+    EXPECT_LT(sharp_fringe, 0.03);   // rounding to bytes
+    EXPECT_GT(bicubic_fringe, 0.03); // the check can fail: Catmull-Rom overshoots
     EXPECT_LT(sharp, bicubic);
 }
 
@@ -96,12 +94,12 @@ TEST(Letterbox, CentresAndKeepsTheAspect) {
     EXPECT_EQ(wide.size, (PixelSize{1000, 583}));
     EXPECT_EQ(wide.x, 0);
     EXPECT_EQ(wide.y, 38);
-    const PixelRect tall = letterbox({100, 0, 2000, 112}, {192, 112}, {1280, 720});  // reaches beyond the target
+    const PixelRect tall = letterbox({100, 0, 2000, 112}, {192, 112}, {1280, 720}); // reaches beyond the target
     EXPECT_EQ(tall.size, (PixelSize{192, 112}));
     EXPECT_GE(tall.x, 100);
     EXPECT_LE(tall.x + tall.size.width, 1280);
     EXPECT_TRUE(letterbox({2000, 0, 10, 10}, {192, 112}, {1280, 720}).size.empty());
 }
 
-}  // namespace
-}  // namespace wander::render
+} // namespace
+} // namespace wander::render

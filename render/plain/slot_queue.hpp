@@ -6,6 +6,7 @@
 #include "generator/plain/frame_sink.hpp"
 
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <stop_token>
@@ -36,4 +37,4 @@ private:
     bool closed_ = false;
 };
 
-}  // namespace wander::render
+} // namespace wander::render

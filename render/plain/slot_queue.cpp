@@ -1,13 +1,11 @@
-#include "render/ring/slot_queue.hpp"
+#include "render/plain/slot_queue.hpp"
 
 #include <algorithm>
 #include <cassert>
 
 namespace wander::render {
 
-SlotQueue::SlotQueue(int slots) : states_(static_cast<std::size_t>(slots), SlotState::free) {
-    assert(slots > 0);
-}
+SlotQueue::SlotQueue(int slots) : states_(static_cast<std::size_t>(slots), SlotState::free) { assert(slots > 0); }
 
 int SlotQueue::acquire(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
@@ -72,4 +70,4 @@ void SlotQueue::close() {
     changed_.notify_all();
 }
 
-}  // namespace wander::render
+} // namespace wander::render
