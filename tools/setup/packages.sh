@@ -75,7 +75,7 @@ install_group() {
 install_packages() {
     with_window=ON
     with_recording=ON
-    local groups=(build window recording)
+    local groups=(build comfort window recording)
     [ "$1" = test ] && groups+=(test)
     # All at once where that works: one look at the package lists, one password.
     install_group no "${groups[@]}" && return
