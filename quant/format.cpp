@@ -1,5 +1,7 @@
 #include "quant/format.hpp"
 
+#include "quant/formats/qvg_format.hpp"
+
 #include <ATen/core/Tensor.h>
 
 #include <cassert>
@@ -36,13 +38,15 @@ public:
                         page + static_cast<std::size_t>(t * shape.heads + head) * row, row);
         }
     }
-    int cuda_decoder() const override { return 0; }
+    int cuda_decoder() const override { return static_cast<int>(PageDecoder::raw); }
 };
 
 } // namespace
 
 FormatRegistry::FormatRegistry() {
     formats_.push_back(std::make_unique<RawFormat>());
+    formats_.push_back(std::make_unique<QvgFormat>(QvgGrid::four_level));
+    formats_.push_back(std::make_unique<QvgFormat>(QvgGrid::ternary));
 }
 
 const FormatRegistry& FormatRegistry::instance() {
@@ -51,6 +55,9 @@ const FormatRegistry& FormatRegistry::instance() {
 }
 
 const PageFormat* FormatRegistry::find(std::string_view name) const {
+    if (name == "qvg-int2-4l") {
+        name = "int2";
+    }
     for (const auto& format : formats_) {
         if (format->name() == name) {
             return format.get();

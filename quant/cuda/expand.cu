@@ -1,4 +1,5 @@
 #include "quant/cuda/expand.hpp"
+#include "quant/cuda/page_decode.cuh"
 #include "quant/cuda/rows.cuh"
 
 namespace wander::quant::cuda {
@@ -13,6 +14,17 @@ struct PlainRows {
     int head_dim;
     __device__ Eight load(int token, int head, int channel) const {
         return load_eight(rows + (static_cast<long long>(token) * heads + head) * head_dim + channel);
+    }
+};
+
+struct PackedRows {
+    const std::uint8_t* page;
+    QvgPageLayout layout;
+    float middle; // code that stands for zero
+    __device__ Eight load(int token, int head, int channel) const {
+        Eight value;
+        decode_packed<8>(page, layout, middle, token, head, channel, value.x);
+        return value;
     }
 };
 
@@ -80,9 +92,9 @@ __global__ void __launch_bounds__(kThreads) expand_rows(Source source, ExpandArg
 
 template <class T, class Source>
 void launch_source(const Source& source, const ExpandJob& job, Stream stream) {
-    ExpandArgs args{job.shape.heads, job.shape.head_dim, job.first_token, job.tokens, job.tables ? *job.tables : DeviceTables{},
+    ExpandArgs args{job.heads, job.head_dim, job.first_token, job.tokens, job.tables ? *job.tables : DeviceTables{},
                     job.table_latent, job.rotary, job.matrices};
-    const long long threads = static_cast<long long>(job.tokens) * (job.shape.head_dim / 8);
+    const long long threads = static_cast<long long>(job.tokens) * (job.head_dim / 8);
     expand_rows<T, Source><<<static_cast<unsigned>((threads + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
         source, args, static_cast<T*>(job.out));
 }
@@ -92,9 +104,18 @@ bool launch_element(const ExpandJob& job, Stream stream) {
     if (job.tokens == 0) {
         return true;
     }
-    if (job.decoder < 0) {
-        launch_source<T>(PlainRows<T>{static_cast<const T*>(job.source), job.shape.heads, job.shape.head_dim}, job, stream);
-        return true;
+    const int centroids = job.centroids > 0 ? job.centroids : qvg_default_centroids(job.page_tokens);
+    PackedRows packed{static_cast<const std::uint8_t*>(job.source), {}, 0.0F};
+    switch (static_cast<PageDecoder>(job.decoder)) {
+        case PageDecoder::raw:
+            launch_source<T>(PlainRows<T>{static_cast<const T*>(job.source), job.heads, job.head_dim}, job, stream);
+            return true;
+        case PageDecoder::four_level:
+        case PageDecoder::ternary:
+            packed.layout = qvg_page_layout(job.page_tokens, job.heads, job.head_dim, centroids);
+            packed.middle = static_cast<PageDecoder>(job.decoder) == PageDecoder::four_level ? 1.5F : 1.0F;
+            launch_source<T>(packed, job, stream);
+            return true;
     }
     return false;
 }

@@ -4,8 +4,6 @@
 // Raw device pointers, the caller's stream, no synchronisation, no allocation. head_dim is a multiple of 8.
 // Plain twin: quant/cpu/tiles_portable.inl (tests/unit/quant/gpu/attend_cuda_test.cpp, fp32 1e-5, bf16 2e-2).
 
-#include "quant/format.hpp"
-
 #include <cstdint>
 
 struct CUstream_st;
@@ -27,9 +25,11 @@ struct DeviceTables {
 // Reads `tokens` rows of one page or of plain memory and writes them, turned, to out[token][branch][head][head_dim].
 struct ExpandJob {
     const void* source = nullptr; // page, or [tokens][heads][head_dim] in `element`
-    int decoder = -1;             // of the format; < 0: plain memory
-    PageShape shape;              // of the page; for plain memory heads and head_dim
-    EncodeOptions options;
+    int decoder = 0;              // PageDecoder of the format; 0: raw
+    int page_tokens = 0;          // of the whole page; packed pages only
+    int centroids = 0;            // as in EncodeOptions; packed pages only
+    int heads = 0;
+    int head_dim = 0;
     Element element = Element::float32;
     int first_token = 0;          // in the page
     int tokens = 0;

@@ -1,8 +1,9 @@
 #pragma once
-// Reads pages on the device: a few consecutive channels of one token of one head, un-rotated, as float. Include from .cu only.
+// Reads pages on the device: a few consecutive channels of one token of one head, un-rotated, as float. Include from
+// .cu only.
 //
-// Bit for bit what PageFormat::decode_rows gives on the CPU. A packed page must lie on an address that 64 divides (torch's
-// allocator gives 512); the channel must be a multiple of the number of channels read.
+// Bit for bit what PageFormat::decode_rows gives on the CPU. A packed page must lie on an address that 64 divides
+// (torch's allocator gives 512); the channel must be a multiple of the number of channels read.
 
 #include "quant/formats/qvg_page_layout.hpp"
 
@@ -43,8 +44,8 @@ __device__ inline void load_words(const std::uint8_t* at, std::uint32_t (&words)
 
 // Codes of kChannels channels, first channel in the highest bits of the first byte.
 template <int kChannels>
-__device__ inline void decode_packed(const std::uint8_t* page, const QvgPageLayout& layout, float middle, int token, int head,
-                                     int channel, float (&out)[kChannels]) {
+__device__ inline void decode_packed(const std::uint8_t* page, const QvgPageLayout& layout, float middle, int token,
+                                     int head, int channel, float (&out)[kChannels]) {
     const float scale = e4m3_scale(page[layout.scale_row(head, token) + channel / layout.block]);
     const std::uint8_t* codes = page + layout.code_row(head, token) + channel / 4;
     std::uint32_t centroid[kChannels / 2];
@@ -77,9 +78,11 @@ __device__ inline void decode_raw(const PageSource& source, int token, int head,
     }
 }
 
-// Channels [channel, channel + kChannels) of token `token` (counted inside the page) of head `head`; kChannels is 4 or 8.
+// Channels [channel, channel + kChannels) of token `token` (counted inside the page) of head `head`; kChannels is 4
+// or 8.
 template <int kChannels>
-__device__ inline void decode_channels(const PageSource& source, int token, int head, int channel, float (&out)[kChannels]) {
+__device__ inline void decode_channels(const PageSource& source, int token, int head, int channel,
+                                       float (&out)[kChannels]) {
     static_assert(kChannels == 4 || kChannels == 8);
     switch (source.decoder) {
         case PageDecoder::raw: decode_raw(source, token, head, channel, out); break;

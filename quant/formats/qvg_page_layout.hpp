@@ -1,8 +1,8 @@
 #pragma once
 // Where everything lies in one packed 2-bit page; usable from host code and kernels. No state, no allocation.
 //
-// A page holds one layer's K or V of `tokens` tokens. Planes are head-major, so that the rows of one head are contiguous, and
-// each begins on a multiple of kQvgAlignment bytes:
+// A page holds one layer's K or V of `tokens` tokens. Planes are head-major, so that the rows of one head are
+// contiguous, and each begins on a multiple of kQvgAlignment bytes:
 //
 //     header     64 bytes, see QvgPageHeader
 //     codes      [heads][tokens][head_dim / 4]       channel 4j in the two highest bits of byte j, 4j + 3 in the lowest
@@ -76,9 +76,13 @@ struct QvgPageLayout {
         return centroids_at + (static_cast<std::int64_t>(head) * centroids + id) * head_dim * 2;
     }
     constexpr std::int64_t code_bytes() const { return static_cast<std::int64_t>(heads) * tokens * (head_dim / 4); }
-    constexpr std::int64_t scale_bytes() const { return static_cast<std::int64_t>(heads) * tokens * (head_dim / block); }
+    constexpr std::int64_t scale_bytes() const {
+        return static_cast<std::int64_t>(heads) * tokens * (head_dim / block);
+    }
     constexpr std::int64_t id_bytes() const { return heads * id_head_bytes; }
-    constexpr std::int64_t centroid_bytes() const { return static_cast<std::int64_t>(heads) * centroids * head_dim * 2; }
+    constexpr std::int64_t centroid_bytes() const {
+        return static_cast<std::int64_t>(heads) * centroids * head_dim * 2;
+    }
 
     // The id of one token. Ids of up to 8 bits touch two bytes at most; the byte behind the plane belongs to the page.
     WANDER_HOST_DEVICE constexpr int id(const std::uint8_t* page, int head, int token) const {
@@ -98,8 +102,9 @@ constexpr int qvg_block(int head_dim) {
     return head_dim <= 0 ? 0 : head_dim % 64 == 0 ? 64 : head_dim % 32 == 0 ? 32 : head_dim % 16 == 0 ? 16 : 0;
 }
 
-// Centroids per head where nothing else is asked for: 4 for 336 tokens, 64 for 4,680, 256 for 37,440. The power of two nearest
-// below tokens / 73, at least 1 and at most 256: then centroids take a twelfth of the codes at most (head dimension cancels out).
+// Centroids per head where nothing else is asked for: 4 for 336 tokens, 64 for 4,680, 256 for 37,440. The power of two
+// nearest below tokens / 73, at least 1 and at most 256: then centroids take a twelfth of the codes at most (head
+// dimension cancels out).
 constexpr int qvg_default_centroids(int tokens) {
     int centroids = 1;
     while (centroids < kQvgMaxCentroids && centroids * 2 * 73 <= tokens) {
@@ -128,6 +133,7 @@ constexpr QvgPageLayout qvg_page_layout(int tokens, int heads, int head_dim, int
     return layout;
 }
 
-static_assert(qvg_default_centroids(336) == 4 && qvg_default_centroids(4680) == 64 && qvg_default_centroids(37440) == 256);
+static_assert(qvg_default_centroids(336) == 4 && qvg_default_centroids(4680) == 64 &&
+              qvg_default_centroids(37440) == 256);
 
 } // namespace wander::quant

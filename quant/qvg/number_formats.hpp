@@ -1,16 +1,15 @@
 #pragma once
 // float8 e4m3fn and bfloat16 as the codec stores them. Plain scalar conversions, any thread.
 //
-// e4m3fn: bias 7, largest 448, smallest subnormal 2^-9, no infinities. Both conversions round to nearest even; e4m3 saturates.
+// e4m3fn: bias 7, largest 448, smallest subnormal 2^-9, no infinities. Both conversions round to nearest even; e4m3
+// saturates.
 
 #include <bit>
 #include <cstdint>
 
 namespace wander::quant::qvg {
 
-inline float bf16_to_float(std::uint16_t bits) {
-    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
+inline float bf16_to_float(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 
 // Not for NaN.
 inline std::uint16_t float_to_bf16(float value) {
@@ -18,9 +17,7 @@ inline std::uint16_t float_to_bf16(float value) {
     return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
 }
 
-inline float round_bf16(float value) {
-    return bf16_to_float(float_to_bf16(value));
-}
+inline float round_bf16(float value) { return bf16_to_float(float_to_bf16(value)); }
 
 inline float e4m3_to_float(std::uint8_t byte) {
     const auto magnitude = static_cast<std::uint32_t>(byte & 0x7F);

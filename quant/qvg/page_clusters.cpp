@@ -1,0 +1,104 @@
+// k-means of one head in float32, tokens taken relative to their mean: sums in token order, products in channel order.
+#include "quant/qvg/number_formats.hpp"
+#include "quant/qvg/page_encoder.hpp"
+#include "quant/qvg/page_kernels.hpp"
+#include "quant/qvg/page_rules.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace wander::quant::qvg {
+namespace {
+
+float distance(const float* a, const float* b, int dim) {
+    float sum = 0;
+    for (int c = 0; c < dim; ++c) {
+        const float d = a[c] - b[c];
+        sum += d * d;
+    }
+    return sum;
+}
+
+// Rows of the first centroids, [count][dim]; see page_rules.hpp.
+std::vector<float> start_centroids(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed) {
+    std::vector<float> chosen;
+    chosen.reserve(static_cast<std::size_t>(count) * dim);
+    for (int k = 0; k < count; ++k) {
+        const float* best = rows + static_cast<std::ptrdiff_t>(drawn_token(seed, head, k, 0, tokens)) * dim;
+        float farthest = -1;
+        for (int draw = 0; k > 0 && draw < kStartDraws; ++draw) {
+            const float* row = rows + static_cast<std::ptrdiff_t>(drawn_token(seed, head, k, draw, tokens)) * dim;
+            float nearest = std::numeric_limits<float>::infinity();
+            for (int other = 0; other < k; ++other) {
+                nearest =
+                    std::min(nearest, distance(row, chosen.data() + static_cast<std::ptrdiff_t>(other) * dim, dim));
+            }
+            if (nearest > farthest) {
+                farthest = nearest;
+                best = row;
+            }
+        }
+        chosen.insert(chosen.end(), best, best + dim);
+    }
+    return chosen;
+}
+
+} // namespace
+
+HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed,
+                          cpu::SimdLevel level) {
+    const PageKernels& kernels = page_kernels(level);
+    const int groups = (tokens + kLanes - 1) / kLanes;
+    const auto columns = static_cast<std::size_t>(dim);
+    const auto clusters = static_cast<std::size_t>(count);
+
+    std::vector<float> mean(columns, 0.0F);
+    kernels.add_rows(rows, tokens, dim, nullptr, mean.data());
+    for (float& value : mean) {
+        value /= static_cast<float>(tokens);
+    }
+    std::vector<float> lanes(static_cast<std::size_t>(groups) * kLanes * columns);
+    kernels.to_lanes(rows, tokens, dim, mean.data(), nullptr, lanes.data());
+
+    HeadClusters out;
+    out.centroids = start_centroids(rows, tokens, dim, count, head, seed);
+    out.ids.assign(static_cast<std::size_t>(groups) * kLanes, -1);
+    std::vector<std::int32_t> before(out.ids.size());
+    std::vector<float> relative(clusters * columns);
+    std::vector<float> half_norms(clusters);
+    std::vector<float> sums(clusters * columns);
+    std::vector<int> members(clusters);
+    for (int round = 0; round < lloyd_iterations(count); ++round) {
+        for (std::size_t k = 0; k < clusters; ++k) {
+            float norm = 0;
+            for (std::size_t c = 0; c < columns; ++c) {
+                const float value = out.centroids[k * columns + c] - mean[c];
+                relative[k * columns + c] = value;
+                norm += value * value;
+            }
+            half_norms[k] = 0.5F * norm;
+        }
+        std::swap(before, out.ids);
+        kernels.assign(lanes.data(), groups, dim, relative.data(), half_norms.data(), count, out.ids.data());
+        if (round > 0 && before == out.ids) {
+            break; // the centroids are the means of these members already
+        }
+        std::fill(sums.begin(), sums.end(), 0.0F);
+        std::fill(members.begin(), members.end(), 0);
+        kernels.add_rows(rows, tokens, dim, out.ids.data(), sums.data());
+        for (int t = 0; t < tokens; ++t) {
+            ++members[static_cast<std::size_t>(out.ids[static_cast<std::size_t>(t)])];
+        }
+        for (std::size_t k = 0; k < clusters; ++k) {
+            for (std::size_t c = 0; c < columns && members[k] > 0; ++c) { // an empty cluster keeps its centroid
+                out.centroids[k * columns + c] = sums[k * columns + c] / static_cast<float>(members[k]);
+            }
+        }
+    }
+    for (float& value : out.centroids) {
+        value = round_bf16(value);
+    }
+    return out;
+}
+
+} // namespace wander::quant::qvg

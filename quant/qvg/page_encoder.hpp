@@ -1,0 +1,41 @@
+#pragma once
+// Packs one page on the CPU: k-means per head, residual, scales, codes. Deterministic: the same bytes for the same
+// input and seed, on every instruction set. Any thread; allocates its own scratch.
+
+#include "quant/cpu/tiles.hpp"
+#include "quant/formats/qvg_page_layout.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace wander::quant::qvg {
+
+struct PageRows {
+    const void* values = nullptr; // [tokens][heads][head_dim]
+    bool bf16 = false;            // else float32
+};
+
+struct PageOptions {
+    QvgGrid grid = QvgGrid::four_level;
+    bool is_key = true;
+    std::uint64_t seed = 0;
+};
+
+// page: layout.total_bytes bytes, every one of them is written.
+void encode_page(const PageRows& rows, const QvgPageLayout& layout, const PageOptions& options, std::uint8_t* page,
+                 cpu::SimdLevel level = cpu::best_simd());
+
+// Tokens [t0, t1) of one head: out [t1 - t0][head_dim].
+void decode_page_rows(const std::uint8_t* page, const QvgPageLayout& layout, QvgGrid grid, int head, int t0, int t1,
+                      float* out, cpu::SimdLevel level = cpu::best_simd());
+
+struct HeadClusters {
+    std::vector<float> centroids;  // [count][dim], bfloat16 values
+    std::vector<std::int32_t> ids; // tokens, padded with zeros to whole groups of lanes
+};
+
+// The clustering of one head's rows [tokens][dim], as encode_page does it.
+HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed,
+                          cpu::SimdLevel level = cpu::best_simd());
+
+} // namespace wander::quant::qvg

@@ -1,0 +1,46 @@
+#pragma once
+// Inner loops of the page codec on the CPU: one set per instruction set, all giving the same bits.
+//
+// Tokens are handled in groups of 16 lanes, one lane a token, so every sum over channels runs in channel order whatever
+// the vector width; the files are compiled without contraction. So SimdLevel::portable is the twin of the others and
+// page_reference.hpp the slow obvious twin of all. Raw pointers, no allocation, any thread. Padding lanes hold zeros.
+
+#include "quant/cpu/tiles.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace wander::quant::qvg {
+
+inline constexpr int kLanes = 16;
+
+struct PageKernels {
+    // rows [tokens][dim] minus base[ids[token]] (base [..][dim]; ids null: base[0]), to lanes [groups][dim][16]; lanes
+    // without a token become zeros.
+    void (*to_lanes)(const float* rows, int tokens, int dim, const float* base, const std::int32_t* ids, float* lanes);
+
+    // Nearest of `count` centroids [count][dim] for every lane: largest x.c - |c|^2 / 2; lowest index on ties.
+    void (*assign)(const float* lanes, int groups, int dim, const float* centroids, const float* half_norms, int count,
+                   std::int32_t* ids);
+
+    // sums [..][dim] of the rows of each id, in token order. The caller clears them.
+    void (*add_rows)(const float* rows, int tokens, int dim, const std::int32_t* ids, float* sums);
+
+    // Four-level codes of one block of residuals [block][16]: 16 e4m3 scale bytes, and words [block / 16][16] with the
+    // codes of 16 channels each, first channel in the highest bits of the lowest byte.
+    void (*quantise)(const float* lanes, int block, std::uint8_t* scales, std::uint32_t* words);
+
+    // A row of codes: out = (code - middle) * scale + centroid.
+    void (*decode_row)(const std::uint8_t* codes, const std::uint8_t* scales, const std::uint16_t* centroid, int dim,
+                       int block, float middle, float* out);
+};
+
+const PageKernels& page_kernels(cpu::SimdLevel level = cpu::best_simd());
+
+extern const PageKernels kPortablePageKernels;
+#if defined(__x86_64__)
+extern const PageKernels kAvx2PageKernels;
+extern const PageKernels kAvx512PageKernels;
+#endif
+
+} // namespace wander::quant::qvg

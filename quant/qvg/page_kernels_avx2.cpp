@@ -1,0 +1,18 @@
+// The page loops compiled for AVX2.
+#include "quant/cpu/simd_region.hpp"
+#include "quant/qvg/number_formats.hpp"
+#include "quant/qvg/page_kernels.hpp"
+#include "quant/qvg/page_rules.hpp"
+
+#if defined(__x86_64__)
+namespace wander::quant::qvg {
+WANDER_SIMD_BEGIN("avx2")
+namespace avx2 {
+#include "quant/qvg/page_kernels.inl"
+} // namespace avx2
+WANDER_SIMD_END
+
+const PageKernels kAvx2PageKernels = {avx2::to_lanes, avx2::assign, avx2::add_rows, avx2::quantise, avx2::decode_row};
+
+} // namespace wander::quant::qvg
+#endif
