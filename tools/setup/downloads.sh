@@ -13,36 +13,65 @@ pip_command() {
 
 # What to do where the download does not work; $1 is the list of pins.
 download_failed() {
-    die "could not download what $1 lists (the message of pip is above)" \
-        "without a network: on another machine run" \
-        "    pip download --no-deps --only-binary=:all: --python-version 3.11 --platform manylinux_2_28_x86_64 --require-hashes -r tools/setup/pins/$1 -d FOLDER" \
-        "then bring FOLDER here and run: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER ./wander"
+    die "could not download what tools/setup/pins/$1 lists (the message of pip is above)" \
+        "without a network: run './wander fetch FOLDER' on another Linux machine, bring FOLDER here and run" \
+        "    PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER ./wander"
 }
 
-# unpack_wheels PINS FOLDER WHAT: the same Python 3.11 wheels whatever Python is here; nothing of them is ever run by it.
+# The Python 3.11 wheels for any recent Linux, whatever Python and system this is.
+wheel_options() {
+    local platform
+    options=(--no-deps --no-cache-dir --only-binary=:all: --require-hashes --python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none)
+    for platform in manylinux_2_{28,27,26,25,24,18,17,12,5}_x86_64 manylinux{2014,2010,1}_x86_64; do options+=(--platform "$platform"); done
+}
+
+# unpack_wheels PINS FOLDER WHAT
 unpack_wheels() {
-    local pins=$1 folder=$deps_dir/$2 platform platforms=()
+    local pins=$1 folder=$deps_dir/$2 options
     [ -d "$folder" ] && return
     say "downloading $3"
-    for platform in manylinux_2_{28,27,26,25,24,18,17,12,5}_x86_64 manylinux{2014,2010,1}_x86_64; do platforms+=(--platform "$platform"); done
+    wheel_options
     rm -rf "$folder.part"
-    "${pip[@]}" --disable-pip-version-check install --no-deps --no-cache-dir --no-compile --only-binary=:all: --require-hashes --root-user-action=ignore \
-        --python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none "${platforms[@]}" \
+    "${pip[@]}" --disable-pip-version-check install "${options[@]}" --no-compile --root-user-action=ignore \
         --target "$folder.part" -r "$root/tools/setup/pins/$pins" >&2 || download_failed "$pins"
     mv "$folder.part" "$folder"
+}
+
+# imgui_archive FOLDER: the pinned source archive into FOLDER. Offline it is taken as it lies there, because pip wants a network to look into it.
+imgui_archive() {
+    local name=imgui_bundle-1.93.0.tar.gz pins=$root/tools/setup/pins/imgui-bundle.txt
+    mkdir -p "$1"
+    if [ -n "${PIP_FIND_LINKS:-}" ] && [ -f "$PIP_FIND_LINKS/$name" ]; then
+        cp "$PIP_FIND_LINKS/$name" "$1/"
+        echo "$(sed -n 's/.*sha256://p' "$pins")  $1/$name" | sha256sum --check --quiet >&2 || die "$PIP_FIND_LINKS/$name is not the archive that $pins names"
+        return
+    fi
+    "${pip[@]}" --disable-pip-version-check download --no-deps --no-cache-dir --no-binary imgui-bundle --require-hashes -d "$1" -r "$pins" >&2 ||
+        download_failed imgui-bundle.txt
 }
 
 download_imgui() {
     local folder=$deps_dir/imgui-bundle-1.93.0
     [ -d "$folder" ] && return
-    say "downloading the sources of Dear ImGui, ImPlot and GLFW (54 MB, of which 13 MB are kept)"
+    say "downloading the sources of Dear ImGui, ImPlot and GLFW (54 MB, of which 13 MB are kept; takes half a minute)"
     rm -rf "$folder.part" "$folder.archive"
-    # pip looks into a source package before it keeps it; that needs no compiler, but half a minute.
-    "${pip[@]}" --disable-pip-version-check download --no-deps --no-cache-dir --no-binary imgui-bundle --require-hashes \
-        -d "$folder.archive" -r "$root/tools/setup/pins/imgui-bundle.txt" >&2 || download_failed imgui-bundle.txt
+    imgui_archive "$folder.archive"
     python3 "$root/tools/setup/unpack_imgui.py" "$folder.archive"/imgui_bundle-1.93.0.tar.gz "$folder.part" >&2
     rm -rf "$folder.archive"
     mv "$folder.part" "$folder"
+}
+
+# fetch_all FOLDER: every pinned file, packed as it is, for a machine without a network. With a second word `cuda` also those for GPUs.
+fetch_all() {
+    local pins options lists=(torch-cpu checks)
+    [ "${2:-}" = cuda ] && lists+=(torch-cuda cuda-compiler)
+    pip_command
+    wheel_options
+    for pins in "${lists[@]}"; do
+        "${pip[@]}" --disable-pip-version-check download "${options[@]}" -d "$1" -r "$root/tools/setup/pins/$pins.txt" >&2 || download_failed "$pins.txt"
+    done
+    imgui_archive "$1"
+    say "fetched $(du -sh "$1" | cut -f1) into $1"
 }
 
 # The right torch in python3, or nothing.
