@@ -148,8 +148,8 @@ private:
 
     cuda::ExpandJob job(int first_token, int tokens, bool rotary, const float* matrices, int table_latent, void* out) const {
         cuda::ExpandJob job;
-        job.shape.heads = shape_.heads;
-        job.shape.head_dim = shape_.head_dim;
+        job.heads = shape_.heads;
+        job.head_dim = shape_.head_dim;
         job.element = element_;
         job.first_token = first_token;
         job.tokens = tokens;
@@ -171,9 +171,9 @@ private:
         const Page& page = (is_key ? group.keys : group.values)[static_cast<std::size_t>(layer)];
         cuda::ExpandJob paged = job(run.first_token, run.tokens, is_key, inverse_, run.table_latent, out);
         paged.source = page.bytes.const_data_ptr();
-        paged.decoder = group.format->packed() ? group.format->cuda_decoder() : -1;
-        paged.shape = codec_.page_shape(group, is_key);
-        paged.options = codec_.options(group, layer, is_key);
+        paged.decoder = group.format->cuda_decoder();
+        paged.page_tokens = codec_.page_shape(group, is_key).tokens;
+        paged.centroids = codec_.options(group, layer, is_key).centroids;
         TORCH_CHECK(cuda::launch_expand(paged, stream()), "cache format ", group.format->name(), " has no CUDA decoder");
     }
 

@@ -60,8 +60,10 @@ void PageCodec::decode(const PageGroup& group, int layer, bool is_key, const Pag
         cuda::ExpandJob job;
         job.source = page.bytes.const_data_ptr();
         job.decoder = group.format->cuda_decoder();
-        job.shape = shape;
-        job.options = encode_options;
+        job.page_tokens = shape.tokens;
+        job.centroids = encode_options.centroids;
+        job.heads = shape.heads;
+        job.head_dim = shape.head_dim;
         job.element = compute_ == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16;
         job.first_token = first_token;
         job.tokens = tokens;
