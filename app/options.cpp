@@ -1,0 +1,129 @@
+#include "app/options.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace wander {
+
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+const char* const kFooter =
+    "Files: --controls takes a file with one JSON object a line, {\"chunk\": 3, \"hold\": [\"forward\", \"yaw_right\"], \"cache\": \"int2\"},\n"
+    "or a pose string, \"w-8,right-4\". Their format and that of --metrics: docs/formats.md.\n"
+    "Exit codes: 0 done, 2 wrong use or bad input, 1 anything else.";
+
+Error wrong_use(const std::string& message) { return {ErrorCode::wrong_use, message}; }
+
+// CLI11 explains some mistakes over several lines.
+std::string one_line(std::string text) {
+    for (char& c : text) {
+        if (c == '\n') c = ' ';
+    }
+    while (!text.empty() && (text.back() == ' ' || text.back() == '.')) text.pop_back();
+    return text;
+}
+
+void add_options(CLI::App& app, Options& options, std::string& start_pose, std::string& cache, std::int64_t& chunks) {
+    const auto path = [&app](const char* name, std::filesystem::path& target, const char* help, const char* type) {
+        app.add_option_function<std::string>(name, [&target](const std::string& text) { target = text; }, help)->type_name(type);
+    };
+    app.add_flag("--headless", options.headless, "Run without a window");
+    app.add_option("--controls", options.controls, "What is held in which chunk (headless)")->type_name("FILE|POSES");
+    app.add_option("--chunks", chunks, "How many chunks; default: as many as the controls have (headless)")
+        ->type_name("N")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
+    app.add_option("--seed", options.seed, "Seed of the noise")->type_name("N");
+    app.add_option("--model", options.model, "The world model: 'embedded' or a model folder")->type_name("embedded|DIR");
+    app.add_option("--start", options.start, "Start point, or a picture together with --start-pose")->type_name("NAME|IMAGE");
+    app.add_option("--start-pose", start_pose, "Where a start picture was taken; radians")->type_name("WORLD,X,Z,YAW,PITCH");
+    app.add_option("--prompt", options.prompt, "Text for models that take one")->type_name("TEXT");
+    app.add_option("--cache", cache, "Format of the KV cache")->type_name("bf16|int2|FORMAT");
+    app.add_option("--device", options.device, "Where the model runs")->type_name("auto|cpu|cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+    app.add_option("--precision", options.precision, "Arithmetic of the model")
+        ->type_name("auto|fp32|bf16")
+        ->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+    app.add_option("--threads", options.threads, "CPU threads; 0: all cores")->type_name("N")->check(CLI::Range(0, kMaxThreads));
+    path("--out", options.out, "Record the walk (headless)", "FILE.mp4");
+    path("--frames", options.frames, "Write every frame as %06d.png (headless)", "DIR");
+    path("--metrics", options.metrics, "Write what was measured (headless)", "FILE.json");
+    path("--session-out", options.session_out, "Write down what the session was", "FILE");
+    path("--record-dir", options.record_dir, "Folder of recordings and screenshots; default: the user's own", "DIR");
+}
+
+// What only the headless run takes would be ignored silently otherwise.
+Result<void> check_headless_only(const Options& options) {
+    if (options.headless) return {};
+    const std::pair<const char*, bool> given[] = {{"--controls", !options.controls.empty()},
+                                                  {"--chunks", options.chunks.has_value()},
+                                                  {"--out", !options.out.empty()},
+                                                  {"--frames", !options.frames.empty()},
+                                                  {"--metrics", !options.metrics.empty()}};
+    for (const auto& [name, is_given] : given) {
+        if (is_given) return wrong_use(std::string(name) + " needs --headless");
+    }
+    return {};
+}
+
+} // namespace
+
+Result<Options> parse_options(int argc, const char* const* argv) {
+    Options options;
+    std::string start_pose;
+    std::string cache;
+    std::int64_t chunks = 0;
+    CLI::App app("Wander: walk through a world that a video model invents while you walk.", "wander");
+    app.footer(kFooter);
+    app.set_version_flag("--version", std::string("wander ") + WANDER_VERSION);
+    app.set_help_flag("-h,--help", "Print this and exit");
+    add_options(app, options, start_pose, cache, chunks);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+        options.text = app.help();
+        return options;
+    } catch (const CLI::CallForVersion&) {
+        options.text = std::string("wander ") + WANDER_VERSION + "\n";
+        return options;
+    } catch (const CLI::Error& error) {
+        return wrong_use(one_line(error.what()) + "; see wander --help");
+    }
+    if (!cache.empty()) options.cache = cache;
+    if (chunks > 0) options.chunks = chunks;
+    if (!start_pose.empty()) {
+        auto pose = parse_start_pose(start_pose);
+        if (!pose) return pose.error();
+        options.start_pose = *pose;
+    }
+    if (auto checked = check_headless_only(options); !checked) return checked.error();
+    if (!options.out.empty() && options.out.extension() != ".mp4") {
+        return wrong_use("--out " + options.out.string() + ": the recording is an MP4, so its name must end in .mp4");
+    }
+    return options;
+}
+
+Result<std::pair<std::string, Pose>> parse_start_pose(const std::string& text) {
+    const Error malformed = wrong_use("--start-pose '" + text + "': write WORLD,X,Z,YAW,PITCH, for example village,8,8,0,0 (angles in radians)");
+    std::vector<std::string> fields(1);
+    for (const char c : text) {
+        if (c == ',') {
+            fields.emplace_back();
+        } else {
+            fields.back() += c;
+        }
+    }
+    if (fields.size() != 5 || fields[0].empty()) return malformed;
+    float numbers[4];
+    for (std::size_t i = 0; i < 4; ++i) {
+        const std::string& field = fields[i + 1];
+        const auto [end, code] = std::from_chars(field.data(), field.data() + field.size(), numbers[i]);
+        if (code != std::errc{} || end != field.data() + field.size() || !std::isfinite(numbers[i])) return malformed;
+    }
+    return std::pair{fields[0], Pose{numbers[0], numbers[1], numbers[2], numbers[3]}};
+}
+
+} // namespace wander

@@ -1,0 +1,75 @@
+#include "app/session_file.hpp"
+
+#include <algorithm>
+#include <system_error>
+
+#include <nlohmann/json.hpp>
+
+namespace wander {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json change_json(const SessionChange& change) {
+    Json json = {{"chunk", change.chunk}};
+    if (change.hold) json["hold"] = *change.hold;
+    if (change.cache) json["cache"] = *change.cache;
+    if (change.prompt) json["prompt"] = *change.prompt;
+    return json;
+}
+
+Json changes_json(const SessionFile& session) {
+    Json changes = Json::array();
+    for (const auto& change : session.changes) changes.push_back(change_json(change));
+    return changes;
+}
+
+Json weights_json(const std::filesystem::path& folder) {
+    std::vector<std::pair<std::string, std::uintmax_t>> files;
+    std::error_code error;
+    for (auto it = std::filesystem::directory_iterator(folder, error); !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+        std::error_code ignored;
+        if (it->path().extension() == ".safetensors") files.emplace_back(it->path().filename().string(), it->file_size(ignored));
+    }
+    std::sort(files.begin(), files.end());
+    Json json = Json::array();
+    for (const auto& [name, bytes] : files) json.push_back({{"file", name}, {"bytes", bytes}});
+    return json;
+}
+
+} // namespace
+
+void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold, const std::optional<std::string>& cache,
+                       const std::optional<std::string>& new_prompt) {
+    SessionChange change{chunk, std::nullopt, cache, new_prompt};
+    if (hold != held_) change.hold = held_ = hold;
+    if (change.hold || change.cache || change.prompt) changes.push_back(change);
+    chunks = chunk + 1;
+}
+
+std::string session_json(const SessionFile& session) {
+    Json json = {{"kind", "wander-session"},
+                 {"version", 1},
+                 {"program", WANDER_VERSION},
+                 {"model", session.model},
+                 {"weights", weights_json(session.model_folder)},
+                 {"seed", session.seed},
+                 {"start", session.start},
+                 {"prompt", session.prompt},
+                 {"device", session.device},
+                 {"precision", session.precision},
+                 {"threads", session.threads},
+                 {"cache_format", session.cache_format},
+                 {"chunks", session.chunks},
+                 {"controls", changes_json(session)}};
+    if (session.start_pose) {
+        const auto& [world, pose] = *session.start_pose;
+        json["start_pose"] = {{"world", world}, {"x", pose.x}, {"z", pose.z}, {"yaw", pose.yaw}, {"pitch", pose.pitch}};
+    }
+    return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string controls_json(const SessionFile& session) { return changes_json(session).dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+} // namespace wander

@@ -1,0 +1,50 @@
+#pragma once
+// What a session was, as JSON (docs/formats.md, "Session"): enough to walk it again. No torch here.
+
+#include "generator/plain/control_state.hpp"
+#include "generator/plain/result.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace wander {
+
+// A chunk whose controls differ from the chunk's before.
+struct SessionChange {
+    std::int64_t chunk = 0;
+    std::optional<std::vector<std::string>> hold;
+    std::optional<std::string> cache;
+    std::optional<std::string> prompt;
+};
+
+struct SessionFile {
+    std::string model;                                    // "embedded" or the folder
+    std::filesystem::path model_folder;                   // its files' names and sizes identify the weights
+    std::uint64_t seed = 0;
+    std::string start;
+    std::optional<std::pair<std::string, Pose>> start_pose;
+    std::string prompt;
+    std::string device;
+    std::string precision;
+    int threads = 0;
+    std::string cache_format;                             // at the start
+    std::int64_t chunks = 0;
+    std::vector<SessionChange> changes;                   // ascending
+
+    // Notes what chunk `chunk` was given; only differences are kept. Mouse travel is not part of a session yet.
+    void note(std::int64_t chunk, const std::vector<std::string>& hold, const std::optional<std::string>& cache,
+              const std::optional<std::string>& prompt);
+
+private:
+    std::vector<std::string> held_;
+};
+
+std::string session_json(const SessionFile& session);
+// The changes alone, one line: a tag of recordings.
+std::string controls_json(const SessionFile& session);
+
+} // namespace wander
