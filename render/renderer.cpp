@@ -125,26 +125,13 @@ void Renderer::State::record_picture(VkCommandBuffer commands, const DrawRequest
     if (rect.size.empty()) {
         return;
     }
-    const Image& scaled = upscaler->scaled();
-    const VkImageSubresourceLayers layers{VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1};
-    if (scaled.size() == rect.size) {
-        VkImageCopy copy{};
-        copy.srcSubresource = layers;
-        copy.dstSubresource = layers;
-        copy.dstOffset = {rect.x, rect.y, 0};
-        copy.extent = {static_cast<std::uint32_t>(rect.size.width), static_cast<std::uint32_t>(rect.size.height), 1};
-        vkCmdCopyImage(commands, scaled.get(), VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, composed.get(),
-                       VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &copy);
-    } else {
-        VkImageBlit blit{};
-        blit.srcSubresource = layers;
-        blit.srcOffsets[1] = {scaled.size().width, scaled.size().height, 1};
-        blit.dstSubresource = layers;
-        blit.dstOffsets[0] = {rect.x, rect.y, 0};
-        blit.dstOffsets[1] = {rect.x + rect.size.width, rect.y + rect.size.height, 1};
-        vkCmdBlitImage(commands, scaled.get(), VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, composed.get(),
-                       VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &blit, VK_FILTER_LINEAR);
-    }
+    VkImageCopy copy{};
+    copy.srcSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1};
+    copy.dstSubresource = copy.srcSubresource;
+    copy.dstOffset = {rect.x, rect.y, 0};
+    copy.extent = {static_cast<std::uint32_t>(rect.size.width), static_cast<std::uint32_t>(rect.size.height), 1};
+    vkCmdCopyImage(commands, upscaler->scaled().get(), VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, composed.get(),
+                   VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &copy);
 }
 
 void Renderer::State::record_present_copy(VkCommandBuffer commands, VkImage image) {

@@ -79,36 +79,53 @@ void Upscaler::record_upload(VkCommandBuffer commands, VkBuffer buffer, PixelSiz
     structure_stale_ = true;
 }
 
+void Upscaler::fit(std::shared_ptr<Image>& image, PixelSize size) {
+    if (image && image->size() == size) return;
+    if (image) submitter_.retire(image);
+    image = std::make_shared<Image>(
+        device_, size, target_format_,
+        VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT);
+    stale_ = true;
+}
+
+void Upscaler::record_stretch(VkCommandBuffer commands) {
+    work_->change_use(commands, ImageUse::transfer_from);
+    scaled_->change_use(commands, ImageUse::transfer_to, true);
+    VkImageBlit blit{};
+    blit.srcSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1};
+    blit.srcOffsets[1] = {work_->size().width, work_->size().height, 1};
+    blit.dstSubresource = blit.srcSubresource;
+    blit.dstOffsets[1] = {scaled_->size().width, scaled_->size().height, 1};
+    vkCmdBlitImage(commands, work_->get(), VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, scaled_->get(),
+                   VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &blit, VK_FILTER_LINEAR);
+}
+
 void Upscaler::record_scale(VkCommandBuffer commands, PixelSize size, UpscaleMode mode) {
     assert(has_picture_);
-    if (limit_ > 0 && mode != UpscaleMode::nearest) {
-        size.width = std::min(size.width, images_->picture.size().width * limit_);
-        size.height = std::min(size.height, images_->picture.size().height * limit_);
-    }
-    if (!scaled_ || scaled_->size() != size) {
-        if (scaled_) {
-            submitter_.retire(scaled_);
-        }
-        scaled_ = std::make_shared<Image>(device_, size, target_format_,
-                                          VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT);
-        stale_ = true;
-    }
-    if (!stale_ && mode == mode_) {
-        return;
-    }
     const PixelSize source = images_->picture.size();
+    PixelSize work_size = size;
+    if (limit_ > 0 && mode != UpscaleMode::nearest) {
+        work_size.width = std::min(size.width, source.width * limit_);
+        work_size.height = std::min(size.height, source.height * limit_);
+    }
+    const bool stretched = work_size != size;
+    fit(scaled_, size);
+    if (stretched) fit(work_, work_size);
+    if (!stale_ && mode == mode_) return;
     if (mode == UpscaleMode::sharp && structure_stale_) {
         images_->structure.change_use(commands, ImageUse::attachment, true);
         structure_pass_.record(commands, layout_, images_->picture_only, images_->structure, source);
         images_->structure.change_use(commands, ImageUse::sampled);
         structure_stale_ = false;
     }
-    scaled_->change_use(commands, ImageUse::attachment, true);
+    Image& target = stretched ? *work_ : *scaled_;
+    target.change_use(commands, ImageUse::attachment, true);
     switch (mode) {
-        case UpscaleMode::nearest: nearest_.record(commands, layout_, images_->picture_only, *scaled_, source); break;
-        case UpscaleMode::bicubic: bicubic_.record(commands, layout_, images_->picture_only, *scaled_, source); break;
-        case UpscaleMode::sharp: sharp_.record(commands, layout_, images_->both, *scaled_, source); break;
+        case UpscaleMode::nearest: nearest_.record(commands, layout_, images_->picture_only, target, source); break;
+        case UpscaleMode::bicubic: bicubic_.record(commands, layout_, images_->picture_only, target, source); break;
+        case UpscaleMode::sharp: sharp_.record(commands, layout_, images_->both, target, source); break;
     }
+    if (stretched) record_stretch(commands);
     scaled_->change_use(commands, ImageUse::transfer_from);
     mode_ = mode;
     stale_ = false;

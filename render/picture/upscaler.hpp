@@ -3,7 +3,7 @@
 // changed.
 //
 // Records into command buffers that the caller submits in order. The scaled image has the format of the composed image,
-// so the composition only copies (or, where work is limited, stretches) it. The GPU must be idle when it is destroyed.
+// so the composition only copies it. The GPU must be idle when it is destroyed.
 // Formula of the modes: shaders/upscale_*.frag and their twin render/plain/upscale_reference.cpp.
 
 #include "render/picture/fullscreen_pass.hpp"
@@ -21,8 +21,8 @@ class Submitter;
 
 class Upscaler {
 public:
-    // `target_format`: of the scaled image. `limit`: filtered modes draw at most limit times the source size (0 = no
-    // limit). Throws VulkanError, as every call below.
+    // `target_format`: of the scaled image. `limit`: filtered modes draw at most limit times the source size and are
+    // stretched bilinearly from there (0 = no limit). Throws VulkanError, as every call below.
     Upscaler(const Device& device, Submitter& submitter, VkFormat target_format, int limit);
     ~Upscaler();
 
@@ -34,12 +34,14 @@ public:
     bool has_picture() const { return has_picture_; }
     PixelSize source_size() const;
     Image& source();
-    Image& scaled(); // at most the size asked for; stretch the rest
+    Image& scaled(); // of the size asked for, ready to be copied from
 
 private:
     struct SourceImages;
 
     void make_source(PixelSize size);
+    void fit(std::shared_ptr<Image>& image, PixelSize size);
+    void record_stretch(VkCommandBuffer commands);
 
     const Device& device_;
     Submitter& submitter_;
@@ -48,6 +50,7 @@ private:
     PassLayout layout_;
     FullscreenPass nearest_, bicubic_, structure_pass_, sharp_;
     std::shared_ptr<SourceImages> images_;
+    std::shared_ptr<Image> work_; // what the limited modes draw, before stretching
     std::shared_ptr<Image> scaled_;
     bool has_picture_ = false;
     bool stale_ = true; // the scaled image does not show the source

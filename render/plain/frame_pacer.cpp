@@ -8,6 +8,10 @@ namespace {
 constexpr std::size_t kRemembered = 5;
 // Playing faster by this factor is not noticed as such, yet removes a chunk of backlog in some seconds.
 constexpr double kCatchUp = 0.85;
+// Whoever makes chunks only as fast as they are shown repeats our own speed back to us: without a pull towards the
+// nominal rate a slow second would last for ever. The cost: where the generator itself is slow, the last frame of a
+// chunk stands a little longer.
+constexpr double kPull = 0.96;
 constexpr double kDefaultFrameSeconds = 1.0 / 16;
 
 } // namespace
@@ -45,7 +49,7 @@ void FramePacer::push(const FrameTicket& ticket, double now_seconds) {
     note_chunk(ticket, now_seconds);
     const int frames = std::max(1, ticket.frames_in_chunk);
     const double period = chunk_period_seconds();
-    double spacing = period > 0 ? period / frames : kDefaultFrameSeconds;
+    double spacing = period > 0 ? std::max(period * kPull, nominal_seconds_) / frames : kDefaultFrameSeconds;
     if (queued() > frames) {
         // Never faster than the walk is meant to be: a generator that is ahead waits for a free slot instead.
         spacing = std::max(spacing * kCatchUp, nominal_seconds_ / frames);

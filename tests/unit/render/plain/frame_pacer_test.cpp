@@ -74,7 +74,7 @@ TEST(FramePacer, StretchesWhenTheGeneratorIsSlow) {
     ASSERT_EQ(walk.shown.size(), 120u);
     // After the estimate has settled no frame stands still for much longer than a quarter of the real period.
     for (std::size_t i = 20; i < walk.shown.size(); ++i) {
-        EXPECT_NEAR(walk.shown[i].at - walk.shown[i - 1].at, 0.1, 0.012) << i;
+        EXPECT_NEAR(walk.shown[i].at - walk.shown[i - 1].at, 0.1, 0.016) << i;
     }
 }
 
@@ -120,6 +120,38 @@ TEST(FramePacer, OneHiccupDoesNotChangeTheSpeed) {
         pacer.take_due(now + 0.29);
     }
     EXPECT_NEAR(pacer.chunk_period_seconds(), 0.3, 1e-9);
+}
+
+// A generator that starts a chunk when the screen is about to run dry, and is slow for some seconds: the walk must find
+// back to its nominal rate although the generator only repeats the speed at which frames are shown.
+TEST(FramePacer, RecoversAfterASlowPhaseOfAGatedGenerator) {
+    FramePacer pacer;
+    std::int64_t chunk = 0;
+    double ready_at = 1.0;
+    double last_shown = 0, interval = 0;
+    for (int step = 500; step < 30 * 500; ++step) {
+        const double now = step / 500.0;
+        const double work = now > 5 && now < 8 ? 0.4 : 0.15;
+        if (ready_at > 0 && now >= ready_at) {
+            for (int i = 0; i < 4; ++i) {
+                pacer.push(ticket(chunk, i), now);
+            }
+            ++chunk;
+            ready_at = 0;
+        }
+        if (pacer.take_due(now).show) {
+            interval = now - last_shown;
+            last_shown = now;
+        }
+        if (ready_at == 0 && pacer.queued() * 0.0625 <= work + 0.03) {
+            ready_at = now + work;
+        }
+        if (step == 8 * 500) {
+            EXPECT_GT(pacer.chunk_period_seconds(), 0.35);
+        }
+    }
+    EXPECT_NEAR(interval, 0.0625, 0.005);
+    EXPECT_NEAR(pacer.chunk_period_seconds(), 0.25, 0.02);
 }
 
 TEST(FramePacer, APauseIsNoPeriod) {
