@@ -172,7 +172,9 @@ UiFrame Gui::frame(const UiModel& model) {
     if (!s.hidden) {
         hud(ui);
     }
-    toasts(ui, s.toasts);
+    if (!s.overlay.show_keys) {
+        toasts(ui, s.toasts);
+    }
     key_overlay(ui, s.overlay.show_keys);
     failure_dialog(ui, s.overlay);
     model_dialog(ui, s.overlay);

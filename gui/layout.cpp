@@ -13,8 +13,8 @@ constexpr std::string_view kLayoutVersion = "; wander layout 1\n";
 
 // Sized for 1280 x 720: everything can be read without scrolling.
 constexpr float kColumnWidth = 336;
-constexpr float kMemoryShare = 0.345f;
-constexpr float kLatencyShare = 0.37f;
+constexpr float kMemoryShare = 0.315f;
+constexpr float kLatencyShare = 0.355f;
 
 void build_first_layout(ImGuiID root, ImVec2 size, float scale) {
     ImGui::DockBuilderRemoveNode(root);
@@ -50,6 +50,14 @@ render::Rect dock_space(bool hidden, bool reset, float scale) {
         return {viewport->Pos.x, viewport->Pos.y, viewport->Size.x, viewport->Size.y};
     }
     return {world->Pos.x, world->Pos.y, world->Size.x, world->Size.y};
+}
+
+bool begin_panel(const char* title, bool* open) {
+    // The tab has a close button already; one more at the end of the bar would look the same and do the same.
+    ImGuiWindowClass panel;
+    panel.DockNodeFlagsOverrideSet = ImGuiDockNodeFlags_NoCloseButton | ImGuiDockNodeFlags_NoWindowMenuButton;
+    ImGui::SetNextWindowClass(&panel);
+    return ImGui::Begin(title, open);
 }
 
 std::string_view strip_layout_version(std::string_view text) {

@@ -16,6 +16,9 @@ inline constexpr const char* kSessionPanel = "Session";
 // Returns the world's rectangle. With `hidden` the panels keep their places and the whole window is the world.
 render::Rect dock_space(bool hidden, bool reset, float scale);
 
+// ImGui::Begin of a dockable panel; always followed by ImGui::End.
+bool begin_panel(const char* title, bool* open);
+
 // Layout texts carry a version: one of an older arrangement is not taken. Empty when it does not fit.
 std::string_view strip_layout_version(std::string_view text);
 std::string with_layout_version(std::string_view ini);

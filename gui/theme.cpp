@@ -73,8 +73,8 @@ Fonts load_fonts(const std::filesystem::path& folder) {
     Fonts fonts;
     fonts.text = load_font(folder / "Roboto-Regular.ttf", 0);
     fonts.bold = load_font(folder / "Roboto-Bold.ttf", 0);
-    // Inconsolata sits a little higher than Roboto on the same line.
-    fonts.figures = load_font(folder / "Inconsolata-Medium.ttf", 0.5f);
+    // Inconsolata sits lower than Roboto on the same line.
+    fonts.figures = load_font(folder / "Inconsolata-Medium.ttf", -1.0f);
     ImGui::GetIO().FontDefault = fonts.text;
     return fonts;
 }
@@ -83,7 +83,7 @@ void apply_theme(float scale) {
     ImGuiStyle style;
     set_colours(style);
     style.FontSizeBase = kTextSize;
-    style.WindowPadding = {12, 10};
+    style.WindowPadding = {12, 7};
     style.FramePadding = {8, 4};
     style.ItemSpacing = {8, 6};
     style.ItemInnerSpacing = {6, 4};
@@ -96,6 +96,7 @@ void apply_theme(float scale) {
     style.TabRounding = 0;
     style.TabBarBorderSize = 0;
     style.TabBarOverlineSize = 0;
+    style.TabCloseButtonMinWidthSelected = style.TabCloseButtonMinWidthUnselected = 0;  // only under the mouse
     style.WindowBorderSize = 0;
     style.PopupBorderSize = 1;
     style.ScrollbarSize = 9;

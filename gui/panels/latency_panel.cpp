@@ -25,7 +25,7 @@ constexpr std::size_t kPlottedChunks = 60;
 // The top of the scale moves in steps, so that the plot does not breathe with every chunk.
 double scale_top(double ms) {
     const double step = std::pow(10.0, std::floor(std::log10(std::max(ms, 1.0)))) / 2;
-    return std::ceil(ms * 1.05 / step) * step;
+    return std::ceil(ms / step) * step;
 }
 
 void level(const PanelContext& ui, double ms, const char* label, ImU32 ink, bool below) {
@@ -37,7 +37,10 @@ void level(const PanelContext& ui, double ms, const char* label, ImU32 ink, bool
         list.AddLine({x, y}, {std::min(x + ui.px(3), right), y}, ink, 1);
     }
     const float size = ui.px(kSmallSize - 1);
-    draw_text(list, ui.fonts.figures, size, {left.x + ui.px(2), below ? y + 1 : y - size - 1}, ink, label);
+    const ImVec2 extent = text_size(ui.fonts.figures, size, label);
+    const ImVec2 at = {left.x + ui.px(2), below ? y + 1 : y - extent.y};
+    list.AddRectFilled({at.x - ui.px(2), at.y}, {at.x + extent.x + ui.px(2), at.y + extent.y}, IM_COL32(21, 23, 27, 190), ui.px(2));
+    draw_text(list, ui.fonts.figures, size, at, ink, label);
 }
 
 void stack_plot(const PanelContext& ui, const Summary& total, float height) {
@@ -51,7 +54,8 @@ void stack_plot(const PanelContext& ui, const Summary& total, float height) {
         }
         top = std::max({top, sum, chunks[i].ms.total});
     }
-    top = scale_top(top);
+    // Room for a label above the highest line.
+    top = scale_top(top * (1 + static_cast<double>(ui.px(kSmallSize + 1) / std::max(height, 1.0f))));
     if (!ImPlot::BeginPlot("##stages", {-1, height}, ImPlotFlags_CanvasOnly | ImPlotFlags_NoInputs)) {
         return;
     }
@@ -75,8 +79,7 @@ void stack_plot(const PanelContext& ui, const Summary& total, float height) {
         }
     }
     if (!chunks.empty()) {
-        const bool close = total.p99 - total.p50 < top * 0.16;
-        level(ui, total.p50, "p50", IM_COL32(240, 243, 246, 230), close);
+        level(ui, total.p50, "p50", IM_COL32(240, 243, 246, 230), true);
         level(ui, total.p99, "p99", IM_COL32(240, 243, 246, 130), false);
     }
     ImPlot::PopPlotClipRect();
@@ -134,7 +137,7 @@ void table(const PanelContext& ui, const Summary& total) {
 } // namespace
 
 void latency_panel(const PanelContext& ui) {
-    if (!ImGui::Begin(kLatencyPanel, &ui.preferences.show_latency)) {
+    if (!begin_panel(kLatencyPanel, &ui.preferences.show_latency)) {
         ImGui::End();
         return;
     }
@@ -144,7 +147,7 @@ void latency_panel(const PanelContext& ui) {
         return;
     }
     const Summary total = summarize_total(ui.model.history);
-    const float table_height = 8 * (ui.px(kSmallSize) + ui.px(5)) + ui.px(4);
+    const float table_height = 8 * ui.px(kSmallSize + 2) + ui.px(10);
     stack_plot(ui, total, std::max(ui.px(48), ImGui::GetContentRegionAvail().y - table_height));
     table(ui, total);
     ImGui::End();

@@ -54,6 +54,7 @@ void kind_bar(const PanelContext& ui, const char* letter, const char* title, con
 }
 
 void legend(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit) {
+    const FontScope small(ui.fonts.text, kSmallSize);
     const float column = ImGui::GetContentRegionAvail().x / 2;
     const float left = ImGui::GetCursorPosX();
     for (std::size_t i = 0; i < kKinds.size(); ++i) {
@@ -76,6 +77,37 @@ void legend(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit) {
         figure_right(ui, bytes_figure(ledger.keys.*kind.bytes + ledger.values.*kind.bytes, unit, 6), x + column - ui.px(8), colour::kText,
                      kSmallSize);
     }
+}
+
+// "3.9 of 16.1 MB" and the ratio. All on one base line.
+void headline(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit, float right) {
+    const ImVec2 at = ImGui::GetCursorPos();
+    const float down = ui.px(kHeadlineSize - kFigureSize) * 0.8f;
+    const std::string wanted = bytes_figure(ledger.bf16_equivalent_bytes, unit, 4);
+    figure(ui, bytes_figure(ledger.bytes(), unit, static_cast<int>(wanted.size())), colour::kText, kHeadlineSize);
+    ImGui::SameLine(0, ui.px(6));
+    ImGui::SetCursorPosY(at.y + down);
+    figure(ui, fmt::format("of {} {}", wanted, unit_name(unit)), colour::kDim);
+    if (ImGui::IsItemHovered()) {
+        ImGui::SetTooltip("Held now, of what the same latents would need as BF16");
+    }
+    ImGui::SetCursorPos(at);
+    figure_right(ui, ratio_figure(ledger.ratio()), right, colour::kAccent, kHeadlineSize);
+}
+
+// "packed 6.7x   scratch 1.3 MB   peak 7.0 MB" over the whole width.
+void facts(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit, float right) {
+    const FontScope scope(ui.fonts.figures, kSmallSize);
+    const float left = ImGui::GetCursorPosX();
+    const std::string scratch = fmt::format("scratch {} {}", bytes_figure(ledger.scratch_bytes, unit, 4), unit_name(unit));
+    text(fmt::format("packed {}", ratio_figure(ledger.packed_ratio(), 4)), colour::kDim);
+    if (ImGui::IsItemHovered()) {
+        ImGui::SetTooltip("BF16 against bytes of the packed pages alone");
+    }
+    ImGui::SameLine((left + right - ImGui::CalcTextSize(scratch.c_str()).x) / 2);
+    text(scratch, colour::kDim);
+    ImGui::SameLine();
+    text_right(fmt::format("peak {} {}", bytes_figure(ledger.peak_bytes, unit, 4), unit_name(unit)), right, colour::kDim);
 }
 
 // Bytes held by the newest chunks, below the line of what BF16 would need.
@@ -109,7 +141,7 @@ void sparkline(const PanelContext& ui, float height) {
 } // namespace
 
 void memory_panel(const PanelContext& ui) {
-    if (!ImGui::Begin(kMemoryPanel, &ui.preferences.show_memory)) {
+    if (!begin_panel(kMemoryPanel, &ui.preferences.show_memory)) {
         ImGui::End();
         return;
     }
@@ -123,18 +155,7 @@ void memory_panel(const PanelContext& ui) {
     const ByteUnit unit = unit_for(std::max(wanted, ledger.bytes()));
     const float right = ImGui::GetCursorPosX() + ImGui::GetContentRegionAvail().x;
 
-    figure(ui, bytes_figure(ledger.bytes(), unit, 5), colour::kText, kHeadlineSize);
-    ImGui::SameLine(0, ui.px(5));
-    const float baseline = ui.px(kHeadlineSize - kFigureSize) * 0.8f;
-    ImGui::SetCursorPosY(ImGui::GetCursorPosY() + baseline);
-    figure(ui, fmt::format("of {} {}", bytes_figure(wanted, unit, 5), unit_name(unit)), colour::kDim);
-    if (ImGui::IsItemHovered()) {
-        ImGui::SetTooltip("Held now, of what the same latents would need as BF16");
-    }
-    ImGui::SameLine();
-    ImGui::SetCursorPosY(ImGui::GetCursorPosY() - baseline);
-    figure_right(ui, ratio_figure(ledger.ratio()), right, colour::kAccent, kHeadlineSize);
-
+    headline(ui, ledger, unit, right);
     const double full = std::max({static_cast<double>(wanted) / 2, static_cast<double>(ledger.keys.total()),
                                   static_cast<double>(ledger.values.total())});
     ImGui::PushStyleVarY(ImGuiStyleVar_ItemSpacing, ui.px(3));
@@ -148,10 +169,7 @@ void memory_panel(const PanelContext& ui) {
     ImGui::PopStyleVar();
 
     sparkline(ui, std::max(ui.px(24), ImGui::GetContentRegionAvail().y - ui.px(kSmallSize + 8)));
-    const std::string facts = fmt::format("packed {}  scratch {} {u}  peak {} {u}", ratio_figure(ledger.packed_ratio(), 5),
-                                          bytes_figure(ledger.scratch_bytes, unit, 4), bytes_figure(ledger.peak_bytes, unit, 4),
-                                          fmt::arg("u", unit_name(unit)));
-    figure(ui, facts, colour::kDim, kSmallSize);
+    facts(ui, ledger, unit, right);
     ImGui::End();
 }
 

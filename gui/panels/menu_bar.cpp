@@ -97,13 +97,20 @@ void view_menu(const PanelContext& ui, OverlayState& overlay) {
     ui.commands.toggle_fullscreen |= ImGui::MenuItem("Full screen", key_label_of(KeyCommand::fullscreen).c_str(), ui.model.fullscreen);
 }
 
+// "INT2" of "INT2 four-level".
+std::string short_label(const UiModel& model) {
+    for (const FormatChoice& format : model.session.formats) {
+        if (format.name == model.format) {
+            return format.label.substr(0, format.label.find(' '));
+        }
+    }
+    return model.format;
+}
+
 // "INT2  4.2x    16.0 fps" at the right end.
 void live_figures(const PanelContext& ui) {
     const FontScope scope(ui.fonts.figures, kFigureSize);
-    std::string format = ui.model.format;
-    for (char& c : format) {
-        c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    }
+    const std::string format = short_label(ui.model);
     const double ratio = ui.model.history.empty() ? 0 : ui.model.history.newest().ledger.ratio();
     const std::string left = fmt::format("{}{}", format, ratio_figure(ratio, 6));
     const std::string right = fmt::format("{} fps", fps_figure(ui.model.presented_fps));

@@ -110,7 +110,7 @@ void facts(const PanelContext& ui) {
 
     text("pose", colour::kDim);
     ImGui::SameLine();
-    figure_right(ui, fmt::format("x {:7.2f}  z {:7.2f}  {}  {}", model.pose.x, model.pose.z, heading_figure(model.pose.yaw),
+    figure_right(ui, fmt::format("x {:6.2f}  z {:6.2f}  {}\u00b0 {}\u00b0", model.pose.x, model.pose.z, heading_figure(model.pose.yaw),
                                  pitch_figure(model.pose.pitch)),
                  right, colour::kText, kSmallSize);
     text("held", colour::kDim);
@@ -125,7 +125,7 @@ void facts(const PanelContext& ui) {
 } // namespace
 
 void session_panel(const PanelContext& ui) {
-    if (!ImGui::Begin(kSessionPanel, &ui.preferences.show_session)) {
+    if (!begin_panel(kSessionPanel, &ui.preferences.show_session)) {
         ImGui::End();
         return;
     }

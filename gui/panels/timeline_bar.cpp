@@ -14,7 +14,7 @@ namespace wander::gui {
 namespace {
 
 constexpr float kBarHeight = 44;
-constexpr float kMaxLatentWidth = 18;
+constexpr float kMaxLatentWidth = 26;
 
 bool is_open(const PageCell& cell) { return cell.format == "open"; }
 

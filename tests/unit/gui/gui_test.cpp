@@ -1,0 +1,328 @@
+// The panels without a renderer: an ImGui context whose textures are taken without drawing them, frames, mouse and keys.
+
+#include "gui/gui.hpp"
+
+#include "gui/layout.hpp"
+#include "tests/support/ui_samples.hpp"
+
+#include <gtest/gtest.h>
+#include <imgui.h>
+#include <imgui_internal.h>
+
+#include <algorithm>
+#include <string>
+
+namespace wander::gui {
+namespace {
+
+using render::Key;
+
+constexpr float kWidth = 1280;
+constexpr float kHeight = 720;
+
+Gui make_gui(std::string layout = {}, float scale = 1, const char* fonts = WANDER_SOURCE_DIR "/assets/fonts") {
+    GuiConfig config;
+    config.fonts = fonts;
+    config.layout = std::move(layout);
+    config.content_scale = scale;
+    auto made = Gui::create(config);
+    EXPECT_TRUE(made);
+    ImGuiIO& io = ImGui::GetIO();
+    io.BackendFlags |= ImGuiBackendFlags_RendererHasTextures;
+    io.DisplaySize = {kWidth, kHeight};
+    io.DeltaTime = 1.0f / 60;
+    return std::move(*made);
+}
+
+// What a renderer does with texture requests, without the renderer.
+void accept_textures() {
+    for (ImTextureData* texture : ImGui::GetPlatformIO().Textures) {
+        if (texture->Status == ImTextureStatus_WantCreate || texture->Status == ImTextureStatus_WantUpdates) {
+            texture->SetTexID(1);
+            texture->SetStatus(ImTextureStatus_OK);
+        } else if (texture->Status == ImTextureStatus_WantDestroy) {
+            texture->SetTexID(ImTextureID_Invalid);
+            texture->SetStatus(ImTextureStatus_Destroyed);
+        }
+    }
+}
+
+UiFrame one_frame(Gui& gui, const UiModel& model) {
+    ImGui::NewFrame();
+    UiFrame frame = gui.frame(model);
+    ImGui::Render();
+    accept_textures();
+    return frame;
+}
+
+UiFrame frames(Gui& gui, const UiModel& model, int count) {
+    UiFrame frame;
+    for (int i = 0; i < count; ++i) {
+        frame = one_frame(gui, model);
+    }
+    return frame;
+}
+
+// Commands of all frames of a click.
+UiFrame click(Gui& gui, const UiModel& model, ImVec2 at) {
+    ImGuiIO& io = ImGui::GetIO();
+    io.AddMousePosEvent(at.x, at.y);
+    frames(gui, model, 2);
+    io.AddMouseButtonEvent(0, true);
+    UiFrame pressed = one_frame(gui, model);
+    io.AddMouseButtonEvent(0, false);
+    UiFrame released = one_frame(gui, model);
+    return released.commands.start || released.commands.toggle_record ? released : pressed;
+}
+
+void press(Gui& gui, Key key, bool down = true, bool control = false) {
+    render::KeyEvent event;
+    event.key = key;
+    event.down = down;
+    event.control = control;
+    event.at_seconds = 1;
+    gui.handle(event);
+}
+
+ImVec2 centre_of(const char* window) {
+    const ImGuiWindow* w = ImGui::FindWindowByName(window);
+    return w ? ImVec2(w->Pos.x + w->Size.x / 2, w->Pos.y + w->Size.y / 2) : ImVec2(-1, -1);
+}
+
+bool is_drawn(const char* window) {
+    const ImGuiWindow* w = ImGui::FindWindowByName(window);
+    return w && w->Active && !w->Hidden;
+}
+
+TEST(Gui, FirstRunLayoutPutsTheWorldLeftAndThePanelsInAColumn) {
+    Gui gui = make_gui();
+    const UiFrame frame = frames(gui, samples::sample_model(40), 4);
+    EXPECT_EQ(frame.world.x, 0);
+    EXPECT_NEAR(frame.world.width, kWidth - 336, 8);
+    EXPECT_GT(frame.world.y, 20);
+    EXPECT_LT(frame.world.y + frame.world.height, kHeight - 40);
+    EXPECT_GT(frame.world.height, 600);
+    float below = 0;
+    for (const char* panel : {kMemoryPanel, kLatencyPanel, kSessionPanel}) {
+        ASSERT_TRUE(is_drawn(panel)) << panel;
+        EXPECT_GT(centre_of(panel).x, frame.world.width);
+        EXPECT_GT(centre_of(panel).y, below);
+        below = centre_of(panel).y;
+    }
+}
+
+TEST(Gui, NoPanelNeedsScrollingAtTheFirstSize) {
+    Gui gui = make_gui();
+    frames(gui, samples::sample_model(148, 60), 6);
+    for (const char* panel : {kMemoryPanel, kLatencyPanel, kSessionPanel}) {
+        EXPECT_EQ(ImGui::FindWindowByName(panel)->ScrollMax.y, 0) << panel;
+    }
+}
+
+TEST(Gui, TabHidesEverythingAndTheLayoutReturns) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(40);
+    const UiFrame before = frames(gui, model, 4);
+    press(gui, Key::tab);
+    const UiFrame hidden = frames(gui, model, 3);
+    EXPECT_EQ(hidden.world.x, 0);
+    EXPECT_EQ(hidden.world.y, 0);
+    EXPECT_EQ(hidden.world.width, kWidth);
+    EXPECT_EQ(hidden.world.height, kHeight);
+    EXPECT_FALSE(is_drawn(kMemoryPanel));
+    press(gui, Key::tab);
+    const UiFrame after = frames(gui, model, 4);
+    EXPECT_EQ(after.world.width, before.world.width);
+    EXPECT_EQ(after.world.height, before.world.height);
+    EXPECT_TRUE(is_drawn(kSessionPanel));
+}
+
+TEST(Gui, KeysBecomeCommandsOnce) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(3);
+    frames(gui, model, 2);
+    for (const Key key : {Key::c, Key::space, Key::n, Key::r, Key::f9, Key::f12, Key::f11}) {
+        press(gui, key);
+    }
+    press(gui, Key::q, true, true);
+    const UiCommands commands = one_frame(gui, model).commands;
+    EXPECT_TRUE(commands.toggle_cache && commands.toggle_pause && commands.step && commands.restart);
+    EXPECT_TRUE(commands.toggle_record && commands.screenshot && commands.toggle_fullscreen && commands.quit);
+    const UiCommands next = one_frame(gui, model).commands;
+    EXPECT_FALSE(next.toggle_cache || next.toggle_pause || next.step || next.restart || next.toggle_record || next.quit);
+}
+
+TEST(Gui, HeldKeysAndMouseTravelReachTheControls) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(3);
+    const UiFrame first = frames(gui, model, 4);
+    press(gui, Key::w);
+    press(gui, Key::right);
+    ImGui::GetIO().AddMousePosEvent(first.world.width / 2, kHeight / 2);
+    frames(gui, model, 2);
+    render::MouseButtonEvent button;
+    button.button = render::MouseButton::right;
+    button.down = true;
+    gui.handle(button);
+    render::MouseMoveEvent move;
+    move.dx = 100;
+    gui.handle(move);
+    const UiFrame frame = one_frame(gui, model);
+    EXPECT_TRUE(frame.controls.holds(Action::forward) && frame.controls.holds(Action::yaw_right));
+    EXPECT_TRUE(frame.capture_cursor);
+    EXPECT_FLOAT_EQ(frame.controls.mouse_yaw_rad, 100 * UiPreferences{}.mouse_rad_per_unit);
+    EXPECT_EQ(one_frame(gui, model).controls.mouse_yaw_rad, 0);
+}
+
+TEST(Gui, TheRightButtonOverAPanelDoesNotLookAround) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(3);
+    frames(gui, model, 4);
+    const ImVec2 at = centre_of(kLatencyPanel);
+    ImGui::GetIO().AddMousePosEvent(at.x, at.y);
+    frames(gui, model, 3);
+    render::MouseButtonEvent button;
+    button.button = render::MouseButton::right;
+    button.down = true;
+    gui.handle(button);
+    EXPECT_FALSE(one_frame(gui, model).capture_cursor);
+}
+
+TEST(Gui, ClickingAPictureOfTheGalleryStartsThere) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(3);
+    frames(gui, model, 4);
+    // The middle column, upper row: below the facts.
+    const ImGuiWindow* session = ImGui::FindWindowByName(kSessionPanel);
+    const UiFrame frame = click(gui, model, {session->Pos.x + session->Size.x / 2, session->Pos.y + session->Size.y * 0.5f});
+    ASSERT_TRUE(frame.commands.start);
+    EXPECT_EQ(*frame.commands.start, "winter_lamps");
+}
+
+TEST(Gui, ClickingRecRecordsUnlessThatIsImpossible) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_model(3);
+    frames(gui, model, 4);
+    const ImVec2 rec = {40, kHeight - 22};
+    EXPECT_TRUE(click(gui, model, rec).commands.toggle_record);
+    model.recording.unavailable = "no encoder";
+    EXPECT_FALSE(click(gui, model, rec).commands.toggle_record);
+}
+
+TEST(Gui, AFailureOpensADialogThatBlocksTheWalkButKeepsTheWindow) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_model(3);
+    frames(gui, model, 3);
+    model.failure = "weights.safetensors is damaged. Choose another folder.";
+    model.worker = WorkerState::failed;
+    frames(gui, model, 3);
+    ASSERT_TRUE(is_drawn("The walk stopped"));
+    press(gui, Key::w);
+    press(gui, Key::space);
+    press(gui, Key::q, true, true);
+    const UiFrame frame = one_frame(gui, model);
+    EXPECT_EQ(frame.controls.held, 0);
+    EXPECT_FALSE(frame.commands.toggle_pause);
+    EXPECT_TRUE(frame.commands.quit);
+    model.failure.clear();
+    model.worker = WorkerState::generating;
+    frames(gui, model, 3);
+    EXPECT_FALSE(is_drawn("The walk stopped"));
+}
+
+TEST(Gui, F1ShowsTheKeysAndEscClosesThem) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(3);
+    frames(gui, model, 2);
+    press(gui, Key::f1);
+    frames(gui, model, 3);
+    EXPECT_TRUE(is_drawn("##key sheet"));
+    const ImGuiWindow* keys = nullptr;
+    for (const ImGuiWindow* window : ImGui::GetCurrentContext()->Windows) {
+        keys = std::string(window->Name).starts_with("##key sheet/keys") ? window : keys;
+    }
+    ASSERT_TRUE(keys);
+    EXPECT_EQ(keys->ScrollMax.y, 0) << "every key is visible at once";
+    press(gui, Key::escape);
+    frames(gui, model, 2);
+    EXPECT_FALSE(is_drawn("##key sheet"));
+}
+
+TEST(Gui, LayoutAndVisibilitySurviveANewRun) {
+    const UiModel model = samples::sample_model(3);
+    std::string layout;
+    float width = 0;
+    {
+        Gui gui = make_gui();
+        frames(gui, model, 4);
+        ImGuiWindow* memory = ImGui::FindWindowByName(kMemoryPanel);
+        ImGui::DockBuilderSetNodeSize(memory->DockNode->ParentNode->ID, {450, memory->DockNode->ParentNode->Size.y});
+        width = frames(gui, model, 4).world.width;
+        layout = *gui.take_changed_layout(true);
+    }
+    EXPECT_LT(width, kWidth - 440);
+    {
+        Gui gui = make_gui(layout);
+        EXPECT_NEAR(frames(gui, model, 4).world.width, width, 2);
+    }
+    Gui gui = make_gui("; an older arrangement\n" + layout.substr(layout.find('\n') + 1));
+    EXPECT_NEAR(frames(gui, model, 4).world.width, kWidth - 336, 8);
+}
+
+TEST(Gui, TwiceTheScaleMakesPanelsTwiceAsWide) {
+    Gui gui = make_gui({}, 2);
+    const UiFrame frame = frames(gui, samples::sample_model(40), 4);
+    EXPECT_NEAR(frame.world.width, kWidth - 2 * 336, 14);
+    gui.handle(render::ScaleEvent{1});
+    frames(gui, samples::sample_model(40), 2);
+    EXPECT_NEAR(ImGui::GetFontSize(), 15, 0.5);
+}
+
+TEST(Gui, FiguresHaveOneWidth) {
+    Gui gui = make_gui();
+    frames(gui, samples::sample_model(3), 2);
+    ImFont* figures = nullptr;
+    for (ImFont* font : ImGui::GetIO().Fonts->Fonts) {
+        figures = font;  // loaded last
+    }
+    const float zero = figures->CalcTextSizeA(15, FLT_MAX, 0, "0").x;
+    for (const char* c : {"1", "4", "7", "9", ".", "-", " ", "x", "M"}) {
+        EXPECT_EQ(figures->CalcTextSizeA(15, FLT_MAX, 0, c).x, zero) << c;
+    }
+}
+
+TEST(Gui, EmptyAndOddModelsAreDrawn) {
+    Gui gui = make_gui({}, 1, "/no/such/folder");
+    frames(gui, UiModel{}, 3);
+    UiModel model = samples::sample_model(1);
+    model.session.camera_steering = false;
+    model.session.starts.clear();
+    model.session.formats.clear();
+    model.format = "unheard-of";
+    frames(gui, model, 2);
+    ChunkTelemetry nothing;
+    model.history.add(nothing);
+    frames(gui, model, 2);
+    ImGui::GetIO().DisplaySize = {160, 90};
+    frames(gui, model, 2);
+    gui.toast(ToastKind::error, std::string(3000, 'x'));
+    frames(gui, model, 2);
+    EXPECT_TRUE(ImGui::GetDrawData()->Valid);
+}
+
+TEST(Gui, ToastsComeAndGo) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(3);
+    frames(gui, model, 2);
+    const auto foreground = [] { return ImGui::GetForegroundDrawList()->VtxBuffer.Size; };
+    EXPECT_EQ(foreground(), 0);
+    gui.toast(ToastKind::info, "Saved");
+    frames(gui, model, 2);
+    EXPECT_GT(foreground(), 0);
+    ImGui::GetIO().DeltaTime = 1;
+    frames(gui, model, 7);
+    EXPECT_EQ(foreground(), 0);
+}
+
+} // namespace
+} // namespace wander::gui
