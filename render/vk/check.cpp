@@ -42,6 +42,11 @@ Error VulkanError::error() const {
         case VK_ERROR_DEVICE_LOST:
             return {ErrorCode::unavailable,
                     std::string(what()) + "; the graphics driver gave up: start the program again"};
+        case VK_ERROR_INCOMPATIBLE_DRIVER:
+            return {
+                ErrorCode::unavailable,
+                "no Vulkan 1.3 device found: install your graphics card's driver, or the package mesa-vulkan-drivers, "
+                "which also brings a software device"};
         case VK_ERROR_SURFACE_LOST_KHR:
             return {ErrorCode::unavailable, std::string(what()) + "; the display went away"};
         default: return {ErrorCode::internal, what()};
