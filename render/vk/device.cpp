@@ -112,10 +112,7 @@ Candidate choose(const Instance& instance, const DeviceWishes& wishes) {
         }
     }
     if (best.score < 0) {
-        throw VulkanError(
-            VK_ERROR_INCOMPATIBLE_DRIVER,
-            "no Vulkan 1.3 device found; install your graphics card's driver, or the package mesa-vulkan-drivers, "
-            "which also brings a software device");
+        throw VulkanError(VK_ERROR_INCOMPATIBLE_DRIVER, "Vulkan: no device fits");
     }
     return best;
 }
