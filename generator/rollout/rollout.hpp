@@ -15,6 +15,16 @@
 
 namespace wander {
 
+inline constexpr int kNoiseLevels = 1000;
+struct NoiseLevel {
+    double timestep = 0;
+    double sigma = 0;
+};
+// Self-Forcing's table of float32 values, noisiest first (self-forcing.md 6.1).
+std::vector<NoiseLevel> noise_table(double shift);
+// Sigma of the entry whose timestep is nearest.
+double nearest_sigma(const std::vector<NoiseLevel>& table, double timestep);
+
 struct SamplerConfig {
     enum class Kind { renoise, euler };
     Kind kind = Kind::euler;
@@ -49,6 +59,8 @@ public:
         double translation_scale = 1;
         double focal_x = 0.6;                // over width
         double focal_y = 0.6;                // over height
+        // Sees every denoise pass (its input and the velocity): for traces and tests.
+        std::function<void(int step, const at::Tensor& input, const at::Tensor& velocity)> on_step;
     };
     Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config, NoiseSource noise);
 
@@ -60,6 +72,7 @@ public:
 
     std::int64_t next_latent() const;        // absolute index of the next chunk's first latent
     quant::KvCache& cache();
+    // Of the last generate(); on a GPU it waits for that chunk's passes.
     RolloutTimes last_times() const;
     void reset();
 

@@ -64,6 +64,7 @@ public:
     static Result<WanDit> load(const DitConfig& config, const TensorSource& source, at::Device device, at::ScalarType compute);
 
     const DitConfig& config() const;
+    at::Device device() const;
 
     // Text: embedding [L <= text_len, text_dim]; the rest is zero padding, attended unmasked (self-forcing.md 4.3).
     // Precomputes cross K, V of all layers; call again on a prompt change.
@@ -79,12 +80,13 @@ public:
     void fill_rope(quant::ReadView& view, int rows, int cols) const;
 
     struct Weights;
+    const Weights& weights() const { return *weights_; } // generator/wan/dit_weights.hpp, for tests of the parts
 
 private:
     std::shared_ptr<Weights> weights_;
 };
 
-// LN over the last axis without parameters, sinusoidal embedding (cosines first): shared by tests.
+// [values, width] float64 on the CPU: cosines first, frequencies 10000^(-i / half).
 at::Tensor sinusoidal_embedding(const std::vector<double>& values, int width);
 
 } // namespace wander

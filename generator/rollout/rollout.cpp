@@ -1,0 +1,180 @@
+#include "generator/rollout/rollout.hpp"
+
+#include "generator/camera/prope.hpp"
+#include "generator/rollout/stage_clock.hpp"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+namespace wander {
+namespace {
+
+enum Mark { denoise_begins, denoise_ends, context_begins, context_ends };
+
+void store(const Matrix4& matrix, float* out) {
+    for (const double value : matrix) *out++ = static_cast<float>(value);
+}
+
+} // namespace
+
+struct Rollout::Impl {
+    std::shared_ptr<const WanDit> dit;
+    std::unique_ptr<quant::KvCache> cache;
+    Config config;
+    NoiseSource noise;
+    StageClock clock;
+    quant::ReadView view; // frequencies and angles stay, the rest is filled for each chunk
+    std::int64_t next = 0;
+    std::map<std::int64_t, Pose> poses; // of the latents that are visible
+
+    void begin_chunk(const ChunkInput& input);
+    void fill_cameras(const std::vector<std::int64_t>& history, const ChunkInput& input);
+    void context_pass(const at::Tensor& latents, const ChunkInput& input);
+    DitPass pass_of(const at::Tensor& latents, const ChunkInput& input, double timestep) const;
+    at::Tensor draw(const ChunkInput& input, int step) const;
+    std::vector<at::Tensor> draw_all(const ChunkInput& input) const;
+    at::Tensor denoise(const ChunkInput& input) const;
+};
+
+void Rollout::Impl::begin_chunk(const ChunkInput& input) {
+    const auto history = cache->visible_history(next);
+    view.first_latent = next;
+    view.latents = input.latents;
+    view.history_positions.clear();
+    view.new_positions.clear();
+    for (std::size_t i = 0; i < history.size(); ++i) {
+        view.history_positions.push_back(static_cast<float>(config.slot_positions ? static_cast<std::int64_t>(i) : history[i]));
+    }
+    const std::int64_t first = config.slot_positions ? static_cast<std::int64_t>(history.size()) : next;
+    for (int i = 0; i < input.latents; ++i) view.new_positions.push_back(static_cast<float>(first + i));
+    if (view.prope) fill_cameras(history, input);
+    cache->begin_chunk(view);
+}
+
+// Every camera is taken relative to the newest position, so that a walk round the torus stays among small numbers.
+void Rollout::Impl::fill_cameras(const std::vector<std::int64_t>& history, const ChunkInput& input) {
+    TORCH_CHECK(static_cast<int>(input.poses.size()) == input.latents, "Rollout: one pose for each latent");
+    const CameraModel camera{config.focal_x, config.focal_y, config.period, config.translation_scale};
+    const Pose& anchor = input.poses.back();
+    const auto matrices = [](std::size_t count) { return at::empty({static_cast<std::int64_t>(count), 4, 4}, at::kFloat); };
+    view.history_inverse = matrices(history.size());
+    view.new_projection = matrices(input.poses.size());
+    view.new_inverse = matrices(input.poses.size());
+    std::map<std::int64_t, Pose> visible;
+    for (std::size_t i = 0; i < history.size(); ++i) {
+        const Pose& pose = poses.at(history[i]);
+        store(prope_inverse(pose, anchor, camera), view.history_inverse.data_ptr<float>() + i * 16);
+        visible.emplace(history[i], pose);
+    }
+    for (std::size_t i = 0; i < input.poses.size(); ++i) {
+        store(prope_projection(input.poses[i], anchor, camera), view.new_projection.data_ptr<float>() + i * 16);
+        store(prope_inverse(input.poses[i], anchor, camera), view.new_inverse.data_ptr<float>() + i * 16);
+        visible.emplace(next + static_cast<std::int64_t>(i), input.poses[i]);
+    }
+    poses = std::move(visible);
+}
+
+DitPass Rollout::Impl::pass_of(const at::Tensor& latents, const ChunkInput& input, double timestep) const {
+    DitPass pass;
+    pass.latents = latents;
+    pass.timesteps.assign(static_cast<std::size_t>(input.latents), timestep);
+    pass.labels = input.labels;
+    pass.token_bias = input.token_bias;
+    return pass;
+}
+
+void Rollout::Impl::context_pass(const at::Tensor& latents, const ChunkInput& input) {
+    DitPass pass = pass_of(latents, input, config.sampler.context_timestep);
+    pass.context = true;
+    dit->forward(pass, *cache);
+    cache->commit();
+    next += input.latents;
+}
+
+at::Tensor Rollout::Impl::draw(const ChunkInput& input, int step) const {
+    const std::vector<std::int64_t> shape = {dit->config().channels, config.rows, config.cols};
+    std::vector<at::Tensor> parts;
+    for (int i = 0; i < input.latents; ++i) parts.push_back(noise(next + i, step, shape));
+    return at::stack(parts);
+}
+
+// Everything a chunk needs, before its first pass: on a GPU the host then runs ahead of the device.
+std::vector<at::Tensor> Rollout::Impl::draw_all(const ChunkInput& input) const {
+    const std::size_t count = config.sampler.kind == SamplerConfig::Kind::renoise ? config.sampler.timesteps.size() : 1;
+    std::vector<at::Tensor> drawn;
+    for (std::size_t step = 0; step < count; ++step) drawn.push_back(draw(input, static_cast<int>(step)));
+    return at::stack(drawn).to(dit->device()).unbind();
+}
+
+at::Tensor Rollout::Impl::denoise(const ChunkInput& input) const {
+    const SamplerConfig& sampler = config.sampler;
+    const std::vector<at::Tensor> drawn = draw_all(input);
+    const std::size_t steps = sampler.timesteps.size();
+    at::Tensor x = drawn[0];
+    for (std::size_t step = 0; step < steps; ++step) {
+        const at::Tensor velocity = dit->forward(pass_of(x, input, sampler.timesteps[step]), *cache);
+        if (config.on_step) config.on_step(static_cast<int>(step), x, velocity);
+        const auto type = velocity.scalar_type();
+        if (sampler.kind == SamplerConfig::Kind::euler) {
+            const double end = step + 1 < steps ? sampler.sigmas[step + 1] : 0.0;
+            x = at::add(x.to(type), velocity, end - sampler.sigmas[step]);
+            continue;
+        }
+        // The reference subtracts in double and adds noise in the type of the latents.
+        x = at::sub(x.to(at::kDouble), velocity.to(at::kDouble), sampler.sigmas[step]).to(type);
+        if (step + 1 < steps) {
+            const double sigma = sampler.sigmas[step + 1];
+            x = at::add(x * (1 - sigma), drawn[step + 1].to(type), sigma);
+        }
+    }
+    return x;
+}
+
+Rollout::Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config, NoiseSource noise) {
+    TORCH_CHECK(config.sampler.timesteps.size() == config.sampler.sigmas.size() && !config.sampler.timesteps.empty(),
+                "Rollout: one sigma for each timestep, at least one");
+    const at::Device device = dit->device();
+    impl_ = std::shared_ptr<Impl>(
+        new Impl{std::move(dit), std::move(cache), std::move(config), std::move(noise), StageClock(device), {}, 0, {}});
+    impl_->view.prope = impl_->dit->config().prope;
+    impl_->dit->fill_rope(impl_->view, impl_->config.rows / 2, impl_->config.cols / 2);
+}
+
+void Rollout::prefill(const at::Tensor& latents, const ChunkInput& input) {
+    TORCH_CHECK(latents.dim() == 4 && latents.size(0) == input.latents, "Rollout: prefill takes [latents, C, h, w]");
+    impl_->begin_chunk(input);
+    impl_->context_pass(latents.to(impl_->dit->device()), input);
+}
+
+at::Tensor Rollout::generate(const ChunkInput& input, const std::function<void(const at::Tensor&)>& denoised) {
+    impl_->clock.mark(denoise_begins);
+    impl_->begin_chunk(input);
+    const at::Tensor latents = impl_->denoise(input);
+    impl_->clock.mark(denoise_ends);
+    if (denoised) denoised(latents);
+    impl_->clock.mark(context_begins);
+    impl_->context_pass(latents, input);
+    impl_->clock.mark(context_ends);
+    return latents;
+}
+
+std::int64_t Rollout::next_latent() const {
+    return impl_->next;
+}
+
+quant::KvCache& Rollout::cache() {
+    return *impl_->cache;
+}
+
+RolloutTimes Rollout::last_times() const {
+    return {impl_->clock.ms_between(denoise_begins, denoise_ends), impl_->clock.ms_between(context_begins, context_ends)};
+}
+
+void Rollout::reset() {
+    impl_->cache->clear();
+    impl_->poses.clear();
+    impl_->next = 0;
+}
+
+} // namespace wander

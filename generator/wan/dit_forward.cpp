@@ -1,0 +1,48 @@
+// One pass over the latents of a chunk: patches in, blocks, head, patches out.
+
+#include "generator/nn/rows.hpp"
+#include "generator/wan/dit_weights.hpp"
+
+#include <ATen/ATen.h>
+
+namespace wander {
+
+at::Tensor WanDit::Weights::embed_patches(const at::Tensor& latents) const {
+    const std::int64_t f = latents.size(0), c = latents.size(1), h = latents.size(2) / 2, w = latents.size(3) / 2;
+    const at::Tensor patches = latents.to(device, wide).reshape({f, c, h, 2, w, 2}).permute({0, 2, 4, 1, 3, 5});
+    return patch(patches.reshape({f * h * w, c * 4}));
+}
+
+at::Tensor WanDit::Weights::run_head(const at::Tensor& x, const at::Tensor& factors) const {
+    return head(nn::modulated_norm(x, factors[0], factors[1], config.eps, wide));
+}
+
+at::Tensor WanDit::Weights::unpatchify(const at::Tensor& tokens, std::int64_t latents, std::int64_t height,
+                                       std::int64_t width) const {
+    return tokens.view({latents, height / 2, width / 2, 2, 2, config.channels})
+        .permute({0, 5, 1, 3, 2, 4})
+        .reshape({latents, config.channels, height, width});
+}
+
+at::Tensor WanDit::forward(const DitPass& pass, quant::KvCache& cache) const {
+    const Weights& w = *weights_;
+    const at::Tensor& latents = pass.latents;
+    TORCH_CHECK(latents.dim() == 4 && latents.size(1) == w.config.channels && latents.size(2) % 2 == 0 && latents.size(3) % 2 == 0,
+                "WanDit: latents must be [F, ", w.config.channels, ", even, even]");
+    TORCH_CHECK(static_cast<std::int64_t>(pass.timesteps.size()) == latents.size(0), "WanDit: one timestep for each latent");
+    TORCH_CHECK(!w.config.action_label || pass.labels.size() == pass.timesteps.size(), "WanDit: one label for each latent");
+
+    const DitModulation factors = w.modulation_of(pass);
+    at::Tensor x = w.embed_patches(latents);
+    if (pass.token_bias.defined()) x.add_(pass.token_bias);
+    const int last = w.config.layers - 1;
+    for (int layer = 0; layer < last; ++layer) w.run_block(layer, x, factors.blocks[layer], cache, pass.context);
+    if (pass.context) {
+        w.write_last(x, factors.blocks[last], cache);
+        return {};
+    }
+    w.run_block(last, x, factors.blocks[last], cache, false);
+    return w.unpatchify(w.run_head(x, factors.head), latents.size(0), latents.size(2), latents.size(3));
+}
+
+} // namespace wander

@@ -1,0 +1,90 @@
+#pragma once
+// The weights of a WanDit and the parts its pass is made of. Internal to generator/wan and its tests.
+//
+// Matrices have the compute type; norms, modulation, biases of the residual stream and the time, pose and map path
+// stay float32 (time path: double when computing in double). Immutable after loading, except for the text and the time cache.
+
+#include "generator/nn/linear.hpp"
+#include "generator/wan/dit.hpp"
+#include "generator/wan/pose_embedding.hpp"
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace wander {
+
+struct DitBlock {
+    nn::Linear qkv;
+    nn::Linear kv; // last block only: all that its context pass needs
+    nn::Linear out;
+    nn::Linear prope_out;
+    at::Tensor norm_q, norm_k;
+    // Cross attention; undefined without text.
+    nn::Linear cross_q, cross_k, cross_v, cross_out;
+    at::Tensor cross_norm_q, cross_norm_k, norm3_weight, norm3_bias;
+    nn::Linear ffn_in, ffn_out;
+};
+
+struct CrossText {
+    at::Tensor keys, values; // [text_len, heads, head_dim], compute type; keys after RMS, no RoPE
+};
+
+// What one (timestep, label) adds to the network, wide type, [layers, 6, dim] and [2, dim]. Slots are shift, scale,
+// gate, shift, scale, gate; shift, scale; the "1 +" of every scale is included.
+struct DitModulation {
+    at::Tensor blocks;
+    at::Tensor head;
+};
+
+struct TimeVectors {
+    at::Tensor embedding;  // e: [dim], with the label's part
+    at::Tensor projection; // e0: [6, dim]
+};
+
+PoseEmbeddingConfig pose_config(const DitConfig& config);
+
+struct WanDit::Weights {
+    DitConfig config;
+    at::Device device = at::kCPU;
+    at::ScalarType compute = at::kFloat;
+    at::ScalarType wide = at::kFloat;
+
+    nn::Linear patch; // input order (channel, dy, dx)
+    nn::Linear time_0, time_2, time_projection, action_0, action_2;
+    nn::Linear text_0, text_2;
+    std::vector<DitBlock> blocks;
+    at::Tensor modulation;      // [layers, 6, dim] wide
+    at::Tensor head_modulation; // [2, dim] wide
+    nn::Linear head;            // output order (dy, dx, channel)
+
+    std::optional<PoseEmbedding> pose;
+
+    std::vector<CrossText> text;
+
+    mutable std::mutex time_mutex;
+    mutable std::map<std::pair<double, int>, DitModulation> time_cache;
+
+    TimeVectors time_vectors(double timestep, int label) const;
+    // One DitModulation for all latents when they agree ([layers, 6, 1, dim]), else a row for each ([layers, 6, F, dim]).
+    DitModulation modulation_of(const DitPass& pass) const;
+
+    at::Tensor embed_patches(const at::Tensor& latents) const; // [F, C, h, w] -> [F * tokens, dim] wide
+    at::Tensor embed_text(const at::Tensor& embedding) const;  // [L, text_dim] -> [text_len, dim] compute
+    CrossText cross_text(const DitBlock& block, const at::Tensor& context) const;
+
+    struct Qkv {
+        at::Tensor q, k, v; // [n, heads, head_dim], compute type, contiguous; q undefined if not asked for
+    };
+    Qkv project(const DitBlock& block, const at::Tensor& normed, bool with_query) const;
+    at::Tensor self_attention(int layer, const at::Tensor& normed, quant::KvCache& cache, bool write) const;
+    at::Tensor cross_attention(int layer, const at::Tensor& x) const;
+    at::Tensor feed_forward(const DitBlock& block, const at::Tensor& normed) const;
+    // Runs block `layer` on the stream x in place. factors: [6, groups, dim].
+    void run_block(int layer, at::Tensor& x, const at::Tensor& factors, quant::KvCache& cache, bool write) const;
+    void write_last(at::Tensor& x, const at::Tensor& factors, quant::KvCache& cache) const;
+    at::Tensor run_head(const at::Tensor& x, const at::Tensor& factors) const; // [n, 4 channels] wide
+    at::Tensor unpatchify(const at::Tensor& tokens, std::int64_t latents, std::int64_t height, std::int64_t width) const;
+};
+
+} // namespace wander
