@@ -20,7 +20,7 @@ using nlohmann::json;
 
 constexpr const char* kSettingsFile = "settings.json";
 constexpr const char* kLayoutFile = "layout.ini";
-constexpr std::uintmax_t kMaxFileBytes = 1 << 20;  // ours have a few hundred
+constexpr std::uintmax_t kMaxFileBytes = 1 << 20; // ours have a few hundred
 constexpr int kMinWindow = 320;
 constexpr int kMaxWindow = 16384;
 
@@ -55,8 +55,9 @@ Result<void> write_file(const fs::path& folder, const char* name, std::string_vi
     if (error) {
         std::error_code ignored;
         fs::remove(part, ignored);
-        return Error{ErrorCode::io, "cannot write " + (folder / name).string() + " (" + error.message() +
-                                        "): settings of this run are not kept; check the folder's permissions and free space"};
+        return Error{ErrorCode::io,
+                     "cannot write " + (folder / name).string() + " (" + error.message() +
+                         "): settings of this run are not kept; check the folder's permissions and free space"};
     }
     return {};
 }

@@ -1,9 +1,9 @@
 #pragma once
 // What the program remembers between runs: one struct with defaults, kept as JSON in the user's configuration folder.
 //
-// Main thread. Reading never fails the program: a damaged file is put aside and the defaults are used, with a message for the
-// person. Writing is atomic (a new file takes the old one's name) and keeps keys that this version does not know. The command
-// line wins over settings; the app applies it after load.
+// Main thread. Reading never fails the program: a damaged file is put aside and the defaults are used, with a message
+// for the person. Writing is atomic (a new file takes the old one's name) and keeps keys that this version does not
+// know. The command line wins over settings; the app applies it after load.
 
 #include "generator/plain/result.hpp"
 #include "gui/plain/ui_model.hpp"
@@ -30,7 +30,7 @@ struct Settings {
     // Next chunk.
     std::string cache_format = "int2";
     // New start.
-    std::string start;                 // empty: the model's first
+    std::string start; // empty: the model's first
     // Next recording. Empty: the user's video and picture folders.
     std::string record_dir;
 
@@ -39,7 +39,7 @@ struct Settings {
 
 struct LoadedSettings {
     Settings settings;
-    std::string message;   // what was wrong with the file and what was done about it; empty: nothing
+    std::string message; // what was wrong with the file and what was done about it; empty: nothing
 };
 
 class SettingsFiles {

@@ -29,7 +29,8 @@ void Controls::handle(const render::WindowEvent& event, const InputGate& gate, f
     } else if (const auto* move = std::get_if<render::MouseMoveEvent>(&event)) {
         if (looking_) {
             state_.mouse_yaw_rad += static_cast<float>(move->dx) * mouse_rad_per_unit;
-            state_.mouse_pitch_rad -= static_cast<float>(move->dy) * mouse_rad_per_unit;  // the screen's y grows downwards
+            state_.mouse_pitch_rad -=
+                static_cast<float>(move->dy) * mouse_rad_per_unit; // the screen's y grows downwards
             state_.changed_at_seconds = move->at_seconds;
         }
     } else if (const auto* focus = std::get_if<render::FocusEvent>(&event)) {

@@ -1,8 +1,8 @@
 #pragma once
 // Turns window events into held actions, mouse travel and commands, by the key map. No ImGui here. Main thread.
 //
-// A key that was pressed before typing began is still released by its release; losing the focus releases everything. Key repeats
-// are ignored.
+// A key that was pressed before typing began is still released by its release; losing the focus releases everything.
+// Key repeats are ignored.
 
 #include "generator/plain/control_state.hpp"
 #include "gui/key_map.hpp"
@@ -13,9 +13,9 @@
 namespace wander::gui {
 
 struct InputGate {
-    bool typing = false;      // keys go to a text field; only Ctrl combinations and function keys act
-    bool blocked = false;     // a dialog is open: nothing moves; quitting and closing still work
-    bool over_world = true;   // the mouse points at the world, not at a panel
+    bool typing = false;    // keys go to a text field; only Ctrl combinations and function keys act
+    bool blocked = false;   // a dialog is open: nothing moves; quitting and closing still work
+    bool over_world = true; // the mouse points at the world, not at a panel
 };
 
 class Controls {
@@ -25,7 +25,7 @@ public:
     // Held actions and the mouse travel since the previous call.
     ControlState take_state();
     std::vector<KeyCommand> take_commands();
-    bool looking() const { return looking_; }  // right button held, pressed over the world
+    bool looking() const { return looking_; } // right button held, pressed over the world
     bool holds(Action action) const { return state_.holds(action); }
     void release_all(double at_seconds);
 

@@ -1,8 +1,8 @@
 #pragma once
 // The panels: owns the contexts of Dear ImGui and ImPlot, fonts, theme, docking layout and key handling.
 //
-// Main thread only. Order of lives: Gui::create, then Renderer::attach_ui (it connects the context made here), ..., then
-// Renderer::detach_ui, then ~Gui. A frame of the app:
+// Main thread only. Order of lives: Gui::create, then Renderer::attach_ui (it connects the context made here), ...,
+// then Renderer::detach_ui, then ~Gui. A frame of the app:
 //
 //     for (const auto& event : window.poll(wait)) gui.handle(event);
 //     if (renderer.begin_ui()) {
@@ -25,10 +25,10 @@
 namespace wander::gui {
 
 struct GuiConfig {
-    std::filesystem::path fonts;   // folder with the fonts (assets/fonts); without it a plain built-in one is used
-    std::string layout;            // what take_changed_layout gave in an earlier run; empty: the first-run layout
+    std::filesystem::path fonts; // folder with the fonts (assets/fonts); without it a plain built-in one is used
+    std::string layout;          // what take_changed_layout gave in an earlier run; empty: the first-run layout
     UiPreferences preferences;
-    float content_scale = 1;       // Window::content_scale
+    float content_scale = 1; // Window::content_scale
 };
 
 class Gui {
@@ -47,7 +47,8 @@ public:
     void toast(ToastKind kind, std::string text);
 
     const UiPreferences& preferences() const;
-    // The layout when it changed since the last call (at most every few seconds); `now`: the current one in any case, for exit.
+    // The layout when it changed since the last call (at most every few seconds); `now`: the current one in any case,
+    // for exit.
     std::optional<std::string> take_changed_layout(bool now = false);
 
 private:

@@ -38,12 +38,30 @@ constexpr std::array kBindings = {
 };
 
 constexpr std::array<std::pair<Key, std::string_view>, 24> kNamedKeys = {{
-    {Key::space, "Space"},        {Key::escape, "Esc"},      {Key::enter, "Enter"},      {Key::tab, "Tab"},
-    {Key::backspace, "Backspace"}, {Key::insert, "Insert"},  {Key::del, "Delete"},       {Key::right, "Right"},
-    {Key::left, "Left"},          {Key::down, "Down"},       {Key::up, "Up"},            {Key::page_up, "Page up"},
-    {Key::page_down, "Page down"}, {Key::home, "Home"},      {Key::end, "End"},          {Key::caps_lock, "Caps lock"},
-    {Key::print_screen, "Print"}, {Key::pause, "Pause"},     {Key::left_shift, "Shift"}, {Key::right_shift, "Shift"},
-    {Key::left_control, "Ctrl"},  {Key::right_control, "Ctrl"}, {Key::left_alt, "Alt"},  {Key::right_alt, "Alt"},
+    {Key::space, "Space"},
+    {Key::escape, "Esc"},
+    {Key::enter, "Enter"},
+    {Key::tab, "Tab"},
+    {Key::backspace, "Backspace"},
+    {Key::insert, "Insert"},
+    {Key::del, "Delete"},
+    {Key::right, "Right"},
+    {Key::left, "Left"},
+    {Key::down, "Down"},
+    {Key::up, "Up"},
+    {Key::page_up, "Page up"},
+    {Key::page_down, "Page down"},
+    {Key::home, "Home"},
+    {Key::end, "End"},
+    {Key::caps_lock, "Caps lock"},
+    {Key::print_screen, "Print"},
+    {Key::pause, "Pause"},
+    {Key::left_shift, "Shift"},
+    {Key::right_shift, "Shift"},
+    {Key::left_control, "Ctrl"},
+    {Key::right_control, "Ctrl"},
+    {Key::left_alt, "Alt"},
+    {Key::right_alt, "Alt"},
 }};
 
 } // namespace
@@ -51,7 +69,8 @@ constexpr std::array<std::pair<Key, std::string_view>, 24> kNamedKeys = {{
 std::span<const KeyBinding> key_bindings() { return kBindings; }
 
 const KeyBinding* find_binding(Key key, bool control) {
-    const auto it = std::ranges::find_if(kBindings, [&](const KeyBinding& b) { return b.key == key && b.control == control; });
+    const auto it =
+        std::ranges::find_if(kBindings, [&](const KeyBinding& b) { return b.key == key && b.control == control; });
     return it == kBindings.end() ? nullptr : &*it;
 }
 
@@ -72,7 +91,9 @@ std::string key_name(Key key) {
     return it == kNamedKeys.end() ? fmt::format("key {}", code) : std::string(it->second);
 }
 
-std::string key_label(const KeyBinding& binding) { return fmt::format("{}{}", binding.control ? "Ctrl+" : "", key_name(binding.key)); }
+std::string key_label(const KeyBinding& binding) {
+    return fmt::format("{}{}", binding.control ? "Ctrl+" : "", key_name(binding.key));
+}
 
 std::string key_label_of(KeyCommand command) {
     for (const KeyBinding& binding : kBindings) {

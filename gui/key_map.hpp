@@ -35,10 +35,10 @@ inline constexpr int kKeyGroupCount = 5;
 
 struct KeyBinding {
     render::Key key = render::Key::unknown;
-    bool control = false;                   // together with Ctrl
-    std::variant<Action, KeyCommand> effect;  // actions last while the key is held
+    bool control = false;                    // together with Ctrl
+    std::variant<Action, KeyCommand> effect; // actions last while the key is held
     KeyGroup group = KeyGroup::walk;
-    std::string_view help;                  // the same text for keys with the same effect
+    std::string_view help; // the same text for keys with the same effect
 };
 
 std::span<const KeyBinding> key_bindings();

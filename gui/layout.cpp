@@ -25,7 +25,8 @@ void build_first_layout(ImGuiID root, ImVec2 size, float scale) {
     ImGuiID right = ImGui::DockBuilderSplitNode(world, ImGuiDir_Right, column, nullptr, &world);
     ImGuiID rest = right;
     const ImGuiID memory = ImGui::DockBuilderSplitNode(rest, ImGuiDir_Up, kMemoryShare, nullptr, &rest);
-    const ImGuiID latency = ImGui::DockBuilderSplitNode(rest, ImGuiDir_Up, kLatencyShare / (1 - kMemoryShare), nullptr, &rest);
+    const ImGuiID latency =
+        ImGui::DockBuilderSplitNode(rest, ImGuiDir_Up, kLatencyShare / (1 - kMemoryShare), nullptr, &rest);
     ImGui::DockBuilderDockWindow(kMemoryPanel, memory);
     ImGui::DockBuilderDockWindow(kLatencyPanel, latency);
     ImGui::DockBuilderDockWindow(kSessionPanel, rest);

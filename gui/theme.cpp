@@ -50,14 +50,18 @@ void set_colours(ImGuiStyle& style) {
     set(style, {ImGuiCol_FrameBgHovered, ImGuiCol_HeaderHovered, ImGuiCol_ButtonHovered}, kHover);
     set(style, {ImGuiCol_FrameBgActive, ImGuiCol_HeaderActive, ImGuiCol_ButtonActive}, kPressed);
     set(style, {ImGuiCol_Button, ImGuiCol_Header}, kWell);
-    set(style, {ImGuiCol_TitleBg, ImGuiCol_TitleBgActive, ImGuiCol_TitleBgCollapsed, ImGuiCol_Tab, ImGuiCol_TabDimmed}, kPanel);
+    set(style, {ImGuiCol_TitleBg, ImGuiCol_TitleBgActive, ImGuiCol_TitleBgCollapsed, ImGuiCol_Tab, ImGuiCol_TabDimmed},
+        kPanel);
     set(style, {ImGuiCol_TabSelected, ImGuiCol_TabDimmedSelected}, kPanel);
     set(style, {ImGuiCol_TabHovered}, kHover);
     set(style, {ImGuiCol_TabSelectedOverline, ImGuiCol_TabDimmedSelectedOverline}, none);
     set(style, {ImGuiCol_MenuBarBg}, kBar);
     set(style, {ImGuiCol_ScrollbarGrab}, kHover);
     set(style, {ImGuiCol_ScrollbarGrabHovered, ImGuiCol_ScrollbarGrabActive}, kPressed);
-    set(style, {ImGuiCol_CheckMark, ImGuiCol_SliderGrab, ImGuiCol_SliderGrabActive, ImGuiCol_TextLink, ImGuiCol_InputTextCursor}, kAccent);
+    set(style,
+        {ImGuiCol_CheckMark, ImGuiCol_SliderGrab, ImGuiCol_SliderGrabActive, ImGuiCol_TextLink,
+         ImGuiCol_InputTextCursor},
+        kAccent);
     set(style, {ImGuiCol_SeparatorHovered, ImGuiCol_SeparatorActive, ImGuiCol_TextSelectedBg}, kAccentDeep);
     set(style, {ImGuiCol_ResizeGrip}, none);
     set(style, {ImGuiCol_ResizeGripHovered, ImGuiCol_ResizeGripActive}, kAccentDeep);
@@ -96,7 +100,7 @@ void apply_theme(float scale) {
     style.TabRounding = 0;
     style.TabBarBorderSize = 0;
     style.TabBarOverlineSize = 0;
-    style.TabCloseButtonMinWidthSelected = style.TabCloseButtonMinWidthUnselected = 0;  // only under the mouse
+    style.TabCloseButtonMinWidthSelected = style.TabCloseButtonMinWidthUnselected = 0; // only under the mouse
     style.WindowBorderSize = 0;
     style.PopupBorderSize = 1;
     style.ScrollbarSize = 9;

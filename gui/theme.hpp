@@ -14,10 +14,10 @@
 namespace wander::gui {
 
 namespace colour {
-inline constexpr ImU32 kBackground = IM_COL32(14, 15, 17, 255);  // around the picture, between panels
+inline constexpr ImU32 kBackground = IM_COL32(14, 15, 17, 255); // around the picture, between panels
 inline constexpr ImU32 kPanel = IM_COL32(21, 23, 27, 255);
-inline constexpr ImU32 kBar = IM_COL32(17, 18, 21, 255);         // menu and timeline
-inline constexpr ImU32 kWell = IM_COL32(31, 34, 39, 255);        // empty part of a bar, plot background
+inline constexpr ImU32 kBar = IM_COL32(17, 18, 21, 255);  // menu and timeline
+inline constexpr ImU32 kWell = IM_COL32(31, 34, 39, 255); // empty part of a bar, plot background
 inline constexpr ImU32 kHover = IM_COL32(43, 47, 54, 255);
 inline constexpr ImU32 kPressed = IM_COL32(54, 59, 67, 255);
 inline constexpr ImU32 kLine = IM_COL32(38, 41, 47, 255);
@@ -28,7 +28,7 @@ inline constexpr ImU32 kAccent = IM_COL32(99, 210, 191, 255);
 inline constexpr ImU32 kAccentDeep = IM_COL32(38, 92, 86, 255);
 inline constexpr ImU32 kRecord = IM_COL32(232, 84, 84, 255);
 inline constexpr ImU32 kWarning = IM_COL32(224, 177, 94, 255);
-inline constexpr ImU32 kShade = IM_COL32(10, 11, 13, 165);       // behind text over the picture
+inline constexpr ImU32 kShade = IM_COL32(10, 11, 13, 165); // behind text over the picture
 // Series of bars and plots.
 inline constexpr ImU32 kSeriesBlue = IM_COL32(66, 133, 160, 255);
 inline constexpr ImU32 kSeriesGold = IM_COL32(214, 170, 96, 255);
@@ -50,7 +50,7 @@ inline constexpr float kHeadlineSize = 23.0f;
 struct Fonts {
     ImFont* text = nullptr;
     ImFont* bold = nullptr;
-    ImFont* figures = nullptr;  // fixed width
+    ImFont* figures = nullptr; // fixed width
 };
 
 // Into the current context; a font that cannot be read is replaced by ImGui's own.

@@ -63,14 +63,16 @@ bool stacked_bar(const char* id, std::span<const BarPart> parts, double full, fl
             corners = ImDrawFlags_RoundCornersLeft;
         }
         if (sum >= total * 0.9999 && at.x + width - right < rounding) {
-            corners = corners == ImDrawFlags_RoundCornersLeft ? ImDrawFlags_RoundCornersAll : ImDrawFlags_RoundCornersRight;
+            corners =
+                corners == ImDrawFlags_RoundCornersLeft ? ImDrawFlags_RoundCornersAll : ImDrawFlags_RoundCornersRight;
         }
         list.AddRectFilled({left, at.y}, {right, at.y + height}, part.colour, rounding, corners);
     }
     return hovered;
 }
 
-void keycap(ImDrawList& list, const PanelContext& ui, ImVec2 at, ImVec2 size, std::string_view label, ImGuiDir arrow, bool lit) {
+void keycap(ImDrawList& list, const PanelContext& ui, ImVec2 at, ImVec2 size, std::string_view label, ImGuiDir arrow,
+            bool lit) {
     const float rounding = ui.px(4);
     const ImVec2 end = {at.x + size.x, at.y + size.y};
     const ImU32 ink = lit ? IM_COL32(12, 24, 22, 255) : colour::kText;
@@ -79,7 +81,8 @@ void keycap(ImDrawList& list, const PanelContext& ui, ImVec2 at, ImVec2 size, st
     if (arrow == ImGuiDir_None) {
         const float font_size = ui.px(kSmallSize);
         const ImVec2 extent = text_size(ui.fonts.bold, font_size, label);
-        draw_text(list, ui.fonts.bold, font_size, {at.x + (size.x - extent.x) / 2, at.y + (size.y - extent.y) / 2}, ink, label);
+        draw_text(list, ui.fonts.bold, font_size, {at.x + (size.x - extent.x) / 2, at.y + (size.y - extent.y) / 2}, ink,
+                  label);
         return;
     }
     const ImVec2 middle = {at.x + size.x / 2, at.y + size.y / 2};

@@ -22,7 +22,8 @@ void text(std::string_view s, ImU32 colour = colour::kText);
 void text_right(std::string_view s, float right, ImU32 colour = colour::kText);
 // In the fixed-width font.
 void figure(const PanelContext& ui, std::string_view s, ImU32 colour = colour::kText, float size = kFigureSize);
-void figure_right(const PanelContext& ui, std::string_view s, float right, ImU32 colour = colour::kText, float size = kFigureSize);
+void figure_right(const PanelContext& ui, std::string_view s, float right, ImU32 colour = colour::kText,
+                  float size = kFigureSize);
 
 ImVec2 text_size(ImFont* font, float scaled_size, std::string_view s);
 void draw_text(ImDrawList& list, ImFont* font, float scaled_size, ImVec2 at, ImU32 colour, std::string_view s);
@@ -31,11 +32,13 @@ struct BarPart {
     double value = 0;
     ImU32 colour = 0;
 };
-// Parts side by side over a well that stands for `full`; takes the rest of the line, `height` pixels high. True when hovered.
+// Parts side by side over a well that stands for `full`; takes the rest of the line, `height` pixels high. True when
+// hovered.
 bool stacked_bar(const char* id, std::span<const BarPart> parts, double full, float height, float rounding);
 
 // One key of a keyboard; lit while held. `arrow` instead of a label when not ImGuiDir_None.
-void keycap(ImDrawList& list, const PanelContext& ui, ImVec2 at, ImVec2 size, std::string_view label, ImGuiDir arrow, bool lit);
+void keycap(ImDrawList& list, const PanelContext& ui, ImVec2 at, ImVec2 size, std::string_view label, ImGuiDir arrow,
+            bool lit);
 
 // Keeps one line's height free at the bottom of the visible text: "label ....... figure".
 void fact_row(const PanelContext& ui, std::string_view label, std::string_view value, ImU32 colour = colour::kText);

@@ -13,10 +13,12 @@ constexpr const char* kAboutTitle = "About Wander";
 
 bool begin_dialog(const PanelContext& ui, const char* title, bool* open = nullptr) {
     const ImGuiViewport& viewport = *ImGui::GetMainViewport();
-    ImGui::SetNextWindowPos({viewport.Pos.x + viewport.Size.x / 2, viewport.Pos.y + viewport.Size.y * 0.42f}, ImGuiCond_Always, {0.5f, 0.5f});
+    ImGui::SetNextWindowPos({viewport.Pos.x + viewport.Size.x / 2, viewport.Pos.y + viewport.Size.y * 0.42f},
+                            ImGuiCond_Always, {0.5f, 0.5f});
     ImGui::SetNextWindowSize({ui.px(500), 0});
     ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(ui.px(22), ui.px(18)));
-    const ImGuiWindowFlags flags = ImGuiWindowFlags_NoTitleBar | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoResize | ImGuiWindowFlags_NoSavedSettings;
+    const ImGuiWindowFlags flags = ImGuiWindowFlags_NoTitleBar | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoResize |
+                                   ImGuiWindowFlags_NoSavedSettings;
     const bool shown = ImGui::BeginPopupModal(title, open, flags);
     ImGui::PopStyleVar();
     if (shown) {
@@ -102,9 +104,8 @@ void model_dialog(const PanelContext& ui, OverlayState& overlay) {
     if (ImGui::IsWindowAppearing()) {
         ImGui::SetKeyboardFocusHere();
     }
-    const bool entered =
-        ImGui::InputTextWithHint("##folder", "/path/to/model", overlay.model_folder.data(), overlay.model_folder.size(),
-                                 ImGuiInputTextFlags_EnterReturnsTrue);
+    const bool entered = ImGui::InputTextWithHint("##folder", "/path/to/model", overlay.model_folder.data(),
+                                                  overlay.model_folder.size(), ImGuiInputTextFlags_EnterReturnsTrue);
     ImGui::Dummy({0, ui.px(8)});
     const bool empty = overlay.model_folder[0] == 0;
     ImGui::BeginDisabled(empty);

@@ -39,8 +39,10 @@ void keys_held(const PanelContext& ui, ImDrawList& list) {
     const ImVec2 origin = {std::floor(ui.world.x + ui.px(kMargin)),
                            std::floor(ui.world.y + ui.world.height - ui.px(kMargin) - 2 * step + ui.px(kKeyGap))};
     for (const Cap& cap : kCaps) {
-        const float column = static_cast<float>(cap.column) - (cap.column > 3 ? 0.5f : 0.0f);  // half a key between the blocks
-        keycap(list, ui, {std::floor(origin.x + column * step), std::floor(origin.y + static_cast<float>(cap.row) * step)},
+        const float column =
+            static_cast<float>(cap.column) - (cap.column > 3 ? 0.5f : 0.0f); // half a key between the blocks
+        keycap(list, ui,
+               {std::floor(origin.x + column * step), std::floor(origin.y + static_cast<float>(cap.row) * step)},
                {ui.px(kKeySide), ui.px(kKeySide)}, cap.label, cap.arrow, ui.controls.holds(cap.action));
     }
 }
@@ -50,16 +52,21 @@ void compass(const PanelContext& ui, ImDrawList& list, ImVec2 middle, float radi
     // North on the dial turns away from where one turns to; straight up is where one looks.
     const ImVec2 north = {middle.x - std::sin(yaw) * radius, middle.y - std::cos(yaw) * radius};
     const ImVec2 side = {std::cos(yaw) * radius * 0.28f, -std::sin(yaw) * radius * 0.28f};
-    list.AddTriangleFilled(north, {middle.x + side.x, middle.y + side.y}, {middle.x - side.x, middle.y - side.y}, colour::kAccent);
+    list.AddTriangleFilled(north, {middle.x + side.x, middle.y + side.y}, {middle.x - side.x, middle.y - side.y},
+                           colour::kAccent);
     const ImVec2 south = {2 * middle.x - north.x, 2 * middle.y - north.y};
-    list.AddTriangleFilled(south, {middle.x - side.x, middle.y - side.y}, {middle.x + side.x, middle.y + side.y}, IM_COL32(255, 255, 255, 120));
+    list.AddTriangleFilled(south, {middle.x - side.x, middle.y - side.y}, {middle.x + side.x, middle.y + side.y},
+                           IM_COL32(255, 255, 255, 120));
 }
 
 void heading_and_age(const PanelContext& ui, ImDrawList& list) {
     const float size = ui.px(kFigureSize);
     const float small = ui.px(kSmallSize);
-    const std::string heading = fmt::format("{}\u00b0 {}", heading_figure(ui.model.pose.yaw), heading_name(ui.model.pose.yaw));
-    const std::string age = ui.model.input_age_ms > 0 ? fmt::format("input {:>4.0f} ms", std::min(ui.model.input_age_ms, 9999.0)) : "input    - ms";
+    const std::string heading =
+        fmt::format("{}\u00b0 {}", heading_figure(ui.model.pose.yaw), heading_name(ui.model.pose.yaw));
+    const std::string age = ui.model.input_age_ms > 0
+                                ? fmt::format("input {:>4.0f} ms", std::min(ui.model.input_age_ms, 9999.0))
+                                : "input    - ms";
     const ImVec2 extent = text_size(ui.fonts.figures, small, "input 9999 ms");
     const ImVec2 box = {extent.x + ui.px(62), ui.px(2 * kKeySide + kKeyGap)};
     const ImVec2 at = {std::floor(ui.world.x + ui.world.width - ui.px(kMargin) - box.x),
@@ -76,7 +83,8 @@ void pill(const PanelContext& ui, ImDrawList& list, ImVec2 middle, std::string_v
     const ImVec2 bold = text_size(ui.fonts.bold, size, title);
     const ImVec2 plain = text_size(ui.fonts.text, size, rest);
     const ImVec2 half = {(bold.x + plain.x) / 2 + ui.px(16), size / 2 + ui.px(8)};
-    list.AddRectFilled({middle.x - half.x, middle.y - half.y}, {middle.x + half.x, middle.y + half.y}, IM_COL32(10, 11, 13, 200), half.y);
+    list.AddRectFilled({middle.x - half.x, middle.y - half.y}, {middle.x + half.x, middle.y + half.y},
+                       IM_COL32(10, 11, 13, 200), half.y);
     const ImVec2 at = {middle.x - half.x + ui.px(16), middle.y - size / 2 - ui.px(1)};
     draw_text(list, ui.fonts.bold, size, at, colour::kText, title);
     draw_text(list, ui.fonts.text, size, {at.x + bold.x, at.y}, colour::kDim, rest);

@@ -31,7 +31,8 @@ float cap(const PanelContext& ui, ImVec2 at, std::string_view label, ImGuiDir ar
 
 void help_line(const PanelContext& ui, float text_x, std::string_view help) {
     const ImVec2 at = ImGui::GetCursorScreenPos();
-    draw_text(*ImGui::GetWindowDrawList(), ui.fonts.text, ui.px(kTextSize), {text_x, at.y + ui.px(4)}, colour::kDim, help);
+    draw_text(*ImGui::GetWindowDrawList(), ui.fonts.text, ui.px(kTextSize), {text_x, at.y + ui.px(4)}, colour::kDim,
+              help);
     ImGui::Dummy({0, ui.px(24)});
 }
 
@@ -70,13 +71,16 @@ void key_overlay(const PanelContext& ui, bool& open) {
         return;
     }
     const ImGuiViewport& viewport = *ImGui::GetMainViewport();
-    const ImVec2 size = {std::min(ui.px(660), viewport.Size.x - ui.px(40)), std::min(ui.px(504), viewport.Size.y - ui.px(40))};
+    const ImVec2 size = {std::min(ui.px(660), viewport.Size.x - ui.px(40)),
+                         std::min(ui.px(504), viewport.Size.y - ui.px(40))};
     // A dim sheet over everything; a click on it closes.
     ImGui::SetNextWindowPos(viewport.Pos);
     ImGui::SetNextWindowSize(viewport.Size);
     ImGui::PushStyleColor(ImGuiCol_WindowBg, IM_COL32(8, 9, 11, 175));
     ImGui::PushStyleVar(ImGuiStyleVar_WindowRounding, 0);
-    ImGui::Begin("##key sheet", nullptr, ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoDocking);
+    ImGui::Begin("##key sheet", nullptr,
+                 ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoSavedSettings |
+                     ImGuiWindowFlags_NoDocking);
     ImGui::PopStyleVar();
     ImGui::PopStyleColor();
     ImGui::SetCursorPos({(viewport.Size.x - size.x) / 2, (viewport.Size.y - size.y) / 2});

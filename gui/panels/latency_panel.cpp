@@ -16,10 +16,11 @@ namespace wander::gui {
 namespace {
 
 constexpr std::array<ImU32, kStageCount> kStageColours = {colour::kAccent, colour::kSeriesBlue, colour::kSeriesGold,
-                                                         colour::kSeriesViolet, colour::kSeriesSlate};
+                                                          colour::kSeriesViolet, colour::kSeriesSlate};
 constexpr std::array<const char*, kStageCount> kStageHelp = {
-    "denoising passes, expanding pages included", "the pass that makes the clean keys and values", "packing and converting pages",
-    "expanding packed pages; part of denoise and context", "latents to pictures; runs beside the next chunk"};
+    "denoising passes, expanding pages included", "the pass that makes the clean keys and values",
+    "packing and converting pages", "expanding packed pages; part of denoise and context",
+    "latents to pictures; runs beside the next chunk"};
 constexpr std::size_t kPlottedChunks = 60;
 
 // The top of the scale moves in steps, so that the plot does not breathe with every chunk.
@@ -39,7 +40,8 @@ void level(const PanelContext& ui, double ms, const char* label, ImU32 ink, bool
     const float size = ui.px(kSmallSize - 1);
     const ImVec2 extent = text_size(ui.fonts.figures, size, label);
     const ImVec2 at = {left.x + ui.px(2), below ? y + 1 : y - extent.y};
-    list.AddRectFilled({at.x - ui.px(2), at.y}, {at.x + extent.x + ui.px(2), at.y + extent.y}, IM_COL32(21, 23, 27, 190), ui.px(2));
+    list.AddRectFilled({at.x - ui.px(2), at.y}, {at.x + extent.x + ui.px(2), at.y + extent.y},
+                       IM_COL32(21, 23, 27, 190), ui.px(2));
     draw_text(list, ui.fonts.figures, size, at, ink, label);
 }
 
@@ -68,7 +70,7 @@ void stack_plot(const PanelContext& ui, const Summary& total, float height) {
     list.AddRectFilled(at, {at.x + size.x, at.y + size.y}, colour::with_alpha(colour::kWell, 0.55f), ui.px(3));
     const float gap = size.x / static_cast<float>(kPlottedChunks) > 4 ? 1.0f : 0.0f;
     for (std::size_t i = first; i < chunks.size(); ++i) {
-        const double x = static_cast<double>(kPlottedChunks - (chunks.size() - i));  // the newest at the right edge
+        const double x = static_cast<double>(kPlottedChunks - (chunks.size() - i)); // the newest at the right edge
         const std::array<double, kStageCount> stack = stacked_ms(chunks[i].ms);
         double below = 0;
         for (std::size_t s = 0; s < stack.size(); ++s) {
@@ -91,7 +93,8 @@ void cell(const PanelContext& ui, std::string_view value, ImU32 ink) {
     figure_right(ui, value, ImGui::GetCursorPosX() + ImGui::GetContentRegionAvail().x, ink, kSmallSize);
 }
 
-void row(const PanelContext& ui, std::string_view name, const Summary& summary, ImU32 swatch, const char* help, bool strong) {
+void row(const PanelContext& ui, std::string_view name, const Summary& summary, ImU32 swatch, const char* help,
+         bool strong) {
     ImGui::TableNextRow();
     ImGui::TableNextColumn();
     const ImVec2 at = ImGui::GetCursorScreenPos();

@@ -25,20 +25,25 @@ constexpr std::array<Kind, 5> kKinds = {{
     {"scales", &KindBytes::scales, colour::kSeriesViolet, "one scale for every block of codes"},
     {"codebooks", &KindBytes::codebooks, colour::kSeriesGold, "centroids and the ids that point at them"},
     {"headers", &KindBytes::headers, colour::kSeriesSlate, "page headers and padding"},
-    {"open", &KindBytes::open, colour::kUncompressed, "uncompressed: the start, the page being filled, pages not packed"},
+    {"open", &KindBytes::open, colour::kUncompressed,
+     "uncompressed: the start, the page being filled, pages not packed"},
 }};
+
+constexpr double kPlottedChunks = 120;
 
 void kind_tooltip(const PanelContext& ui, const char* title, const KindBytes& bytes, ByteUnit unit) {
     ImGui::BeginTooltip();
     text(title);
     for (const Kind& kind : kKinds) {
-        figure(ui, fmt::format("{:<9} {} {}", kind.name, bytes_figure(bytes.*kind.bytes, unit, 8), unit_name(unit)), colour::kDim);
+        figure(ui, fmt::format("{:<9} {} {}", kind.name, bytes_figure(bytes.*kind.bytes, unit, 8), unit_name(unit)),
+               colour::kDim);
     }
     figure(ui, fmt::format("{:<9} {} {}", "together", bytes_figure(bytes.total(), unit, 8), unit_name(unit)));
     ImGui::EndTooltip();
 }
 
-void kind_bar(const PanelContext& ui, const char* letter, const char* title, const KindBytes& bytes, double full, ByteUnit unit) {
+void kind_bar(const PanelContext& ui, const char* letter, const char* title, const KindBytes& bytes, double full,
+              ByteUnit unit) {
     const float height = ui.px(14);
     const float left = ImGui::GetCursorPosX();
     figure(ui, letter, colour::kDim);
@@ -74,8 +79,8 @@ void legend(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit) {
             ImGui::SetTooltip("%s", kind.help);
         }
         ImGui::SameLine();
-        figure_right(ui, bytes_figure(ledger.keys.*kind.bytes + ledger.values.*kind.bytes, unit, 6), x + column - ui.px(8), colour::kText,
-                     kSmallSize);
+        figure_right(ui, bytes_figure(ledger.keys.*kind.bytes + ledger.values.*kind.bytes, unit, 6),
+                     x + column - ui.px(8), colour::kText, kSmallSize);
     }
 }
 
@@ -99,7 +104,8 @@ void headline(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit,
 void facts(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit, float right) {
     const FontScope scope(ui.fonts.figures, kSmallSize);
     const float left = ImGui::GetCursorPosX();
-    const std::string scratch = fmt::format("scratch {} {}", bytes_figure(ledger.scratch_bytes, unit, 4), unit_name(unit));
+    const std::string scratch =
+        fmt::format("scratch {} {}", bytes_figure(ledger.scratch_bytes, unit, 4), unit_name(unit));
     text(fmt::format("packed {}", ratio_figure(ledger.packed_ratio(), 4)), colour::kDim);
     if (ImGui::IsItemHovered()) {
         ImGui::SetTooltip("BF16 against bytes of the packed pages alone");
@@ -107,7 +113,8 @@ void facts(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit, fl
     ImGui::SameLine((left + right - ImGui::CalcTextSize(scratch.c_str()).x) / 2);
     text(scratch, colour::kDim);
     ImGui::SameLine();
-    text_right(fmt::format("peak {} {}", bytes_figure(ledger.peak_bytes, unit, 4), unit_name(unit)), right, colour::kDim);
+    text_right(fmt::format("peak {} {}", bytes_figure(ledger.peak_bytes, unit, 4), unit_name(unit)), right,
+               colour::kDim);
 }
 
 // Bytes held by the newest chunks, below the line of what BF16 would need.
@@ -123,18 +130,24 @@ void sparkline(const PanelContext& ui, float height) {
     }
     const ImPlotFlags flags = ImPlotFlags_CanvasOnly | ImPlotFlags_NoInputs;
     ImPlot::PushStyleVar(ImPlotStyleVar_PlotPadding, ImVec2(0, 0));
+    ImPlot::PushStyleColor(ImPlotCol_PlotBg, colour::with_alpha(colour::kWell, 0.55f));
     if (ImPlot::BeginPlot("##bytes", {-1, height}, flags)) {
         ImPlot::SetupAxes(nullptr, nullptr, ImPlotAxisFlags_NoDecorations, ImPlotAxisFlags_NoDecorations);
         const auto newest = static_cast<double>(held.size());
-        ImPlot::SetupAxesLimits(std::min(0.0, newest - 60), std::max(newest - 1, 59.0), 0, top * 1.08, ImPlotCond_Always);
+        // The newest at the right edge, as in the plot of times.
+        ImPlot::SetupAxesLimits(newest - kPlottedChunks, newest - 1, 0, top * 1.08, ImPlotCond_Always);
         const int count = static_cast<int>(held.size());
         const ImVec4 accent = ImGui::ColorConvertU32ToFloat4(colour::kAccent);
-        ImPlot::PlotShaded("held", held.data(), count, 0, 1, 0, {ImPlotProp_FillColor, accent, ImPlotProp_FillAlpha, 0.22f});
-        ImPlot::PlotLine("bytes", held.data(), count, 1, 0, {ImPlotProp_LineColor, accent, ImPlotProp_LineWeight, ui.px(1.5f)});
-        ImPlot::PlotLine("bf16", wanted.data(), count, 1, 0,
-                         {ImPlotProp_LineColor, ImGui::ColorConvertU32ToFloat4(colour::kFaint), ImPlotProp_LineWeight, ui.px(1)});
+        ImPlot::PlotLine(
+            "bf16", wanted.data(), count, 1, 0,
+            {ImPlotProp_LineColor, ImGui::ColorConvertU32ToFloat4(colour::kFaint), ImPlotProp_LineWeight, ui.px(1)});
+        ImPlot::PlotShaded("held", held.data(), count, 0, 1, 0,
+                           {ImPlotProp_FillColor, accent, ImPlotProp_FillAlpha, 0.22f});
+        ImPlot::PlotLine("bytes", held.data(), count, 1, 0,
+                         {ImPlotProp_LineColor, accent, ImPlotProp_LineWeight, ui.px(1.5f)});
         ImPlot::EndPlot();
     }
+    ImPlot::PopStyleColor();
     ImPlot::PopStyleVar();
 }
 
@@ -167,6 +180,7 @@ void memory_panel(const PanelContext& ui) {
     ImGui::Dummy({0, ui.px(1)});
     legend(ui, ledger, unit);
     ImGui::PopStyleVar();
+    ImGui::Dummy({0, 0});
 
     sparkline(ui, std::max(ui.px(24), ImGui::GetContentRegionAvail().y - ui.px(kSmallSize + 8)));
     facts(ui, ledger, unit, right);

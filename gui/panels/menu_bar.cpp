@@ -94,7 +94,8 @@ void view_menu(const PanelContext& ui, OverlayState& overlay) {
         }
         ImGui::EndMenu();
     }
-    ui.commands.toggle_fullscreen |= ImGui::MenuItem("Full screen", key_label_of(KeyCommand::fullscreen).c_str(), ui.model.fullscreen);
+    ui.commands.toggle_fullscreen |=
+        ImGui::MenuItem("Full screen", key_label_of(KeyCommand::fullscreen).c_str(), ui.model.fullscreen);
 }
 
 // "INT2" of "INT2 four-level".

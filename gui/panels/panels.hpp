@@ -14,11 +14,11 @@ namespace wander::gui {
 // What lies on top, and its text fields. Owned by Gui.
 struct OverlayState {
     bool show_keys = false;
-    bool ask_model_folder = false;   // opens the dialog in the next frame
+    bool ask_model_folder = false; // opens the dialog in the next frame
     std::array<char, 1024> model_folder{};
-    bool escape = false;             // in this frame: the topmost dialog closes
+    bool escape = false; // in this frame: the topmost dialog closes
     bool show_about = false;
-    std::string dismissed_failure;   // text of the failure that was put away
+    std::string dismissed_failure; // text of the failure that was put away
     bool reset_layout = false;
     bool hide_panels = false;
 };
@@ -26,7 +26,7 @@ struct OverlayState {
 struct Toast {
     ToastKind kind = ToastKind::info;
     std::string text;
-    double born_at = -1;  // ImGui time of the first frame that showed it
+    double born_at = -1; // ImGui time of the first frame that showed it
 };
 
 void menu_bar(const PanelContext& ui, OverlayState& overlay);

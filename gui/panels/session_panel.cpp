@@ -37,7 +37,8 @@ void tile_picture(const PanelContext& ui, const StartTile& tile, ImVec2 size) {
     const float rounding = ui.px(4);
     if (tile.texture) {
         const ImU32 tint = current || hovered ? IM_COL32_WHITE : IM_COL32(190, 190, 190, 255);
-        list.AddImageRounded(ImTextureRef(static_cast<ImTextureID>(tile.texture)), at, end, {0, 0}, {1, 1}, tint, rounding);
+        list.AddImageRounded(ImTextureRef(static_cast<ImTextureID>(tile.texture)), at, end, {0, 0}, {1, 1}, tint,
+                             rounding);
     } else {
         list.AddRectFilled(at, end, colour::kWell, rounding);
     }
@@ -45,8 +46,8 @@ void tile_picture(const PanelContext& ui, const StartTile& tile, ImVec2 size) {
     const float strip = font_size + ui.px(4);
     list.AddRectFilled({at.x, end.y - strip}, end, IM_COL32(10, 11, 13, 150), rounding, ImDrawFlags_RoundCornersBottom);
     list.PushClipRect(at, end, true);
-    draw_text(list, ui.fonts.text, font_size, {at.x + ui.px(5), end.y - strip + ui.px(1.5f)}, current ? colour::kAccent : colour::kText,
-              short_name(tile));
+    draw_text(list, ui.fonts.text, font_size, {at.x + ui.px(5), end.y - strip + ui.px(1.5f)},
+              current ? colour::kAccent : colour::kText, short_name(tile));
     list.PopClipRect();
     if (current || hovered) {
         list.AddRect(at, end, current ? colour::kAccent : colour::kDim, rounding, ui.px(current ? 2.0f : 1.0f));
@@ -110,8 +111,9 @@ void facts(const PanelContext& ui) {
 
     text("pose", colour::kDim);
     ImGui::SameLine();
-    figure_right(ui, fmt::format("x {:6.2f}  z {:6.2f}  {}\u00b0 {}\u00b0", model.pose.x, model.pose.z, heading_figure(model.pose.yaw),
-                                 pitch_figure(model.pose.pitch)),
+    figure_right(ui,
+                 fmt::format("x {:6.2f}  z {:6.2f}  {}\u00b0 {}\u00b0", model.pose.x, model.pose.z,
+                             heading_figure(model.pose.yaw), pitch_figure(model.pose.pitch)),
                  right, colour::kText, kSmallSize);
     text("held", colour::kDim);
     ImGui::SameLine();

@@ -42,9 +42,10 @@ void record_button(const PanelContext& ui) {
     if (hovered) {
         const std::string key = key_label_of(KeyCommand::record);
         const std::string tip = !recording.unavailable.empty() ? recording.unavailable
-                                : recording.active ? fmt::format("{}\n{} frames, {} dropped, {}\n{} stops", recording.file, recording.frames,
-                                                                 recording.dropped, recording.encoder, key)
-                                                   : key + " records an MP4";
+                                : recording.active
+                                    ? fmt::format("{}\n{} frames, {} dropped, {}\n{} stops", recording.file,
+                                                  recording.frames, recording.dropped, recording.encoder, key)
+                                    : key + " records an MP4";
         ImGui::SetTooltip("%s", tip.c_str());
     }
     if (recording.dropped > 0 && recording.active) {
@@ -61,7 +62,9 @@ void cell_tooltip(const PanelContext& ui, const PageCell& cell) {
     ImGui::BeginTooltip();
     text(cell.sink ? "Start, always kept" : is_open(cell) ? "Page being filled" : format ? format->label : cell.format);
     const std::int64_t last = cell.first_latent + std::max(cell.latents, 1) - 1;
-    text(cell.latents <= 1 ? fmt::format("latent {}", cell.first_latent) : fmt::format("latents {} to {}", cell.first_latent, last), colour::kDim);
+    text(cell.latents <= 1 ? fmt::format("latent {}", cell.first_latent)
+                           : fmt::format("latents {} to {}", cell.first_latent, last),
+         colour::kDim);
     if (cell.visible_latents < cell.latents) {
         text(fmt::format("{} of {} inside the window", cell.visible_latents, cell.latents), colour::kDim);
     }
@@ -104,10 +107,11 @@ void cells(const PanelContext& ui, float width, float height) {
         const bool under_mouse = hovered && mouse >= x && mouse < end + gap;
         for (int i = 0; i < count; ++i) {
             const float left = std::floor(x + step * static_cast<float>(i));
-            const float right = std::floor(x + step * static_cast<float>(i + 1)) - (i + 1 < count && step > 4 ? 1.0f : 0.0f);
-            const bool visible = i >= count - page.visible_latents;  // the oldest leave the window first
-            const ImDrawFlags corners = count == 1 ? ImDrawFlags_RoundCornersAll
-                                        : i == 0 ? ImDrawFlags_RoundCornersLeft
+            const float right =
+                std::floor(x + step * static_cast<float>(i + 1)) - (i + 1 < count && step > 4 ? 1.0f : 0.0f);
+            const bool visible = i >= count - page.visible_latents; // the oldest leave the window first
+            const ImDrawFlags corners = count == 1       ? ImDrawFlags_RoundCornersAll
+                                        : i == 0         ? ImDrawFlags_RoundCornersLeft
                                         : i + 1 == count ? ImDrawFlags_RoundCornersRight
                                                          : ImDrawFlags_RoundCornersNone;
             const float alpha = (visible ? 0.88f : 0.28f) + (under_mouse ? 0.12f : 0.0f);
@@ -148,8 +152,8 @@ void timeline_bar(const PanelContext& ui) {
     ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(ui.px(14), 0));
     ImGui::PushStyleVar(ImGuiStyleVar_WindowRounding, 0);
     ImGui::PushStyleColor(ImGuiCol_WindowBg, colour::kBar);
-    const ImGuiWindowFlags flags = ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse | ImGuiWindowFlags_NoSavedSettings |
-                                   ImGuiWindowFlags_NoDocking;
+    const ImGuiWindowFlags flags = ImGuiWindowFlags_NoScrollbar | ImGuiWindowFlags_NoScrollWithMouse |
+                                   ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoDocking;
     const bool open = ImGui::BeginViewportSideBar("Timeline", nullptr, ImGuiDir_Down, ui.px(kBarHeight), flags);
     ImGui::PopStyleColor();
     ImGui::PopStyleVar(2);

@@ -8,7 +8,7 @@ namespace wander::gui {
 namespace {
 
 constexpr double kInfoSeconds = 5;
-constexpr double kProblemSeconds = 12;  // there is more to read, and something to do
+constexpr double kProblemSeconds = 12; // there is more to read, and something to do
 constexpr double kFadeSeconds = 0.35;
 constexpr float kWidth = 340;
 
@@ -22,7 +22,9 @@ ImU32 edge(ToastKind kind) {
 
 void toasts(const PanelContext& ui, std::deque<Toast>& queue) {
     const double now = ImGui::GetTime();
-    std::erase_if(queue, [&](const Toast& toast) { return toast.born_at >= 0 && now - toast.born_at > life_seconds(toast.kind); });
+    std::erase_if(queue, [&](const Toast& toast) {
+        return toast.born_at >= 0 && now - toast.born_at > life_seconds(toast.kind);
+    });
     ImDrawList& list = *ImGui::GetForegroundDrawList();
     const float size = ui.px(kSmallSize + 1);
     const ImVec2 padding = {ui.px(14), ui.px(10)};
@@ -40,10 +42,12 @@ void toasts(const PanelContext& ui, std::deque<Toast>& queue) {
         const ImVec2 extent = ui.fonts.text->CalcTextSizeA(size, FLT_MAX, wrap, toast.text.data(), end);
         const ImVec2 box = {extent.x + 2 * padding.x, extent.y + 2 * padding.y};
         const ImVec2 at = {ui.world.x + ui.world.width - ui.px(14) - box.x, y};
-        list.AddRectFilled(at, {at.x + box.x, at.y + box.y}, colour::with_alpha(IM_COL32(24, 26, 30, 240), alpha), ui.px(6));
-        list.AddRectFilled(at, {at.x + ui.px(3), at.y + box.y}, colour::with_alpha(edge(toast.kind), alpha), ui.px(6), ImDrawFlags_RoundCornersLeft);
-        list.AddText(ui.fonts.text, size, {at.x + padding.x, at.y + padding.y}, colour::with_alpha(colour::kText, alpha), toast.text.data(), end,
-                     wrap);
+        list.AddRectFilled(at, {at.x + box.x, at.y + box.y}, colour::with_alpha(IM_COL32(24, 26, 30, 240), alpha),
+                           ui.px(6));
+        list.AddRectFilled(at, {at.x + ui.px(3), at.y + box.y}, colour::with_alpha(edge(toast.kind), alpha), ui.px(6),
+                           ImDrawFlags_RoundCornersLeft);
+        list.AddText(ui.fonts.text, size, {at.x + padding.x, at.y + padding.y},
+                     colour::with_alpha(colour::kText, alpha), toast.text.data(), end, wrap);
         y += box.y + ui.px(8);
     }
 }

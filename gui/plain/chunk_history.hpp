@@ -26,8 +26,8 @@ public:
 
     bool empty() const { return chunks_.empty(); }
     std::size_t size() const { return chunks_.size(); }
-    const ChunkTelemetry& newest() const { return chunks_.back(); }  // not when empty
-    const std::deque<ChunkTelemetry>& chunks() const { return chunks_; }  // oldest first
+    const ChunkTelemetry& newest() const { return chunks_.back(); }      // not when empty
+    const std::deque<ChunkTelemetry>& chunks() const { return chunks_; } // oldest first
 
 private:
     std::deque<ChunkTelemetry> chunks_;

@@ -1,5 +1,6 @@
 #pragma once
-// Numbers as text of a fixed width, so that figures in a fixed-width font do not jump. Bytes are decimal (1 MB = 10^6 bytes).
+// Numbers as text of a fixed width, so that figures in a fixed-width font do not jump. Bytes are decimal (1 MB = 10^6
+// bytes).
 
 #include <cstdint>
 #include <string>

@@ -14,9 +14,10 @@ double percentile(std::vector<double> values, double p);
 
 enum class Stage : std::uint8_t { denoise, context, encode, expand, decode };
 inline constexpr int kStageCount = 5;
-inline constexpr std::array<std::string_view, kStageCount> kStageNames = {"denoise", "context", "encode", "expand", "decode"};
+inline constexpr std::array<std::string_view, kStageCount> kStageNames = {"denoise", "context", "encode", "expand",
+                                                                          "decode"};
 
-double stage_ms(const StageMs& ms, Stage stage);  // as measured: expand is also part of denoise and context
+double stage_ms(const StageMs& ms, Stage stage); // as measured: expand is also part of denoise and context
 
 // Milliseconds that add up: expand is taken out of denoise and context, in proportion to their lengths.
 std::array<double, kStageCount> stacked_ms(const StageMs& ms);
@@ -27,7 +28,7 @@ struct Summary {
     double p99 = 0;
 };
 Summary summarize(const ChunkHistory& history, Stage stage);
-Summary summarize_total(const ChunkHistory& history);   // controls sampled to last frame decoded
-Summary summarize_period(const ChunkHistory& history);  // between finished chunks; the first chunk has none
+Summary summarize_total(const ChunkHistory& history);  // controls sampled to last frame decoded
+Summary summarize_period(const ChunkHistory& history); // between finished chunks; the first chunk has none
 
 } // namespace wander::gui

@@ -1,8 +1,8 @@
 #pragma once
 // What the panels show and what the person asked for, as plain values.
 //
-// The app keeps one UiModel, brings it up to date before every frame and hands it to Gui::frame; the answer is a UiFrame whose
-// commands the app executes. Main thread only. Nothing here is computed by the panels: they only format.
+// The app keeps one UiModel, brings it up to date before every frame and hands it to Gui::frame; the answer is a
+// UiFrame whose commands the app executes. Main thread only. Nothing here is computed by the panels: they only format.
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/telemetry.hpp"
@@ -24,18 +24,18 @@ struct StartTile {               // one picture of the gallery
 };
 
 struct FormatChoice {
-    std::string name;            // registry name, as ChunkTelemetry::format
-    std::string label;           // "INT2 four-level"
-    double bits = 16;            // per value, codes only
+    std::string name;  // registry name, as ChunkTelemetry::format
+    std::string label; // "INT2 four-level"
+    double bits = 16;  // per value, codes only
 };
 
 // What stays the same while a model is open.
 struct SessionFacts {
-    std::string model;           // "embedded", or the folder's name
-    std::string device;          // "cpu" or "cuda"
+    std::string model;  // "embedded", or the folder's name
+    std::string device; // "cpu" or "cuda"
     std::string device_name;
-    std::string precision;       // "fp32", "bf16"
-    std::string display_device;  // Vulkan's
+    std::string precision;      // "fp32", "bf16"
+    std::string display_device; // Vulkan's
     int threads = 0;
     int width = 0;
     int height = 0;
@@ -47,25 +47,25 @@ struct SessionFacts {
 
 struct RecordingState {
     bool active = false;
-    double seconds = 0;           // playing time so far
+    double seconds = 0; // playing time so far
     std::int64_t frames = 0;
-    std::int64_t dropped = 0;     // frames that found the encoder's queue full
+    std::int64_t dropped = 0; // frames that found the encoder's queue full
     std::string file;
-    std::string encoder;          // "libx264"
-    std::string unavailable;      // why recording cannot work here; empty: it can
+    std::string encoder;     // "libx264"
+    std::string unavailable; // why recording cannot work here; empty: it can
 };
 
 struct UiModel {
     SessionFacts session;
     WorkerState worker = WorkerState::empty;
-    std::string failure;          // of the worker, with what to do; shown as a dialog until retried; empty: none
-    std::string start;            // name of the start point
-    std::string place;            // its world
+    std::string failure; // of the worker, with what to do; shown as a dialog until retried; empty: none
+    std::string start;   // name of the start point
+    std::string place;   // its world
     std::uint64_t seed = 0;
-    std::string format;           // wanted for new pages
+    std::string format; // wanted for new pages
     bool paused = false;
 
-    ChunkHistory history;         // clear() it when a walk begins
+    ChunkHistory history; // clear() it when a walk begins
 
     std::int64_t shown_chunk = -1; // of the frame on screen; -1 = the start picture
     Pose pose;                     // of the frame on screen
@@ -85,35 +85,35 @@ struct UiPreferences {
     bool show_session = true;
     bool show_timeline = true;
     bool show_hud = true;
-    float text_scale = 1.0f;             // on top of the monitor's scale
-    float mouse_rad_per_unit = 0.0025f;  // looking around with the mouse
+    float text_scale = 1.0f;            // on top of the monitor's scale
+    float mouse_rad_per_unit = 0.0025f; // looking around with the mouse
     bool operator==(const UiPreferences&) const = default;
 };
 
 // Each field at most once a frame. "Cost" as the menus show it: at once, next chunk, new start, new model.
 struct UiCommands {
-    bool toggle_cache = false;                // next chunk: BF16 <-> INT2
-    std::optional<std::string> format;        // next chunk: a registry name
-    std::optional<std::string> start;         // new start at this start point, same seed
-    bool restart = false;                     // new start, same start point and seed
+    bool toggle_cache = false;         // next chunk: BF16 <-> INT2
+    std::optional<std::string> format; // next chunk: a registry name
+    std::optional<std::string> start;  // new start at this start point, same seed
+    bool restart = false;              // new start, same start point and seed
     bool restart_new_seed = false;
     bool toggle_pause = false;
-    bool step = false;                        // one chunk, then paused
+    bool step = false; // one chunk, then paused
     bool toggle_record = false;
     bool screenshot = false;
-    bool show_recordings = false;             // open the folder in the desktop's file manager
+    bool show_recordings = false; // open the folder in the desktop's file manager
     bool toggle_fullscreen = false;
     std::optional<render::UpscaleMode> upscale;
-    std::optional<std::string> model_folder;  // new model; "embedded" = the built-in world
-    bool retry_after_failure = false;         // the dialog's button
+    std::optional<std::string> model_folder; // new model; "embedded" = the built-in world
+    bool retry_after_failure = false;        // the dialog's button
     bool quit = false;
 };
 
 struct UiFrame {
     UiCommands commands;
-    render::Rect world;            // where the picture belongs, for DrawRequest::picture_area
-    ControlState controls;         // held actions, mouse travel since the previous frame
-    bool capture_cursor = false;   // the mouse looks around: hide it
+    render::Rect world;          // where the picture belongs, for DrawRequest::picture_area
+    ControlState controls;       // held actions, mouse travel since the previous frame
+    bool capture_cursor = false; // the mouse looks around: hide it
     bool preferences_changed = false;
 };
 

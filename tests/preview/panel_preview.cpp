@@ -1,5 +1,5 @@
-// Draws the panels over start pictures, off-screen, into PNG files, for looking at: panel_preview OUT_DIR [WIDTH HEIGHT SCALE].
-// The numbers are made up (tests/support/ui_samples.hpp).
+// Draws the panels over start pictures, off-screen, into PNG files, for looking at: panel_preview OUT_DIR [WIDTH HEIGHT
+// SCALE]. The numbers are made up (tests/support/ui_samples.hpp).
 
 #include "gui/gui.hpp"
 #include "render/renderer.hpp"
@@ -40,7 +40,8 @@ struct Preview {
         }
         auto pixels = renderer.read_composed();
         if (pixels) {
-            stbi_write_png((folder + "/" + name + ".png").c_str(), pixels->size.width, pixels->size.height, 4, pixels->rgba.data(), 0);
+            stbi_write_png((folder + "/" + name + ".png").c_str(), pixels->size.width, pixels->size.height, 4,
+                           pixels->rgba.data(), 0);
         }
     }
     void press(Key key, bool down = true) {
@@ -67,7 +68,9 @@ render::Pixels load(const std::string& file) {
 int main(int argc, char** argv) {
     const std::string folder = argc > 1 ? argv[1] : ".";
     const render::PixelSize size = {argc > 2 ? std::atoi(argv[2]) : 1280, argc > 3 ? std::atoi(argv[3]) : 720};
-    auto panels = gui::Gui::create({.fonts = WANDER_SOURCE_DIR "/assets/fonts", .layout = {}, .preferences = {},
+    auto panels = gui::Gui::create({.fonts = WANDER_SOURCE_DIR "/assets/fonts",
+                                    .layout = {},
+                                    .preferences = {},
                                     .content_scale = argc > 4 ? static_cast<float>(std::atof(argv[4])) : 1.0f});
     render::RendererConfig config;
     config.size = size;
@@ -103,7 +106,9 @@ int main(int argc, char** argv) {
     preview.press(Key::w, false);
     preview.press(Key::right, false);
     panels->toast(gui::ToastKind::info, "Saved ~/Pictures/Wander/2026-11-24 02.31.07.png");
-    panels->toast(gui::ToastKind::error, "Cannot write to /media/disk/Wander: no space left. Free some space or choose another folder with --record-dir.");
+    panels->toast(gui::ToastKind::error,
+                  "Cannot write to /media/disk/Wander: no space left. Free some space or choose another folder with "
+                  "--record-dir.");
     show("winter_lamps");
     model.paused = true;
     model.recording.active = false;
@@ -114,7 +119,8 @@ int main(int argc, char** argv) {
     model.paused = false;
     ImGui::GetIO().AddMousePosEvent(100, 12);
     preview.save("hover", model, 3);
-    for (const auto& [name, x] : {std::pair{"menu_world", 100.0f}, std::pair{"menu_cache", 158.0f}, std::pair{"menu_view", 280.0f}}) {
+    for (const auto& [name, x] :
+         {std::pair{"menu_world", 100.0f}, std::pair{"menu_cache", 158.0f}, std::pair{"menu_view", 280.0f}}) {
         const float scale = argc > 4 ? static_cast<float>(std::atof(argv[4])) : 1.0f;
         ImGui::GetIO().AddMousePosEvent(x * scale, 12 * scale);
         ImGui::GetIO().AddMouseButtonEvent(0, true);
@@ -135,7 +141,9 @@ int main(int argc, char** argv) {
     fresh.start = "neon_pyramid";
     fresh.place = "neon";
     preview.save("bf16", fresh);
-    fresh.failure = "Reading weights.safetensors of /models/foreign: tensor blocks.0.self_attn.q.weight is missing. Choose a folder with a Wan model.";
+    fresh.failure =
+        "Reading weights.safetensors of /models/foreign: tensor blocks.0.self_attn.q.weight is missing. Choose a "
+        "folder with a Wan model.";
     fresh.worker = WorkerState::failed;
     preview.save("failure", fresh);
     renderer->detach_ui();

@@ -8,7 +8,7 @@
 namespace wander::samples {
 
 inline MemoryLedger sample_ledger(int latents, bool packed) {
-    constexpr std::int64_t kLatentBytes = 6 * 84 * 320 * 2;  // of K or V as BF16, all layers
+    constexpr std::int64_t kLatentBytes = 6 * 84 * 320 * 2; // of K or V as BF16, all layers
     MemoryLedger ledger;
     ledger.bf16_equivalent_bytes = 2 * kLatentBytes * latents;
     const int open_latents = packed ? std::min(latents, 5) : latents;
@@ -35,8 +35,11 @@ inline std::vector<PageCell> sample_pages(std::int64_t newest_latent, bool packe
         const int latents = static_cast<int>(std::min<std::int64_t>(4, newest_latent - first + 1));
         const int visible = static_cast<int>(first + latents - std::max(first, oldest));
         const bool open = first + 4 > newest_latent;
-        pages.push_back({first, latents, visible, open ? "open" : packed ? "qvg-four" : "bf16", false, false,
-                         open || !packed ? 645'120 * latents : 390'000});
+        pages.push_back({first, latents, visible,
+                         open     ? "open"
+                         : packed ? "qvg-four"
+                                  : "bf16",
+                         false, false, open || !packed ? 645'120 * latents : 390'000});
     }
     return pages;
 }
@@ -66,7 +69,8 @@ inline ChunkTelemetry sample_chunk(std::int64_t index, bool packed) {
 inline gui::UiModel sample_model(std::int64_t chunks, std::int64_t packed_from = 0) {
     gui::UiModel model;
     model.session = {"embedded", "cpu", "Some processor", "bf16", "llvmpipe", 2, 192, 112, 16, true, {}, {}};
-    for (const char* name : {"village_fountain", "village_meadow", "winter_lamps", "winter_cabin", "neon_pyramid", "neon_avenue"}) {
+    for (const char* name :
+         {"village_fountain", "village_meadow", "winter_lamps", "winter_cabin", "neon_pyramid", "neon_avenue"}) {
         const std::string full = name;
         model.session.starts.push_back({full, full.substr(0, full.find('_')), 0, 192.0f / 112.0f});
     }

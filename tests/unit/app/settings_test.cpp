@@ -74,7 +74,8 @@ TEST_F(SettingsTest, UnknownKeysAreKept) {
 
 TEST_F(SettingsTest, DamagedFileGivesDefaultsAMessageAndIsPutAside) {
     const std::string deep(100'000, '[');
-    for (const std::string& damaged : {std::string("{\"start\": "), std::string("[1, 2]"), std::string(), deep, std::string("\0\xff\x80", 3)}) {
+    for (const std::string& damaged :
+         {std::string("{\"start\": "), std::string("[1, 2]"), std::string(), deep, std::string("\0\xff\x80", 3)}) {
         write(damaged);
         const LoadedSettings loaded = SettingsFiles(folder_).load();
         EXPECT_EQ(loaded.settings, Settings{});

@@ -121,7 +121,7 @@ TEST_F(ControlsTest, MouseLooksOnlyWhileTheRightButtonIsHeldOverTheWorld) {
     gate_.over_world = true;
     right_button(true);
     move(30, -10);
-    gate_.over_world = false;  // the captured cursor may pass over panels
+    gate_.over_world = false; // the captured cursor may pass over panels
     move(20, 0);
     const ControlState state = controls_.take_state();
     EXPECT_FLOAT_EQ(state.mouse_yaw_rad, 0.5f);

@@ -38,7 +38,9 @@ TEST(KeyMap, NoKeyMeansTwoThingsAndEveryOneIsNamedAndExplained) {
 }
 
 TEST(KeyMap, TheKeysOfTheManual) {
-    const auto command = [](Key key, bool control = false) { return std::get<KeyCommand>(find_binding(key, control)->effect); };
+    const auto command = [](Key key, bool control = false) {
+        return std::get<KeyCommand>(find_binding(key, control)->effect);
+    };
     EXPECT_EQ(command(Key::space), KeyCommand::pause);
     EXPECT_EQ(command(Key::n), KeyCommand::step);
     EXPECT_EQ(command(Key::r), KeyCommand::restart);

@@ -68,7 +68,7 @@ TEST(Statistics, StackAddsUpToTheStagesWithoutCountingExpandTwice) {
 TEST(Statistics, SummariesOfAHistory) {
     ChunkHistory history;
     EXPECT_EQ(summarize_total(history).p50, 0);
-    history.add(chunk(100, 0));  // the first chunk has no period
+    history.add(chunk(100, 0)); // the first chunk has no period
     history.add(chunk(140, 120));
     history.add(chunk(120, 130));
     EXPECT_DOUBLE_EQ(summarize_total(history).newest, 120);
