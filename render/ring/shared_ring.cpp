@@ -10,6 +10,7 @@
 #include "render/vk/check.hpp"
 #include "render/vk/device.hpp"
 
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <vector>
@@ -111,6 +112,12 @@ private:
 } // namespace
 
 Result<std::shared_ptr<GpuRing>> make_shared_ring(const Device& device, PixelSize frame_size, int slots) {
+    const Result<std::array<std::uint8_t, 16>> uuid = cuda_device_uuid(0); // the device that the generator uses
+    if (!uuid) return uuid.error();
+    if (*uuid != device.uuid()) {
+        return Error{ErrorCode::unavailable,
+                     "CUDA's device is not " + device.name() + ", which draws; frames go through host memory"};
+    }
     if (!device.can_export()) {
         return Error{ErrorCode::unavailable,
                      device.name() + " cannot share memory with CUDA; frames go through host memory"};
