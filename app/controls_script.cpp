@@ -37,7 +37,8 @@ public:
     Result<ControlsEntry> read(const Json& object) {
         if (!object.is_object()) return fail("not a JSON object; write {\"chunk\": 0, \"hold\": [\"forward\"]}");
         const auto chunk = object.find("chunk");
-        if (chunk == object.end() || !chunk->is_number_integer() || chunk->get<double>() < 0 || chunk->get<double>() > static_cast<double>(kMaxChunk)) {
+        if (chunk == object.end() || !chunk->is_number_integer() || chunk->get<double>() < 0 ||
+            chunk->get<double>() > static_cast<double>(kMaxChunk)) {
             return fail("\"chunk\" must be there, a whole number from 0 on");
         }
         entry_.chunk = chunk->get<std::int64_t>();
@@ -78,7 +79,9 @@ private:
         ControlState state;
         for (const Json& name : value) {
             const auto action = name.is_string() ? action_from_name(name.get<std::string>()) : std::nullopt;
-            if (!action) return fail("unknown action " + name.dump(-1, ' ', false, Json::error_handler_t::replace) + "; actions are " + all_action_names());
+            if (!action)
+                return fail("unknown action " + name.dump(-1, ' ', false, Json::error_handler_t::replace) +
+                            "; actions are " + all_action_names());
             state.set(*action, true);
         }
         entry_.held = state.held;
@@ -105,7 +108,8 @@ Result<ControlsScript> ControlsScript::load(const std::string& argument) {
     }
     const auto bytes = std::filesystem::file_size(argument, error);
     if (error) return Error{ErrorCode::bad_input, "--controls " + argument + ": cannot be read: " + error.message()};
-    if (bytes > kMaxFileBytes) return Error{ErrorCode::bad_input, "--controls " + argument + ": larger than 64 MiB, not a controls file"};
+    if (bytes > kMaxFileBytes)
+        return Error{ErrorCode::bad_input, "--controls " + argument + ": larger than 64 MiB, not a controls file"};
     std::ifstream in(argument, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(in), {}};
     if (!in || text.size() != bytes) return Error{ErrorCode::bad_input, "--controls " + argument + ": cannot be read"};
@@ -123,13 +127,15 @@ Result<ControlsScript> ControlsScript::from_json_lines(const std::string& text, 
             return Error{ErrorCode::bad_input, name + ", line " + std::to_string(number) + ": " + message};
         };
         const Json object = Json::parse(line, nullptr, false);
-        if (object.is_discarded()) return fail("not JSON; one object a line, like {\"chunk\": 0, \"hold\": [\"forward\"]}");
+        if (object.is_discarded())
+            return fail("not JSON; one object a line, like {\"chunk\": 0, \"hold\": [\"forward\"]}");
         auto entry = EntryReader().read(object);
         if (!entry) return fail(entry.error().message);
         entry->line = number;
         if (!script.entries_.empty() && script.entries_.back().chunk >= entry->chunk) {
-            return fail("chunk " + std::to_string(entry->chunk) + " must come after chunk " + std::to_string(script.entries_.back().chunk) +
-                        " of line " + std::to_string(script.entries_.back().line));
+            return fail("chunk " + std::to_string(entry->chunk) + " must come after chunk " +
+                        std::to_string(script.entries_.back().chunk) + " of line " +
+                        std::to_string(script.entries_.back().line));
         }
         script.entries_.push_back(*entry);
     }

@@ -16,12 +16,12 @@ namespace wander {
 // What changes at one chunk; absent = stays as it is.
 struct ControlsEntry {
     std::int64_t chunk = 0;
-    std::optional<std::uint16_t> held;      // bits as in ControlState
+    std::optional<std::uint16_t> held; // bits as in ControlState
     std::optional<std::string> cache;
     std::optional<std::string> prompt;
-    std::optional<double> pause_seconds;    // before the chunk
+    std::optional<double> pause_seconds; // before the chunk
     std::optional<bool> record;
-    int line = 0;                           // of the controls file; 0: none
+    int line = 0; // of the controls file; 0: none
 };
 
 class ControlsScript {
@@ -34,8 +34,8 @@ public:
     static Result<ControlsScript> from_json_lines(const std::string& text, const std::string& name);
     static Result<ControlsScript> from_pose_string(const std::string& text);
 
-    // Everything that holds for a chunk: `held` of the last change up to it, the other keys of this very chunk. Of a pose string
-    // the step of the chunk's first latent counts; after its end nothing is held.
+    // Everything that holds for a chunk: `held` of the last change up to it, the other keys of this very chunk. Of a
+    // pose string the step of the chunk's first latent counts; after its end nothing is held.
     ControlsEntry at(std::int64_t chunk, int latents_per_chunk) const;
 
     // Chunks until nothing changes any more: past the last entry's chunk, or past the last step.
@@ -47,8 +47,8 @@ public:
 
 private:
     std::string name_ = "--controls";
-    std::vector<ControlsEntry> entries_;  // ascending chunks, each once
-    std::vector<std::uint16_t> steps_;    // pose string: held bits, one a latent
+    std::vector<ControlsEntry> entries_; // ascending chunks, each once
+    std::vector<std::uint16_t> steps_;   // pose string: held bits, one a latent
 };
 
 } // namespace wander

@@ -13,9 +13,12 @@ namespace {
 constexpr int kSlots = 8;
 constexpr int kRecorderQueueFrames = 8;
 
-double steady_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double steady_seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
-Result<std::unique_ptr<render::Recorder>> make_recorder(const FrameOutputs& outputs, const std::filesystem::path& file) {
+Result<std::unique_ptr<render::Recorder>> make_recorder(const FrameOutputs& outputs,
+                                                        const std::filesystem::path& file) {
     return render::Recorder::create({.file = file,
                                      .size = outputs.size,
                                      .fps = outputs.fps,
@@ -127,7 +130,7 @@ Result<void> FrameSinks::switch_recording(std::int64_t chunk) {
         }
     }
     if (on && !scripted_) {
-        auto recorder = make_recorder(outputs_, unused_file(outputs_.record_dir, "Wander", ".mp4"));
+        auto recorder = make_recorder(outputs_, unused_file(outputs_.record_dir, "Wander", "mp4"));
         if (!recorder) return recorder.error();
         scripted_ = std::move(*recorder);
     }

@@ -1,10 +1,10 @@
 #pragma once
-// Where the frames of a headless walk go: always into a hash, and as asked for into PNGs, into an MP4, into recordings that a
-// script switches on and off. No torch, no Vulkan.
+// Where the frames of a headless walk go: always into a hash, and as asked for into PNGs, into an MP4, into recordings
+// that a script switches on and off. No torch, no Vulkan.
 //
-// Frames pass through a few slots to a thread of their own, in order, so that writing files stays out of the decode thread's
-// time; when it cannot keep up the walk waits. A failure (full disk) is kept, reported once through `on_failure` (from that
-// thread) and given back by finish().
+// Frames pass through a few slots to a thread of their own, in order, so that writing files stays out of the decode
+// thread's time; when it cannot keep up the walk waits. A failure (full disk) is kept, reported once through
+// `on_failure` (from that thread) and given back by finish().
 
 #include "app/sha256.hpp"
 #include "generator/plain/frame_sink.hpp"
@@ -43,16 +43,19 @@ public:
     FrameSlot acquire(const std::stop_token& stop) override;
     void publish(const FrameTicket& ticket, void* stream) override;
 
-    // A recording in record_dir begins or ends with the first frame of this chunk. Before the chunk is generated; any thread.
+    // A recording in record_dir begins or ends with the first frame of this chunk. Before the chunk is generated; any
+    // thread.
     void record_from(std::int64_t chunk, bool on);
 
     // After the walk: waits for the frames on their way and finishes the recordings; `late_facts` go into them.
     Result<void> finish(const std::map<std::string, std::string>& late_facts);
 
-    std::int64_t frames() const { return frames_; }            // after finish()
-    std::string sha256() const { return hash_.hex(); }         // after finish()
-    std::optional<double> first_frame_seconds() const;         // steady clock
-    const std::vector<std::filesystem::path>& recordings() const { return recordings_; } // finished ones, after finish()
+    std::int64_t frames() const { return frames_; }    // after finish()
+    std::string sha256() const { return hash_.hex(); } // after finish()
+    std::optional<double> first_frame_seconds() const; // steady clock
+    const std::vector<std::filesystem::path>& recordings() const {
+        return recordings_;
+    } // finished ones, after finish()
 
 private:
     FrameSinks(FrameOutputs outputs, std::function<void()> on_failure);

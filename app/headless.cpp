@@ -36,7 +36,9 @@ extern "C" void on_interrupt(int signal) {
     std::signal(signal, SIG_DFL); // the second time ends the program at once
 }
 
-double steady_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double steady_seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 // Before anything slow: everything that will be written can be written.
 Result<void> check_outputs(const Options& options) {
@@ -47,7 +49,8 @@ Result<void> check_outputs(const Options& options) {
     if (!options.frames.empty()) {
         std::error_code error;
         std::filesystem::create_directories(options.frames, error);
-        if (error) return Error{ErrorCode::bad_input, "cannot write to " + options.frames.string() + ": " + error.message()};
+        if (error)
+            return Error{ErrorCode::bad_input, "cannot write to " + options.frames.string() + ": " + error.message()};
         if (auto checked = render::check_writable(options.frames / "000000.png"); !checked) return checked;
     }
     return {};
@@ -64,7 +67,8 @@ public:
           progress_(chunks_) {
         const WalkInfo& info = walk.info();
         session_.model = info.model;
-        session_.model_folder = options.model == "embedded" ? assets_folder() / "world" : std::filesystem::path(options.model);
+        session_.model_folder =
+            options.model == "embedded" ? assets_folder() / "world" : std::filesystem::path(options.model);
         session_.seed = options.seed;
         session_.start = options.start.empty() && !info.starts.empty() ? info.starts.front().name : options.start;
         session_.start_pose = options.start_pose;
@@ -85,7 +89,8 @@ public:
             if (std::any_of(formats.begin(), formats.end(), named)) continue;
             std::string names;
             for (const auto& format : formats) names += " " + format.name;
-            return Error{ErrorCode::bad_input, script_.where(entry) + "unknown cache format \"" + *entry.cache + "\"; this model has" + names};
+            return Error{ErrorCode::bad_input, script_.where(entry) + "unknown cache format \"" + *entry.cache +
+                                                   "\"; this model has" + names};
         }
         return {};
     }
@@ -105,8 +110,9 @@ public:
         std::signal(SIGTERM, on_interrupt);
         const double begun = steady_seconds();
         const double age_at_begin_ms = process_age_ms();
-        auto walked = walk_.run([this](std::int64_t index, const std::stop_token& stop) { return controls(index, stop); }, *sinks_,
-                                [this](const ChunkTelemetry& chunk) { report(chunk); }, stop_.get_token());
+        auto walked =
+            walk_.run([this](std::int64_t index, const std::stop_token& stop) { return controls(index, stop); },
+                      *sinks_, [this](const ChunkTelemetry& chunk) { report(chunk); }, stop_.get_token());
         run_seconds_ = steady_seconds() - begun;
         auto written = sinks_->finish({{"controls", controls_json(session_)}});
         progress_.end();
@@ -118,7 +124,8 @@ public:
 
     Result<void> write_files() const {
         if (!options_.metrics.empty()) {
-            if (auto written = render::write_file_atomically(options_.metrics, metrics_json(metrics())); !written) return written;
+            if (auto written = render::write_file_atomically(options_.metrics, metrics_json(metrics())); !written)
+                return written;
         }
         if (options_.session_out.empty()) return {};
         return render::write_file_atomically(options_.session_out, session_json(session_));
@@ -126,7 +133,8 @@ public:
 
     void summarise() {
         const RunMetrics all = metrics();
-        std::printf("%lld frames, %.2f fps, sha256 %s\n", static_cast<long long>(all.frames), all.fps(), all.frames_sha256.c_str());
+        std::printf("%lld frames, %.2f fps, sha256 %s\n", static_cast<long long>(all.frames), all.fps(),
+                    all.frames_sha256.c_str());
         for (const auto& file : sinks_->recordings()) std::printf("recorded %s\n", file.c_str());
     }
 
@@ -137,12 +145,9 @@ private:
     }
 
     std::map<std::string, std::string> facts() const {
-        return {{"model", session_.model},
-                {"seed", std::to_string(session_.seed)},
-                {"start", session_.start},
-                {"cache_format", session_.cache_format},
-                {"precision", session_.precision},
-                {"version", WANDER_VERSION}};
+        return {{"model", session_.model},         {"seed", std::to_string(session_.seed)},
+                {"start", session_.start},         {"cache_format", session_.cache_format},
+                {"precision", session_.precision}, {"version", WANDER_VERSION}};
     }
 
     // Worker thread.
@@ -162,14 +167,16 @@ private:
 
     static void pause(double seconds, const std::stop_token& stop) {
         const double until = steady_seconds() + seconds;
-        while (steady_seconds() < until && !stop.stop_requested() && !g_interrupted) std::this_thread::sleep_for(kPausePoll);
+        while (steady_seconds() < until && !stop.stop_requested() && !g_interrupted)
+            std::this_thread::sleep_for(kPausePoll);
     }
 
     // Whichever thread finishes the chunk.
     void report(const ChunkTelemetry& chunk) {
         std::lock_guard lock(mutex_);
         chunks_done_.push_back(chunk);
-        if (!chunks_done_.back().pages.empty()) chunks_done_.back().pages.clear(); // not part of the metrics, and long walks are long
+        if (!chunks_done_.back().pages.empty())
+            chunks_done_.back().pages.clear(); // not part of the metrics, and long walks are long
         progress_.chunk(chunk);
     }
 
@@ -213,7 +220,8 @@ private:
 };
 
 void finish_leftovers(const std::filesystem::path& folder) {
-    for (const auto& leftover : render::finish_leftovers(folder)) std::fprintf(stderr, "wander: %s\n", leftover.message.c_str());
+    for (const auto& leftover : render::finish_leftovers(folder))
+        std::fprintf(stderr, "wander: %s\n", leftover.message.c_str());
 }
 
 } // namespace

@@ -25,7 +25,8 @@ int run(const wander::Options& options) {
     window.session_out = options.session_out;
     return wander::run_window(window);
 #else
-    return wander::fail_with({wander::ErrorCode::unavailable, "this build has no window; use --headless, or build with WANDER_WITH_WINDOW=ON"});
+    return wander::fail_with({wander::ErrorCode::unavailable,
+                              "this build has no window; use --headless, or build with WANDER_WITH_WINDOW=ON"});
 #endif
 }
 

@@ -13,13 +13,15 @@ using Json = nlohmann::ordered_json;
 
 struct Stage {
     const char* name;
-    double StageMs::*value;
+    double StageMs::* value;
 };
-constexpr Stage kStages[] = {{"denoise", &StageMs::denoise}, {"context", &StageMs::context}, {"encode", &StageMs::encode}, {"expand", &StageMs::expand},
-                             {"decode", &StageMs::decode},   {"total", &StageMs::total},     {"period", &StageMs::period}};
+constexpr Stage kStages[] = {{"denoise", &StageMs::denoise}, {"context", &StageMs::context},
+                             {"encode", &StageMs::encode},   {"expand", &StageMs::expand},
+                             {"decode", &StageMs::decode},   {"total", &StageMs::total},
+                             {"period", &StageMs::period}};
 
 Json cache_json(const std::string& format, const MemoryLedger& ledger) {
-    const auto both = [&](std::int64_t KindBytes::*part) { return ledger.keys.*part + ledger.values.*part; };
+    const auto both = [&](std::int64_t KindBytes::* part) { return ledger.keys.*part + ledger.values.*part; };
     return {{"format", format},
             {"bytes", ledger.bytes()},
             {"bf16_equivalent_bytes", ledger.bf16_equivalent_bytes},

@@ -13,7 +13,8 @@ namespace {
 constexpr int kMaxThreads = 1024;
 
 const char* const kFooter =
-    "Files: --controls takes a file with one JSON object a line, {\"chunk\": 3, \"hold\": [\"forward\", \"yaw_right\"], \"cache\": \"int2\"},\n"
+    "Files: --controls takes a file with one JSON object a line, {\"chunk\": 3, \"hold\": [\"forward\", "
+    "\"yaw_right\"], \"cache\": \"int2\"},\n"
     "or a pose string, \"w-8,right-4\". Their format and that of --metrics: docs/formats.md.\n"
     "Exit codes: 0 done, 2 wrong use or bad input, 1 anything else.";
 
@@ -30,24 +31,43 @@ std::string one_line(std::string text) {
 
 void add_options(CLI::App& app, Options& options, std::string& start_pose, std::string& cache, std::int64_t& chunks) {
     const auto path = [&app](const char* name, std::filesystem::path& target, const char* help, const char* type) {
-        app.add_option_function<std::string>(name, [&target](const std::string& text) { target = text; }, help)->type_name(type);
+        app.add_option_function<std::string>(
+               name, [&target](const std::string& text) { target = text; }, help)
+            ->type_name(type);
     };
     app.add_flag("--headless", options.headless, "Run without a window");
     app.add_option("--controls", options.controls, "What is held in which chunk (headless)")->type_name("FILE|POSES");
     app.add_option("--chunks", chunks, "How many chunks; default: as many as the controls have (headless)")
         ->type_name("N")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40));
-    app.add_option("--seed", options.seed, "Seed of the noise")->type_name("N");
-    app.add_option("--model", options.model, "The world model: 'embedded' or a model folder")->type_name("embedded|DIR");
-    app.add_option("--start", options.start, "Start point, or a picture together with --start-pose")->type_name("NAME|IMAGE");
-    app.add_option("--start-pose", start_pose, "Where a start picture was taken; radians")->type_name("WORLD,X,Z,YAW,PITCH");
+    // CLI11 would wrap a negative number around.
+    app.add_option_function<std::string>(
+           "--seed",
+           [&options](const std::string& text) {
+               const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), options.seed);
+               if (code != std::errc{} || end != text.data() + text.size()) {
+                   throw CLI::ValidationError("--seed", "'" + text + "' is not a whole number from 0 to 2^64 - 1");
+               }
+           },
+           "Seed of the noise")
+        ->type_name("N");
+    app.add_option("--model", options.model, "The world model: 'embedded' or a model folder")
+        ->type_name("embedded|DIR");
+    app.add_option("--start", options.start, "Start point, or a picture together with --start-pose")
+        ->type_name("NAME|IMAGE");
+    app.add_option("--start-pose", start_pose, "Where a start picture was taken; radians")
+        ->type_name("WORLD,X,Z,YAW,PITCH");
     app.add_option("--prompt", options.prompt, "Text for models that take one")->type_name("TEXT");
     app.add_option("--cache", cache, "Format of the KV cache")->type_name("bf16|int2|FORMAT");
-    app.add_option("--device", options.device, "Where the model runs")->type_name("auto|cpu|cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+    app.add_option("--device", options.device, "Where the model runs")
+        ->type_name("auto|cpu|cuda")
+        ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
     app.add_option("--precision", options.precision, "Arithmetic of the model")
         ->type_name("auto|fp32|bf16")
         ->check(CLI::IsMember({"auto", "fp32", "bf16"}));
-    app.add_option("--threads", options.threads, "CPU threads; 0: all cores")->type_name("N")->check(CLI::Range(0, kMaxThreads));
+    app.add_option("--threads", options.threads, "CPU threads; 0: all cores")
+        ->type_name("N")
+        ->check(CLI::Range(0, kMaxThreads));
     path("--out", options.out, "Record the walk (headless)", "FILE.mp4");
     path("--frames", options.frames, "Write every frame as %06d.png (headless)", "DIR");
     path("--metrics", options.metrics, "Write what was measured (headless)", "FILE.json");
@@ -107,7 +127,8 @@ Result<Options> parse_options(int argc, const char* const* argv) {
 }
 
 Result<std::pair<std::string, Pose>> parse_start_pose(const std::string& text) {
-    const Error malformed = wrong_use("--start-pose '" + text + "': write WORLD,X,Z,YAW,PITCH, for example village,8,8,0,0 (angles in radians)");
+    const Error malformed = wrong_use("--start-pose '" + text +
+                                      "': write WORLD,X,Z,YAW,PITCH, for example village,8,8,0,0 (angles in radians)");
     std::vector<std::string> fields(1);
     for (const char c : text) {
         if (c == ',') {

@@ -51,7 +51,9 @@ fs::path assets_folder() {
     return program.parent_path() / "../../../assets";
 }
 
-fs::path video_folder(const fs::path& record_dir) { return record_dir.empty() ? media_folder("XDG_VIDEOS_DIR", "Videos") : record_dir; }
+fs::path video_folder(const fs::path& record_dir) {
+    return record_dir.empty() ? media_folder("XDG_VIDEOS_DIR", "Videos") : record_dir;
+}
 
 fs::path picture_folder(const fs::path& record_dir) {
     return record_dir.empty() ? media_folder("XDG_PICTURES_DIR", "Pictures") : record_dir;
@@ -66,11 +68,12 @@ fs::path unused_file(const fs::path& folder, const std::string& prefix, const st
     const std::string stem = prefix + " " + stamp;
     std::error_code ignored;
     const auto taken = [&](const std::string& name) {
-        return fs::exists(folder / (name + extension), ignored) || fs::exists(folder / (name + ".mkv.part"), ignored);
+        return fs::exists(folder / (name + "." + extension), ignored) ||
+               fs::exists(folder / (name + ".mkv.part"), ignored);
     };
     std::string name = stem;
     for (int i = 2; taken(name); ++i) name = stem + " (" + std::to_string(i) + ")";
-    return folder / (name + extension);
+    return folder / (name + "." + extension);
 }
 
 fs::path user_dir(const std::string& text, const std::string& key, const fs::path& home) {

@@ -13,11 +13,16 @@ namespace {
 constexpr double kTerminalSeconds = 0.1;
 constexpr double kLogSeconds = 5;
 
-double steady_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double steady_seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 } // namespace
 
 Progress::Progress(std::int64_t chunks)
-    : chunks_(chunks), terminal_(::isatty(STDERR_FILENO) == 1), begun_seconds_(steady_seconds()), printed_seconds_(begun_seconds_) {}
+    : chunks_(chunks),
+      terminal_(::isatty(STDERR_FILENO) == 1),
+      begun_seconds_(steady_seconds()),
+      printed_seconds_(begun_seconds_) {}
 
 void Progress::chunk(const ChunkTelemetry& telemetry) {
     frames_ += telemetry.frames;
@@ -26,9 +31,10 @@ void Progress::chunk(const ChunkTelemetry& telemetry) {
     if (!last && now - printed_seconds_ < (terminal_ ? kTerminalSeconds : kLogSeconds)) return;
     printed_seconds_ = now;
     const double fps = static_cast<double>(frames_) / (now - begun_seconds_);
-    const std::string line = fmt::format("chunk {} of {}  {:.1f} fps  {:.0f} ms a chunk  cache {:.1f} MB {} ({:.1f}x)", telemetry.index + 1, chunks_,
-                                         fps, telemetry.ms.period, static_cast<double>(telemetry.cache_bytes) / 1e6, telemetry.format,
-                                         telemetry.ledger.ratio());
+    const std::string line =
+        fmt::format("chunk {} of {}  {:.1f} fps  {:.0f} ms a chunk  cache {:.1f} MB {} ({:.1f}x)", telemetry.index + 1,
+                    chunks_, fps, telemetry.ms.period, static_cast<double>(telemetry.cache_bytes) / 1e6,
+                    telemetry.format, telemetry.ledger.ratio());
     std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
     std::fflush(stderr);
     line_open_ = terminal_;

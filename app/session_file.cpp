@@ -28,9 +28,11 @@ Json changes_json(const SessionFile& session) {
 Json weights_json(const std::filesystem::path& folder) {
     std::vector<std::pair<std::string, std::uintmax_t>> files;
     std::error_code error;
-    for (auto it = std::filesystem::directory_iterator(folder, error); !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+    for (auto it = std::filesystem::directory_iterator(folder, error);
+         !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
         std::error_code ignored;
-        if (it->path().extension() == ".safetensors") files.emplace_back(it->path().filename().string(), it->file_size(ignored));
+        if (it->path().extension() == ".safetensors")
+            files.emplace_back(it->path().filename().string(), it->file_size(ignored));
     }
     std::sort(files.begin(), files.end());
     Json json = Json::array();
@@ -40,8 +42,8 @@ Json weights_json(const std::filesystem::path& folder) {
 
 } // namespace
 
-void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold, const std::optional<std::string>& cache,
-                       const std::optional<std::string>& new_prompt) {
+void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold,
+                       const std::optional<std::string>& cache, const std::optional<std::string>& new_prompt) {
     SessionChange change{chunk, std::nullopt, cache, new_prompt};
     if (hold != held_) change.hold = held_ = hold;
     if (change.hold || change.cache || change.prompt) changes.push_back(change);
@@ -70,6 +72,8 @@ std::string session_json(const SessionFile& session) {
     return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string controls_json(const SessionFile& session) { return changes_json(session).dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string controls_json(const SessionFile& session) {
+    return changes_json(session).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 } // namespace wander

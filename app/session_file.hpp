@@ -22,8 +22,8 @@ struct SessionChange {
 };
 
 struct SessionFile {
-    std::string model;                                    // "embedded" or the folder
-    std::filesystem::path model_folder;                   // its files' names and sizes identify the weights
+    std::string model;                  // "embedded" or the folder
+    std::filesystem::path model_folder; // its files' names and sizes identify the weights
     std::uint64_t seed = 0;
     std::string start;
     std::optional<std::pair<std::string, Pose>> start_pose;
@@ -31,9 +31,9 @@ struct SessionFile {
     std::string device;
     std::string precision;
     int threads = 0;
-    std::string cache_format;                             // at the start
+    std::string cache_format; // at the start
     std::int64_t chunks = 0;
-    std::vector<SessionChange> changes;                   // ascending
+    std::vector<SessionChange> changes; // ascending
 
     // Notes what chunk `chunk` was given; only differences are kept. Mouse travel is not part of a session yet.
     void note(std::int64_t chunk, const std::vector<std::string>& hold, const std::optional<std::string>& cache,

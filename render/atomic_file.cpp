@@ -48,7 +48,8 @@ Result<void> write_file_atomically(const std::filesystem::path& file, std::strin
 
 Result<void> check_writable(const std::filesystem::path& file) {
     std::error_code ignored;
-    if (std::filesystem::is_directory(file, ignored)) return write_error(file, ErrorCode::bad_input, "it is a folder; name a file");
+    if (std::filesystem::is_directory(file, ignored))
+        return write_error(file, ErrorCode::bad_input, "it is a folder; name a file");
     const std::filesystem::path part = part_of(file);
     const int descriptor = ::open(part.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (descriptor < 0) {

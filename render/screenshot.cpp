@@ -50,7 +50,8 @@ std::string text_chunk(const std::string& key, const std::string& value) {
 
 } // namespace
 
-Result<void> write_png(const std::filesystem::path& file, const PixelView& picture, const std::map<std::string, std::string>& facts) {
+Result<void> write_png(const std::filesystem::path& file, const PixelView& picture,
+                       const std::map<std::string, std::string>& facts) {
     assert(!picture.size.empty());
     const std::size_t pixels = picture.size.bytes() / 4;
     std::vector<std::uint8_t> rgb(pixels * 3);
@@ -59,7 +60,8 @@ Result<void> write_png(const std::filesystem::path& file, const PixelView& pictu
     }
     int length = 0;
     const std::unique_ptr<unsigned char, void (*)(void*)> png(
-        stbi_write_png_to_mem(rgb.data(), picture.size.width * 3, picture.size.width, picture.size.height, 3, &length), std::free);
+        stbi_write_png_to_mem(rgb.data(), picture.size.width * 3, picture.size.width, picture.size.height, 3, &length),
+        std::free);
     if (!png) return Error{ErrorCode::out_of_memory, "cannot write " + file.string() + ": no memory for the picture"};
 
     const std::string_view plain(reinterpret_cast<const char*>(png.get()), static_cast<std::size_t>(length));

@@ -87,7 +87,8 @@ Result<Encoder> Encoder::open_named(const std::string& name, PixelSize size, AVR
     context.color_primaries = AVCOL_PRI_BT709;
     context.color_trc = AVCOL_TRC_BT709;
     context.gop_size = static_cast<int>(av_q2d(fps) * kKeyframeSeconds + 0.5);
-    context.max_b_frames = 0; // decoding order is showing order: the end of a killed recording needs nothing that is missing
+    context.max_b_frames =
+        0; // decoding order is showing order: the end of a killed recording needs nothing that is missing
     context.flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     // The model needs the cores more than a small picture does.
     context.thread_count = size.width * size.height >= kPixelsForMoreThreads ? 4 : 1;
@@ -105,9 +106,11 @@ Result<Encoder> Encoder::open_named(const std::string& name, PixelSize size, AVR
     encoder.packet_.reset(av_packet_alloc());
     encoder.rgba_ = make_frame(AV_PIX_FMT_RGBA, context.width, context.height);
     encoder.yuv_ = make_frame(host_format, context.width, context.height);
-    encoder.scaler_.reset(sws_getContext(context.width, context.height, AV_PIX_FMT_RGBA, context.width, context.height, host_format,
-                                         SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, nullptr, nullptr, nullptr));
-    if (!encoder.rgba_ || !encoder.yuv_ || !encoder.scaler_) return Error{ErrorCode::out_of_memory, "recording: no memory for a frame"};
+    encoder.scaler_.reset(sws_getContext(context.width, context.height, AV_PIX_FMT_RGBA, context.width, context.height,
+                                         host_format, SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, nullptr,
+                                         nullptr, nullptr));
+    if (!encoder.rgba_ || !encoder.yuv_ || !encoder.scaler_)
+        return Error{ErrorCode::out_of_memory, "recording: no memory for a frame"};
     const int* bt709 = sws_getCoefficients(SWS_CS_ITU709);
     sws_setColorspaceDetails(encoder.scaler_.get(), bt709, 1, bt709, 0, 0, 1 << 16, 1 << 16);
     encoder.yuv_->color_range = context.color_range;
@@ -139,7 +142,8 @@ Result<Encoder> Encoder::open(PixelSize size, AVRational fps) {
         if (encoder) return encoder;
         reasons += (reasons.empty() ? "" : "; ") + encoder.error().message;
     }
-    return Error{ErrorCode::unavailable, "no H.264 encoder works here (" + reasons + "): install an FFmpeg with libx264"};
+    return Error{ErrorCode::unavailable,
+                 "no H.264 encoder works here (" + reasons + "): install an FFmpeg with libx264"};
 }
 
 void Encoder::convert(const PixelView& picture) {
@@ -157,7 +161,8 @@ void Encoder::convert(const PixelView& picture) {
 
 Result<void> Encoder::encode(const PixelView& picture, std::int64_t index, const PacketSink& sink) {
     // The encoder may still hold a reference to the previous picture.
-    if (av_frame_make_writable(yuv_.get()) < 0) return Error{ErrorCode::out_of_memory, "recording: no memory for a frame"};
+    if (av_frame_make_writable(yuv_.get()) < 0)
+        return Error{ErrorCode::out_of_memory, "recording: no memory for a frame"};
     convert(picture);
     AVFrame* frame = yuv_.get();
     av::Frame surface;

@@ -1,6 +1,6 @@
 #pragma once
-// H.264 out of RGBA8 pictures: the first encoder that really works on this machine, colour conversion included. Room-internal;
-// used by one thread at a time.
+// H.264 out of RGBA8 pictures: the first encoder that really works on this machine, colour conversion included.
+// Room-internal; used by one thread at a time.
 
 #include "generator/plain/result.hpp"
 #include "render/plain/pixels.hpp"
@@ -17,8 +17,8 @@ public:
     // Packets have time stamps in units of time_base(), which is one frame.
     using PacketSink = std::function<Result<void>(AVPacket&)>;
 
-    // Tries h264_nvenc, h264_vaapi, libx264 in this order: each has to encode a picture of this size before it is taken, because
-    // finding or opening an encoder says nothing about the hardware behind it. unavailable: none does.
+    // Tries h264_nvenc, h264_vaapi, libx264 in this order: each has to encode a picture of this size before it is
+    // taken, because finding or opening an encoder says nothing about the hardware behind it. unavailable: none does.
     static Result<Encoder> open(PixelSize size, AVRational fps);
 
     // `index` is the frame's time in frames and grows with every call.
@@ -36,13 +36,13 @@ private:
     Result<void> drain(const PacketSink& sink);
 
     std::string name_;
-    PixelSize size_;      // of the pictures
-    av::Codec context_;   // width and height even
+    PixelSize size_;    // of the pictures
+    av::Codec context_; // width and height even
     av::Scaler scaler_;
-    av::Frame rgba_;      // even size; the picture with its last column and row repeated
-    av::Frame yuv_;       // what the encoder takes from host memory
+    av::Frame rgba_; // even size; the picture with its last column and row repeated
+    av::Frame yuv_;  // what the encoder takes from host memory
     av::Packet packet_;
-    av::Buffer device_;   // VAAPI only
+    av::Buffer device_; // VAAPI only
 };
 
 } // namespace wander::render

@@ -1,6 +1,6 @@
 #pragma once
-// The bounded queue between who shows frames and the recorder's thread. Buffers are reused, so a running recording allocates
-// nothing. Any thread may push; one takes. No libav here.
+// The bounded queue between who shows frames and the recorder's thread. Buffers are reused, so a running recording
+// allocates nothing. Any thread may push; one takes. No libav here.
 
 #include "render/plain/pixels.hpp"
 #include "render/video/recorder.hpp"

@@ -13,7 +13,8 @@ namespace wander::render {
 
 namespace {
 constexpr std::string_view kPartSuffix = ".mkv.part";
-[[maybe_unused]] constexpr std::uintmax_t kHeaderBytes = 8192; // a smaller file cannot hold a picture besides its header
+[[maybe_unused]] constexpr std::uintmax_t kHeaderBytes =
+    8192; // a smaller file cannot hold a picture besides its header
 } // namespace
 
 std::filesystem::path part_path(const std::filesystem::path& file) {
@@ -62,7 +63,8 @@ std::vector<Leftover> finish_leftovers(const std::filesystem::path& folder) {
     av_log_set_level(AV_LOG_QUIET);
     std::vector<std::filesystem::path> parts;
     std::error_code error;
-    for (auto it = std::filesystem::directory_iterator(folder, error); !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+    for (auto it = std::filesystem::directory_iterator(folder, error);
+         !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
         if (is_part(it->path())) parts.push_back(it->path());
     }
     std::sort(parts.begin(), parts.end());
@@ -77,11 +79,12 @@ std::vector<Leftover> finish_leftovers(const std::filesystem::path& folder) {
 #else // without libav
 
 namespace {
-const char* const kMissing = "recording is not part of this build: build with WANDER_WITH_RECORDING=ON, which needs libav";
+const char* const kMissing =
+    "recording is not part of this build: build with WANDER_WITH_RECORDING=ON, which needs libav";
 } // namespace
 
 struct Recorder::Impl {};
-Result<std::unique_ptr<Recorder>> Recorder::create(RecorderOptions) { return Error{ErrorCode::unavailable, kMissing}; }
+Result<std::unique_ptr<Recorder> > Recorder::create(RecorderOptions) { return Error{ErrorCode::unavailable, kMissing}; }
 Recorder::Recorder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Recorder::~Recorder() = default;
 bool Recorder::push(const PixelView&) { return false; }

@@ -42,8 +42,8 @@ Result<void> PartWriter::open(const std::filesystem::path& part, const AVCodecCo
     if (code < 0) return Error{ErrorCode::unavailable, "recording: this libavformat cannot write Matroska"};
     output_.reset(raw);
     if (code = avio_open(&raw->pb, ("file:" + part.string()).c_str(), AVIO_FLAG_WRITE); code < 0) {
-        return Error{ErrorCode::bad_input,
-                     "cannot record to " + part.string() + ": " + av::error_text(code) + "; choose a folder you may write to"};
+        return Error{ErrorCode::bad_input, "cannot record to " + part.string() + ": " + av::error_text(code) +
+                                               "; choose a folder you may write to"};
     }
     lock_.take(part);
     raw->flags |= AVFMT_FLAG_FLUSH_PACKETS;

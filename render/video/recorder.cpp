@@ -35,7 +35,8 @@ struct Recorder::Impl {
         FrameQueue::Item item;
         const auto write = [this](AVPacket& packet) { return writer.write(packet); };
         while (queue.take(item)) {
-            if (auto done = encoder.encode({options.size, item.rgba.data()}, item.index, write); !done) return fail(done.error());
+            if (auto done = encoder.encode({options.size, item.rgba.data()}, item.index, write); !done)
+                return fail(done.error());
             frames.fetch_add(1, std::memory_order_relaxed);
         }
         if (auto done = encoder.flush(write); !done) return fail(done.error());
@@ -71,7 +72,8 @@ struct Recorder::Impl {
 
 Result<std::unique_ptr<Recorder>> Recorder::create(RecorderOptions options) {
     silence_libav();
-    if (options.size.empty() || !(options.fps > 0)) return Error{ErrorCode::wrong_use, "recording: picture size and rate must be positive"};
+    if (options.size.empty() || !(options.fps > 0))
+        return Error{ErrorCode::wrong_use, "recording: picture size and rate must be positive"};
     if (const auto folder = options.file.parent_path(); !folder.empty()) {
         std::error_code error;
         std::filesystem::create_directories(folder, error);
@@ -80,7 +82,8 @@ Result<std::unique_ptr<Recorder>> Recorder::create(RecorderOptions options) {
     auto encoder = Encoder::open(options.size, av_d2q(options.fps, kMaxFpsDenominator));
     if (!encoder) return encoder.error();
     auto impl = std::make_unique<Impl>(std::move(options), std::move(*encoder));
-    if (auto opened = impl->writer.open(impl->part, impl->encoder.context(), impl->facts); !opened) return opened.error();
+    if (auto opened = impl->writer.open(impl->part, impl->encoder.context(), impl->facts); !opened)
+        return opened.error();
     impl->thread = std::jthread([it = impl.get()] { it->work(); });
     return std::unique_ptr<Recorder>(new Recorder(std::move(impl)));
 }
@@ -91,7 +94,9 @@ Recorder::~Recorder() {
     if (!impl_->finished) (void)finish();
 }
 
-bool Recorder::push(const PixelView& picture) { return picture.size == impl_->options.size && impl_->queue.push(picture); }
+bool Recorder::push(const PixelView& picture) {
+    return picture.size == impl_->options.size && impl_->queue.push(picture);
+}
 
 void Recorder::set_fact(const std::string& key, const std::string& value) {
     std::lock_guard lock(impl_->mutex);

@@ -1,13 +1,14 @@
 #pragma once
 // Records the walk's raw pictures into an MP4 while it runs. No libav, no Vulkan, no torch here.
 //
-// Frames go through a bounded queue to the recorder's own thread, which encodes them (first of h264_nvenc, h264_vaapi, libx264
-// that really encodes a frame at this size) into NAME.mkv.part, a Matroska file that plays up to its last half second whatever
-// happens to the program. finish() copies the stream without loss into NAME.mp4 (index in front) and deletes the part; until
-// then nothing has the final name. H.264, yuv420p, BT.709 limited range; odd sizes repeat their last column or row.
+// Frames go through a bounded queue to the recorder's own thread, which encodes them (first of h264_nvenc, h264_vaapi,
+// libx264 that really encodes a frame at this size) into NAME.mkv.part, a Matroska file that plays up to its last half
+// second whatever happens to the program. finish() copies the stream without loss into NAME.mp4 (index in front) and
+// deletes the part; until then nothing has the final name. H.264, yuv420p, BT.709 limited range; odd sizes repeat their
+// last column or row.
 //
-// push, status, set_fact: any thread. create, finish and the destructor: one thread, the owner's. A failure while recording (say, a
-// full disk) ends the recording, not the walk: push answers false, status().error has the message.
+// push, status, set_fact: any thread. create, finish and the destructor: one thread, the owner's. A failure while
+// recording (say, a full disk) ends the recording, not the walk: push answers false, status().error has the message.
 
 #include "generator/plain/result.hpp"
 #include "render/plain/pixels.hpp"
@@ -28,20 +29,20 @@ enum class QueuePolicy {
 };
 
 struct RecorderOptions {
-    std::filesystem::path file;               // NAME.mp4; its folder is made when missing
+    std::filesystem::path file; // NAME.mp4; its folder is made when missing
     PixelSize size;
-    double fps = 16;                          // frame i is shown at i / fps
+    double fps = 16; // frame i is shown at i / fps
     QueuePolicy when_full = QueuePolicy::drop;
     int queue_frames = 16;
     std::map<std::string, std::string> facts; // model, seed, cache_format, version, ...: tags of the file
 };
 
 struct RecorderStatus {
-    std::string encoder;         // "libx264"
-    std::int64_t frames = 0;     // encoded so far
+    std::string encoder;     // "libx264"
+    std::int64_t frames = 0; // encoded so far
     std::int64_t dropped = 0;
-    double seconds = 0;          // playing time of everything pushed
-    std::string error;           // empty: going well
+    double seconds = 0; // playing time of everything pushed
+    std::string error;  // empty: going well
 };
 
 class Recorder {
@@ -76,8 +77,8 @@ struct Leftover {
     std::string message;        // one line for a person
 };
 
-// Finishes the *.mkv.part files of a folder, those of running recorders excepted. A part without a single frame is deleted.
-// Never fails: a folder that is missing has no leftovers.
+// Finishes the *.mkv.part files of a folder, those of running recorders excepted. A part without a single frame is
+// deleted. Never fails: a folder that is missing has no leftovers.
 std::vector<Leftover> finish_leftovers(const std::filesystem::path& folder);
 
 } // namespace wander::render

@@ -11,7 +11,8 @@ namespace wander::render {
 namespace {
 
 std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return text;
 }
 
@@ -41,7 +42,8 @@ Error target_error(const std::filesystem::path& file, int code) {
                                "; the recording itself is safe and is finished at the next start"};
 }
 
-Result<void> copy_stream(AVFormatContext& input, const std::filesystem::path& file, const std::map<std::string, std::string>& facts) {
+Result<void> copy_stream(AVFormatContext& input, const std::filesystem::path& file,
+                         const std::map<std::string, std::string>& facts) {
     AVFormatContext* raw = nullptr;
     // The muxer opens the file a second time, by this name, to move the index to the front.
     const std::string url = "file:" + file.string();

@@ -9,8 +9,9 @@
 
 namespace wander::render {
 
-// The file appears under its name only when it is complete; one of the same name is replaced. The part stays. Tags of the part are kept,
-// `facts` are added. bad_input: the part has no frame that can be read. io: the target cannot be written.
+// The file appears under its name only when it is complete; one of the same name is replaced. The part stays. Tags of
+// the part are kept, `facts` are added. bad_input: the part has no frame that can be read. io: the target cannot be
+// written.
 Result<void> remux_to_mp4(const std::filesystem::path& part, const std::filesystem::path& file,
                           const std::map<std::string, std::string>& facts);
 

@@ -15,6 +15,8 @@ inline render::Pixels flat_picture(render::PixelSize size, std::array<int, 3> rg
     return picture;
 }
 
-inline std::array<int, 3> colour_of(int index) { return {20 + index * 53 % 220, 20 + index * 97 % 220, 20 + index * 29 % 220}; }
+inline std::array<int, 3> colour_of(int index) {
+    return {20 + index * 53 % 220, 20 + index * 97 % 220, 20 + index * 29 % 220};
+}
 
 } // namespace wander::test

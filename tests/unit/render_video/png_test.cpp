@@ -60,7 +60,8 @@ TEST(Png, PixelsAndFactsComeBack) {
     const PixelSize size{7, 5};
     std::vector<std::uint8_t> rgba(size.bytes());
     for (std::size_t i = 0; i < rgba.size(); ++i) rgba[i] = static_cast<std::uint8_t>(i * 37);
-    const std::map<std::string, std::string> facts{{"model", "embedded"}, {"prompt", "Straße im Schnee"}, {"seed", "0"}};
+    const std::map<std::string, std::string> facts{
+        {"model", "embedded"}, {"prompt", "Straße im Schnee"}, {"seed", "0"}};
     const auto written = write_png(folder / "a.png", {size, rgba.data()}, facts);
     ASSERT_TRUE(written) << written.error().message;
     EXPECT_EQ(folder.files(), 1u);

@@ -24,12 +24,18 @@ constexpr int kFrames = 160;
 constexpr int kMayBeLost = 24;
 
 [[noreturn]] void record_until_killed(const std::filesystem::path& file) {
-    auto recorder = Recorder::create({.file = file, .size = kSize, .fps = 16, .when_full = QueuePolicy::wait, .queue_frames = 2, .facts = {{"seed", "42"}}});
+    auto recorder = Recorder::create({.file = file,
+                                      .size = kSize,
+                                      .fps = 16,
+                                      .when_full = QueuePolicy::wait,
+                                      .queue_frames = 2,
+                                      .facts = {{"seed", "42"}}});
     for (int i = 0; recorder && i < kFrames; ++i) {
         const Pixels picture = test::flat_picture(kSize, test::colour_of(i));
         (*recorder)->push({kSize, picture.rgba.data()});
     }
-    while (recorder && (*recorder)->status().frames < kFrames) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (recorder && (*recorder)->status().frames < kFrames)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     ::kill(::getpid(), SIGKILL);
     ::_exit(1);
 }

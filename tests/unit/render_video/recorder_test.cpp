@@ -20,11 +20,17 @@ using test::flat_picture;
 constexpr int kColourTolerance = 5;
 
 void expect_colour(const std::array<int, 3>& seen, const std::array<int, 3>& wanted, int frame) {
-    for (std::size_t c = 0; c < 3; ++c) EXPECT_NEAR(seen[c], wanted[c], kColourTolerance) << "frame " << frame << " channel " << c;
+    for (std::size_t c = 0; c < 3; ++c)
+        EXPECT_NEAR(seen[c], wanted[c], kColourTolerance) << "frame " << frame << " channel " << c;
 }
 
 RecorderOptions options_for(const std::filesystem::path& file, PixelSize size) {
-    return {.file = file, .size = size, .fps = 16, .when_full = QueuePolicy::wait, .queue_frames = 4, .facts = {{"model", "embedded"}, {"seed", "7"}}};
+    return {.file = file,
+            .size = size,
+            .fps = 16,
+            .when_full = QueuePolicy::wait,
+            .queue_frames = 4,
+            .facts = {{"model", "embedded"}, {"seed", "7"}}};
 }
 
 TEST(Recorder, EveryFrameComesBackWithItsTimeAndColour) {

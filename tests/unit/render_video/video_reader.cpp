@@ -39,9 +39,11 @@ Video read_video(const std::filesystem::path& file) {
     video.format = raw->iformat->name;
     video.width = stream.codecpar->width;
     video.height = stream.codecpar->height;
-    video.bt709_limited = stream.codecpar->color_space == AVCOL_SPC_BT709 && stream.codecpar->color_range == AVCOL_RANGE_MPEG;
+    video.bt709_limited =
+        stream.codecpar->color_space == AVCOL_SPC_BT709 && stream.codecpar->color_range == AVCOL_RANGE_MPEG;
     const AVDictionaryEntry* entry = nullptr;
-    while ((entry = av_dict_get(raw->metadata, "", entry, AV_DICT_IGNORE_SUFFIX))) video.tags[entry->key] = entry->value;
+    while ((entry = av_dict_get(raw->metadata, "", entry, AV_DICT_IGNORE_SUFFIX)))
+        video.tags[entry->key] = entry->value;
 
     const av::Packet packet(av_packet_alloc());
     const av::Frame frame(av_frame_alloc());

@@ -16,8 +16,8 @@ struct Video {
     int width = 0;
     int height = 0;
     bool bt709_limited = false;
-    std::vector<double> seconds;                          // time stamp of each frame
-    std::vector<std::array<int, 3>> centre;               // RGB of each frame's middle pixel
+    std::vector<double> seconds;            // time stamp of each frame
+    std::vector<std::array<int, 3>> centre; // RGB of each frame's middle pixel
     std::map<std::string, std::string> tags;
 };
 
