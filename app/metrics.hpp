@@ -1,5 +1,6 @@
 #pragma once
-// What a headless run measured, and its JSON form (docs/formats.md, "Metrics"; keys are added, never renamed). No torch here.
+// What a headless run measured, and its JSON form (docs/formats.md, "Metrics"; keys are added, never renamed). No torch
+// here.
 
 #include "generator/plain/telemetry.hpp"
 
@@ -17,13 +18,13 @@ struct RunMetrics {
     int threads = 0;
     std::uint64_t seed = 0;
     std::string start;
-    std::string cache_format;      // as asked for at the start
+    std::string cache_format; // as asked for at the start
     int width = 0;
     int height = 0;
     std::int64_t frames = 0;
     std::string frames_sha256;
-    double start_ms = 0;           // from the start of the process to the first frame
-    double run_seconds = 0;        // wall time of the walk, loading not included
+    double start_ms = 0;    // from the start of the process to the first frame
+    double run_seconds = 0; // wall time of the walk, loading not included
     std::int64_t peak_gpu_bytes = 0;
     std::int64_t peak_host_bytes = 0;
     std::vector<ChunkTelemetry> chunks;

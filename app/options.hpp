@@ -14,7 +14,7 @@ namespace wander {
 
 struct Options {
     bool headless = false;
-    std::string controls;             // a file's name or a pose string; empty: nothing is held
+    std::string controls;               // a file's name or a pose string; empty: nothing is held
     std::optional<std::int64_t> chunks; // absent: the script's length
     std::uint64_t seed = 0;
     std::string model = "embedded";
@@ -31,7 +31,7 @@ struct Options {
     std::filesystem::path session_out;
     std::filesystem::path record_dir;
 
-    std::string text;                 // not empty: print this (--help, --version) and exit with 0
+    std::string text; // not empty: print this (--help, --version) and exit with 0
 };
 
 // wrong_use with one line that names the word and what to do.

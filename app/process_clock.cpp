@@ -6,8 +6,8 @@
 #include <sstream>
 #include <string>
 
-#include <ctime>
 #include <unistd.h>
+#include <ctime>
 
 namespace wander {
 
@@ -16,7 +16,9 @@ namespace {
 constexpr double kLauncherMs = 5000; // older at its first call: something else ran in this process before
 constexpr int kStartField = 22;      // of /proc/self/stat, proc(5)
 
-double steady_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double steady_ms() {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 std::optional<double> age_by_kernel_ms() {
     std::ifstream in("/proc/self/stat");

@@ -10,8 +10,9 @@
 
 namespace wander::render {
 
-// The file appears under its name only when it is complete. Facts become iTXt chunks (PNG 1.2, 4.2.3.3): keys 1..79 bytes of
-// ASCII, values UTF-8. io: folder missing, not writable or full.
-Result<void> write_png(const std::filesystem::path& file, const PixelView& picture, const std::map<std::string, std::string>& facts);
+// The file appears under its name only when it is complete. Facts become iTXt chunks (PNG 1.2, 4.2.3.3): keys 1..79
+// bytes of ASCII, values UTF-8. io: folder missing, not writable or full.
+Result<void> write_png(const std::filesystem::path& file, const PixelView& picture,
+                       const std::map<std::string, std::string>& facts);
 
 } // namespace wander::render

@@ -1,6 +1,6 @@
 #include "render/video/frame_queue.hpp"
 
-#include "flat_picture.hpp"
+#include "tests/unit/render_video/flat_picture.hpp"
 
 #include <gtest/gtest.h>
 

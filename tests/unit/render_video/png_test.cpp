@@ -1,6 +1,6 @@
 #include "render/screenshot.hpp"
 
-#include "test_folder.hpp"
+#include "tests/unit/render_video/test_folder.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
 // kill -9 while recording: the part plays, and the next start makes the MP4 out of it.
 #include "render/video/recorder.hpp"
 
-#include "flat_picture.hpp"
-#include "test_folder.hpp"
-#include "video_reader.hpp"
+#include "tests/unit/render_video/flat_picture.hpp"
+#include "tests/unit/render_video/test_folder.hpp"
+#include "tests/unit/render_video/video_reader.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
 // What is recorded comes back out of the MP4: every frame, its time, its colour and the facts.
 #include "render/video/recorder.hpp"
 
-#include "flat_picture.hpp"
-#include "test_folder.hpp"
-#include "video_reader.hpp"
+#include "tests/unit/render_video/flat_picture.hpp"
+#include "tests/unit/render_video/test_folder.hpp"
+#include "tests/unit/render_video/video_reader.hpp"
 
 #include <gtest/gtest.h>
 

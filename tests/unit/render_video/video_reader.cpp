@@ -1,4 +1,4 @@
-#include "video_reader.hpp"
+#include "tests/unit/render_video/video_reader.hpp"
 
 #include "render/video/av_handles.hpp"
 
