@@ -122,7 +122,7 @@ float UiLayer::framebuffer_scale() const {
 std::uint64_t UiLayer::add_texture(std::shared_ptr<Image> image) {
     const VkDescriptorSet set = ImGui_ImplVulkan_AddTexture(image->view(), VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL);
     const auto id = reinterpret_cast<std::uint64_t>(set);
-    textures_[id] = std::move(image);
+    textures_[id] = {set, std::move(image)};
     return id;
 }
 
@@ -130,8 +130,8 @@ void UiLayer::remove_texture(std::uint64_t id) {
     const auto found = textures_.find(id);
     if (found != textures_.end()) {
         auto retired = std::make_shared<RetiredTexture>();
-        retired->set = reinterpret_cast<VkDescriptorSet>(id);
-        retired->image = std::move(found->second);
+        retired->set = found->second.set;
+        retired->image = std::move(found->second.image);
         submitter_.retire(std::move(retired));
         textures_.erase(found);
     }

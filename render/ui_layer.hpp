@@ -51,7 +51,11 @@ private:
     GLFWwindow* window_;
     ImGuiContext* own_context_ = nullptr;
     VkFormat format_;
-    std::map<std::uint64_t, std::shared_ptr<Image>> textures_;
+    struct Texture {
+        VkDescriptorSet set;
+        std::shared_ptr<Image> image;
+    };
+    std::map<std::uint64_t, Texture> textures_;
     double last_begin_seconds_ = 0;
     bool begun_ = false;
 };

@@ -57,13 +57,13 @@ struct Window::State {
 void Window::State::install_callbacks() {
     glfwSetWindowUserPointer(window, this);
     glfwSetKeyCallback(window, [](GLFWwindow* w, int key, int, int action, int mods) {
-        State::of(w).events.push_back(KeyEvent{static_cast<Key>(key), action != GLFW_RELEASE, action == GLFW_REPEAT,
-                                               (mods & GLFW_MOD_SHIFT) != 0, (mods & GLFW_MOD_CONTROL) != 0,
-                                               (mods & GLFW_MOD_ALT) != 0, steady_seconds()});
+        State::of(w).events.emplace_back(KeyEvent{static_cast<Key>(key), action != GLFW_RELEASE, action == GLFW_REPEAT,
+                                                  (mods & GLFW_MOD_SHIFT) != 0, (mods & GLFW_MOD_CONTROL) != 0,
+                                                  (mods & GLFW_MOD_ALT) != 0, steady_seconds()});
     });
     glfwSetMouseButtonCallback(window, [](GLFWwindow* w, int button, int action, int) {
         State& state = State::of(w);
-        state.events.push_back(
+        state.events.emplace_back(
             MouseButtonEvent{button_of(button), action == GLFW_PRESS, state.mouse_x, state.mouse_y, steady_seconds()});
     });
     glfwSetCursorPosCallback(window, [](GLFWwindow* w, double x, double y) {
@@ -73,27 +73,27 @@ void Window::State::install_callbacks() {
         state.mouse_x = x;
         state.mouse_y = y;
         state.mouse_known = true;
-        state.events.push_back(MouseMoveEvent{x, y, dx, dy, steady_seconds()});
+        state.events.emplace_back(MouseMoveEvent{x, y, dx, dy, steady_seconds()});
     });
     glfwSetScrollCallback(
-        window, [](GLFWwindow* w, double dx, double dy) { State::of(w).events.push_back(ScrollEvent{dx, dy}); });
+        window, [](GLFWwindow* w, double dx, double dy) { State::of(w).events.emplace_back(ScrollEvent{dx, dy}); });
     glfwSetWindowFocusCallback(
-        window, [](GLFWwindow* w, int focused) { State::of(w).events.push_back(FocusEvent{focused == GLFW_TRUE}); });
+        window, [](GLFWwindow* w, int focused) { State::of(w).events.emplace_back(FocusEvent{focused == GLFW_TRUE}); });
     glfwSetFramebufferSizeCallback(window, [](GLFWwindow* w, int width, int height) {
-        State::of(w).events.push_back(ResizeEvent{width, height});
+        State::of(w).events.emplace_back(ResizeEvent{width, height});
     });
     glfwSetWindowIconifyCallback(window, [](GLFWwindow* w, int) {
         int width = 0, height = 0;
         glfwGetFramebufferSize(w, &width, &height);
         const bool iconified = glfwGetWindowAttrib(w, GLFW_ICONIFIED) == GLFW_TRUE;
-        State::of(w).events.push_back(iconified ? ResizeEvent{0, 0} : ResizeEvent{width, height});
+        State::of(w).events.emplace_back(iconified ? ResizeEvent{0, 0} : ResizeEvent{width, height});
     });
     glfwSetWindowContentScaleCallback(
-        window, [](GLFWwindow* w, float scale, float) { State::of(w).events.push_back(ScaleEvent{scale}); });
+        window, [](GLFWwindow* w, float scale, float) { State::of(w).events.emplace_back(ScaleEvent{scale}); });
     glfwSetDropCallback(window, [](GLFWwindow* w, int count, const char** paths) {
-        State::of(w).events.push_back(DropEvent{std::vector<std::string>(paths, paths + count)});
+        State::of(w).events.emplace_back(DropEvent{std::vector<std::string>(paths, paths + count)});
     });
-    glfwSetWindowCloseCallback(window, [](GLFWwindow* w) { State::of(w).events.push_back(CloseEvent{}); });
+    glfwSetWindowCloseCallback(window, [](GLFWwindow* w) { State::of(w).events.emplace_back(CloseEvent{}); });
 }
 
 Result<Window> Window::create(const std::string& title, const WindowPlacement& placement) {
@@ -225,7 +225,7 @@ void Window::capture_cursor(bool capture) {
 }
 
 void Window::request_close() {
-    state_->events.push_back(CloseEvent{});
+    state_->events.emplace_back(CloseEvent{});
     glfwPostEmptyEvent();
 }
 

@@ -82,6 +82,7 @@ void FramePacer::interrupted() { chunk_started_at_.reset(); }
 
 std::vector<FrameTicket> FramePacer::clear() {
     std::vector<FrameTicket> tickets;
+    tickets.reserve(queue_.size());
     for (const Timed& timed : queue_) {
         tickets.push_back(timed.ticket);
     }
