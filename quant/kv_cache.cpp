@@ -23,7 +23,8 @@ Result<const PageFormat*> find_format(const std::string& name, const CacheShape&
         return Error{ErrorCode::wrong_use, "cache format \"" + name + "\" is unknown; there are: " + registry.names()};
     }
     if (format->packed() && compute == at::kDouble) {
-        return Error{ErrorCode::wrong_use, "cache format \"" + name + "\" does not hold double precision; use bf16 (uncompressed)"};
+        return Error{ErrorCode::wrong_use,
+                     "cache format \"" + name + "\" does not hold double precision; use bf16 (uncompressed)"};
     }
     for (const bool is_key : {true, false}) {
         const int tokens = shape.page_latents * shape.tokens_per_latent;
@@ -48,8 +49,8 @@ std::unique_ptr<Attention> make_attention(const CacheShape& shape, const CachePo
 } // namespace
 
 struct KvCache::Impl {
-    Impl(const CacheShape& cache_shape, const CachePolicy& cache_policy, const PageFormat* format, at::Device cache_device,
-         at::ScalarType compute_type)
+    Impl(const CacheShape& cache_shape, const CachePolicy& cache_policy, const PageFormat* format,
+         at::Device cache_device, at::ScalarType compute_type)
         : shape(cache_shape),
           policy(cache_policy),
           compute(compute_type),
@@ -88,9 +89,11 @@ struct KvCache::Impl {
         std::vector<at::Tensor> parts;
         for (std::int64_t latent = first_latent; latent < first_latent + latents;) {
             const PageGroup* group = table.find(latent);
-            TORCH_CHECK(group && latent < group->first_latent + group->held, "KvCache: latent ", latent, " is not held");
+            TORCH_CHECK(group && latent < group->first_latent + group->held, "KvCache: latent ", latent,
+                        " is not held");
             const int inside = static_cast<int>(latent - group->first_latent);
-            const int count = static_cast<int>(std::min<std::int64_t>(group->held - inside, first_latent + latents - latent));
+            const int count =
+                static_cast<int>(std::min<std::int64_t>(group->held - inside, first_latent + latents - latent));
             parts.push_back(codec.read(*group, layer, is_key, inside, count));
             latent += count;
         }
@@ -98,9 +101,10 @@ struct KvCache::Impl {
     }
 
     void check_rows(const at::Tensor& tensor, const char* name) const {
-        TORCH_CHECK(tensor.dim() == 3 && tensor.size(0) == static_cast<std::int64_t>(chunk_latents) * shape.tokens_per_latent &&
-                        tensor.size(1) == shape.heads && tensor.size(2) == shape.head_dim && tensor.scalar_type() == compute,
-                    "KvCache: ", name, " must be [latents * tokens, heads, head_dim] in the cache's compute type");
+        TORCH_CHECK(
+            tensor.dim() == 3 && tensor.size(0) == static_cast<std::int64_t>(chunk_latents) * shape.tokens_per_latent &&
+                tensor.size(1) == shape.heads && tensor.size(2) == shape.head_dim && tensor.scalar_type() == compute,
+            "KvCache: ", name, " must be [latents * tokens, heads, head_dim] in the cache's compute type");
     }
 
     CacheShape shape;
@@ -128,7 +132,8 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const CacheShape& shape, const 
                                                  at::ScalarType compute) {
     if (shape.layers <= 0 || shape.heads <= 0 || shape.head_dim <= 0 || shape.head_dim % 2 != 0 ||
         shape.tokens_per_latent <= 0 || shape.page_latents <= 0 || shape.sink_latents < 0) {
-        return Error{ErrorCode::wrong_use, "KV cache: layers, heads, an even head dimension, tokens and page latents must be positive"};
+        return Error{ErrorCode::wrong_use,
+                     "KV cache: layers, heads, an even head dimension, tokens and page latents must be positive"};
     }
     if (compute != at::kFloat && compute != at::kBFloat16 && !(compute == at::kDouble && device.is_cpu())) {
         return Error{ErrorCode::wrong_use, "KV cache: the compute type must be float, bfloat16, or double on the CPU"};
@@ -150,8 +155,8 @@ void KvCache::begin_chunk(const ReadView& view) {
         clear(); // an abandoned first chunk may have left pages
         impl.table.begin_walk(view.first_latent);
     } else {
-        TORCH_CHECK(view.first_latent == impl.table.next_latent(), "KvCache: chunk begins at latent ", view.first_latent,
-                    ", history ends at ", impl.table.next_latent());
+        TORCH_CHECK(view.first_latent == impl.table.next_latent(), "KvCache: chunk begins at latent ",
+                    view.first_latent, ", history ends at ", impl.table.next_latent());
     }
     impl.evict(view.first_latent);
     impl.segments = impl.table.segments(view.first_latent);
@@ -229,13 +234,9 @@ Result<void> KvCache::set_format(const std::string& format) {
     return {};
 }
 
-const std::string& KvCache::format() const {
-    return impl_->policy.format;
-}
+const std::string& KvCache::format() const { return impl_->policy.format; }
 
-bool KvCache::converter_idle() const {
-    return impl_->converter.waiting() == 0;
-}
+bool KvCache::converter_idle() const { return impl_->converter.waiting() == 0; }
 
 at::Tensor KvCache::read_keys(int layer, std::int64_t first_latent, int latents) const {
     return impl_->read(layer, true, first_latent, latents);

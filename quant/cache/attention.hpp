@@ -21,7 +21,8 @@ public:
     virtual double take_expand_ms() = 0; // since the last call
 };
 
-std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute);
+std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy,
+                                              at::ScalarType compute);
 #if WANDER_CUDA
 std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                                at::ScalarType compute);

@@ -84,10 +84,11 @@ public:
     }
 
     std::int64_t scratch_bytes() const override {
-        return static_cast<std::int64_t>(
-            (keys_rope_.size() + keys_prope_.size() + values_plain_.size() + values_prope_.size() + queries_.size() +
-             rotated_queries_.size()) * sizeof(E) +
-            decoded_.size() * sizeof(float) + (scores_.size() + out_.size() + peak_.size() + weight_.size()) * sizeof(A));
+        return static_cast<std::int64_t>((keys_rope_.size() + keys_prope_.size() + values_plain_.size() +
+                                          values_prope_.size() + queries_.size() + rotated_queries_.size()) *
+                                             sizeof(E) +
+                                         decoded_.size() * sizeof(float) +
+                                         (scores_.size() + out_.size() + peak_.size() + weight_.size()) * sizeof(A));
     }
 
     double take_expand_ms() override { return std::exchange(expand_ms_, 0.0); }
@@ -105,7 +106,7 @@ private:
 
     cpu::TileRotation<A> turn(int latent, int token, const A* matrix) const {
         return {rotation_.space_cos_of(token), rotation_.space_sin_of(token), rotation_.time_cos_of(latent),
-                rotation_.time_sin_of(latent), rotation_.time_channels, matrix};
+                rotation_.time_sin_of(latent), rotation_.time_channels,       matrix};
     }
 
     void start_head(const at::Tensor& q, int head) {
@@ -159,14 +160,14 @@ private:
         for (int i = 0; i < segment.latents; ++i) {
             const int page_token = (segment.page_latent + i) * shape_.tokens_per_latent;
             const std::ptrdiff_t row = key_rows ? page_token * row_stride() : 0;
-            attend_latent(keys, values, key_rows ? key_rows + row : nullptr, key_rows ? value_rows + row : nullptr, head,
-                          page_token, segment.history_index + i);
+            attend_latent(keys, values, key_rows ? key_rows + row : nullptr, key_rows ? value_rows + row : nullptr,
+                          head, page_token, segment.history_index + i);
         }
     }
 
     // All query blocks of both branches against the tokens of one latent.
-    void attend_latent(const TileSource& keys, const TileSource& values, const E* key_rows, const E* value_rows, int head,
-                       int page_token, int latent) {
+    void attend_latent(const TileSource& keys, const TileSource& values, const E* key_rows, const E* value_rows,
+                       int head, int page_token, int latent) {
         for (int first = 0; first < shape_.tokens_per_latent; first += tile_tokens_) {
             const int tokens = std::min(tile_tokens_, shape_.tokens_per_latent - first);
             const auto begin = Clock::now();
@@ -232,31 +233,27 @@ private:
         kernels_.attend(tile);
     }
 
+    // Divides by the weights, turns the second branch back, and writes the head's rows.
     void finish_head(at::Tensor& result, int head) {
         const int dim = shape_.head_dim;
         for (int branch = 0; branch < branches(); ++branch) {
             E* rows = static_cast<E*>(result.data_ptr()) + branch * queries() * row_stride() +
                       static_cast<std::ptrdiff_t>(head) * dim;
-            for (int query = 0; query < queries(); ++query) {
-                const int column = query % block_queries_;
-                const std::ptrdiff_t offset = block_offset(branch, query / block_queries_);
-                const A* out = out_.data() + offset * dim + column;
-                const A scale = A(1) / weight_[static_cast<std::size_t>(offset + column)];
-                E* row = rows + query * row_stride();
-                if (branch == 0) {
-                    for (int c = 0; c < dim; ++c) {
-                        row[c] = cpu::narrow<E>(out[static_cast<std::ptrdiff_t>(c) * columns_] * scale);
-                    }
-                    continue;
-                }
-                const A* matrix = rotation_.projection.data() + query / shape_.tokens_per_latent * 16;
-                for (int c = 0; c < dim; ++c) {
-                    A sum = 0;
-                    for (int i = 0; i < 4; ++i) {
-                        sum += matrix[(c & 3) * 4 + i] * out[static_cast<std::ptrdiff_t>((c & ~3) + i) * columns_];
-                    }
-                    row[c] = cpu::narrow<E>(sum * scale);
-                }
+            for (int block = 0; block < blocks_; ++block) {
+                const int first = block * block_queries_;
+                const std::ptrdiff_t offset = block_offset(branch, block);
+                cpu::ResultBlock<E> write;
+                write.queries = std::min(block_queries_, queries() - first);
+                write.columns = columns_;
+                write.head_dim = dim;
+                write.out = out_.data() + offset * dim;
+                write.weight = weight_.data() + offset;
+                write.matrices = branch == 1 ? rotation_.projection.data() : nullptr;
+                write.first_query = first;
+                write.tokens_per_latent = shape_.tokens_per_latent;
+                write.rows = rows + first * row_stride();
+                write.stride = row_stride();
+                cpu::write_results(write);
             }
         }
     }
@@ -286,16 +283,13 @@ private:
 
 } // namespace
 
-std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute) {
+std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy,
+                                              at::ScalarType compute) {
     switch (compute) {
-        case at::kDouble:
-            return std::make_unique<CpuAttention<double>>(shape, policy, compute);
-        case at::kFloat:
-            return std::make_unique<CpuAttention<float>>(shape, policy, compute);
-        case at::kBFloat16:
-            return std::make_unique<CpuAttention<cpu::Bf16>>(shape, policy, compute);
-        default:
-            throw std::invalid_argument("KvCache: compute type must be float, bfloat16 or double");
+        case at::kDouble: return std::make_unique<CpuAttention<double>>(shape, policy, compute);
+        case at::kFloat: return std::make_unique<CpuAttention<float>>(shape, policy, compute);
+        case at::kBFloat16: return std::make_unique<CpuAttention<cpu::Bf16>>(shape, policy, compute);
+        default: throw std::invalid_argument("KvCache: compute type must be float, bfloat16 or double");
     }
 }
 

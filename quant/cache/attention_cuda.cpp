@@ -21,7 +21,7 @@ struct Run {
     const PageGroup* group = nullptr; // null: the chunk itself
     int first_token = 0;              // in the page, or in the chunk
     int tokens = 0;
-    int table_latent = 0;             // of the page's (or chunk's) first latent
+    int table_latent = 0; // of the page's (or chunk's) first latent
 };
 
 class CudaAttention final : public Attention {
@@ -40,7 +40,8 @@ public:
         upload_tables(view);
         const std::int64_t row = static_cast<std::int64_t>(heads()) * shape_.head_dim;
         const std::int64_t row_bytes = 2 * row * static_cast<std::int64_t>(c10::elementSize(compute_));
-        const std::int64_t wanted = static_cast<std::int64_t>(history_latents + view.latents) * shape_.tokens_per_latent;
+        const std::int64_t wanted =
+            static_cast<std::int64_t>(history_latents + view.latents) * shape_.tokens_per_latent;
         slice_tokens_ = std::max<std::int64_t>(kMinSliceTokens, std::min(wanted, max_scratch_bytes_ / row_bytes));
         grow(keys_, slice_tokens_ * row, compute_);
         grow(values_, slice_tokens_ * row, compute_);
@@ -76,8 +77,8 @@ public:
             }
         };
         for (const HistorySegment& segment : segments) {
-            add(segment.group, segment.page_latent * shape_.tokens_per_latent, segment.latents * shape_.tokens_per_latent,
-                segment.history_index - segment.page_latent);
+            add(segment.group, segment.page_latent * shape_.tokens_per_latent,
+                segment.latents * shape_.tokens_per_latent, segment.history_index - segment.page_latent);
         }
         add(nullptr, 0, queries(), rotation_.history);
         if (filled > 0) {
@@ -142,11 +143,13 @@ private:
         device_tables_ = {base, space_.data_ptr<float>(), rotation_.time_channels / 2, shape_.tokens_per_latent};
         inverse_ = rotation_.prope ? base + inverse_at : nullptr;
         // Queries use the rows of the new chunk; their matrices start at the first of them.
-        transposed_ = rotation_.prope ? base + transposed_at - static_cast<std::ptrdiff_t>(rotation_.history) * 16 : nullptr;
+        transposed_ =
+            rotation_.prope ? base + transposed_at - static_cast<std::ptrdiff_t>(rotation_.history) * 16 : nullptr;
         projection_ = rotation_.prope ? base + projection_at : nullptr;
     }
 
-    cuda::ExpandJob job(int first_token, int tokens, bool rotary, const float* matrices, int table_latent, void* out) const {
+    cuda::ExpandJob job(int first_token, int tokens, bool rotary, const float* matrices, int table_latent,
+                        void* out) const {
         cuda::ExpandJob job;
         job.heads = shape_.heads;
         job.head_dim = shape_.head_dim;
@@ -161,7 +164,8 @@ private:
         return job;
     }
 
-    void expand_plain(const at::Tensor& rows, int first_token, int tokens, bool rotary, const float* matrices, void* out) const {
+    void expand_plain(const at::Tensor& rows, int first_token, int tokens, bool rotary, const float* matrices,
+                      void* out) const {
         cuda::ExpandJob plain = job(first_token, tokens, rotary, matrices, rotation_.history, out);
         plain.source = rows.const_data_ptr();
         cuda::launch_expand(plain, stream());
@@ -174,15 +178,16 @@ private:
         paged.decoder = group.format->cuda_decoder();
         paged.page_tokens = codec_.page_shape(group, is_key).tokens;
         paged.centroids = codec_.options(group, layer, is_key).centroids;
-        TORCH_CHECK(cuda::launch_expand(paged, stream()), "cache format ", group.format->name(), " has no CUDA decoder");
+        TORCH_CHECK(cuda::launch_expand(paged, stream()), "cache format ", group.format->name(),
+                    " has no CUDA decoder");
     }
 
-    void attend_slice(int layer, const std::vector<Run>& slice, std::int64_t tokens, const at::Tensor& k, const at::Tensor& v,
-                      bool first) {
+    void attend_slice(int layer, const std::vector<Run>& slice, std::int64_t tokens, const at::Tensor& k,
+                      const at::Tensor& v, bool first) {
         timer_.begin();
         std::int64_t offset = 0; // bytes
-        const std::int64_t row_bytes =
-            static_cast<std::int64_t>(heads()) * shape_.head_dim * static_cast<std::int64_t>(c10::elementSize(compute_));
+        const std::int64_t row_bytes = static_cast<std::int64_t>(heads()) * shape_.head_dim *
+                                       static_cast<std::int64_t>(c10::elementSize(compute_));
         for (const Run& run : slice) {
             auto* keys = static_cast<std::uint8_t*>(keys_.data_ptr()) + offset;
             auto* values = static_cast<std::uint8_t*>(values_.data_ptr()) + offset;
@@ -202,7 +207,8 @@ private:
         const at::Tensor values = as_heads(values_, tokens);
         const double scale = 1.0 / std::sqrt(static_cast<double>(shape_.head_dim));
         if (compute_ == at::kFloat) {
-            const auto part = at::_scaled_dot_product_efficient_attention(query, keys, values, std::nullopt, true, 0.0, false, scale);
+            const auto part =
+                at::_scaled_dot_product_efficient_attention(query, keys, values, std::nullopt, true, 0.0, false, scale);
             merge(std::get<0>(part), std::get<1>(part), first);
         } else {
             const auto part = at::_scaled_dot_product_flash_attention(query, keys, values, 0.0, false, false, scale);

@@ -25,8 +25,6 @@ void PageArena::set_scratch(std::int64_t bytes) {
     note_peak();
 }
 
-void PageArena::note_peak() {
-    peak_bytes_ = std::max(peak_bytes_, page_bytes_ + scratch_bytes_);
-}
+void PageArena::note_peak() { peak_bytes_ = std::max(peak_bytes_, page_bytes_ + scratch_bytes_); }
 
 } // namespace wander::quant

@@ -17,7 +17,7 @@ public:
     at::Tensor allocate(std::int64_t bytes); // uint8 [bytes], contents undefined
     void release(at::Tensor& page);          // frees; the caller holds the last reference
 
-    void set_scratch(std::int64_t bytes);    // memory beside the pages that counts in the peak
+    void set_scratch(std::int64_t bytes); // memory beside the pages that counts in the peak
     std::int64_t scratch_bytes() const { return scratch_bytes_; }
     std::int64_t page_bytes() const { return page_bytes_; }
     std::int64_t peak_bytes() const { return peak_bytes_; } // pages, transients and scratch together

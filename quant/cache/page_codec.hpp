@@ -27,7 +27,8 @@ public:
 
     // Replaces the page's bytes by the same values in `target`, one page extra at a time (two where both formats are
     // packed: the values pass through an uncompressed page). The source is freed before this returns.
-    void convert(const PageGroup& group, int layer, bool is_key, Page& page, const PageFormat& target, PageArena& arena) const;
+    void convert(const PageGroup& group, int layer, bool is_key, Page& page, const PageFormat& target,
+                 PageArena& arena) const;
 
 private:
     void decode_to_raw(const PageGroup& group, int layer, bool is_key, Page& page, PageArena& arena) const;

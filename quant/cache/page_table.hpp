@@ -17,19 +17,19 @@
 namespace wander::quant {
 
 struct Page {
-    at::Tensor bytes;   // uint8, one allocation; undefined until written
-    PageBytes parts;    // how the format divides it
+    at::Tensor bytes; // uint8, one allocation; undefined until written
+    PageBytes parts;  // how the format divides it
 };
 
 struct PageGroup {
     std::int64_t first_latent = 0;
-    int capacity = 0;         // latents
-    int held = 0;             // latents committed
+    int capacity = 0; // latents
+    int held = 0;     // latents committed
     bool sink = false;
-    bool settled = false;     // was packed in its turn (or kept, in an uncompressed cache): the converter's from now on
+    bool settled = false; // was packed in its turn (or kept, in an uncompressed cache): the converter's from now on
     bool lossy_history = false;
     const PageFormat* format = nullptr;
-    std::vector<Page> keys;   // one a layer
+    std::vector<Page> keys; // one a layer
     std::vector<Page> values;
 
     std::int64_t end_latent() const { return first_latent + capacity; }
@@ -39,9 +39,9 @@ struct PageGroup {
 // A visible run of latents inside one group.
 struct HistorySegment {
     const PageGroup* group = nullptr;
-    int page_latent = 0;      // first visible latent, counted from the page's first
+    int page_latent = 0; // first visible latent, counted from the page's first
     int latents = 0;
-    int history_index = 0;    // of that latent among all visible ones
+    int history_index = 0; // of that latent among all visible ones
 };
 
 class PageTable {

@@ -23,8 +23,7 @@ void append_matrices(const at::Tensor& matrices, int count, bool transpose, std:
     require(matrices.defined() && matrices.dim() == 3 && matrices.size(0) == count && matrices.size(1) == 4 &&
                 matrices.size(2) == 4,
             "one 4 x 4 matrix a latent is needed for the PRoPE branch");
-    const at::Tensor values =
-        (transpose ? matrices.transpose(1, 2) : matrices).to(at::kCPU, at::kDouble).contiguous();
+    const at::Tensor values = (transpose ? matrices.transpose(1, 2) : matrices).to(at::kCPU, at::kDouble).contiguous();
     const double* source = values.data_ptr<double>();
     out.insert(out.end(), source, source + values.numel());
 }
@@ -60,7 +59,8 @@ void RotationTables<A>::fill(const ReadView& view, const CacheShape& shape, int 
         for (int t = 0; t < tokens_per_latent; ++t) {
             for (int j = 0; j < space_pairs; ++j) {
                 const double angle = angles[t * space_pairs + j];
-                const std::size_t c = static_cast<std::size_t>(t) * dim + static_cast<std::size_t>(time_channels + 2 * j);
+                const std::size_t c =
+                    static_cast<std::size_t>(t) * dim + static_cast<std::size_t>(time_channels + 2 * j);
                 space_cos[c] = space_cos[c + 1] = static_cast<A>(std::cos(angle));
                 space_sin[c] = static_cast<A>(-std::sin(angle));
                 space_sin[c + 1] = static_cast<A>(std::sin(angle));

@@ -20,9 +20,9 @@ struct RotationTables {
     int latents = 0; // of the new chunk
     bool prope = false;
 
-    std::vector<A> space_cos;  // [tokens_per_latent][head_dim], time channels unused
-    std::vector<A> space_sin;  // minus at even channels
-    std::vector<A> time_cos;   // [history + latents][head_dim], space channels unused
+    std::vector<A> space_cos; // [tokens_per_latent][head_dim], time channels unused
+    std::vector<A> space_sin; // minus at even channels
+    std::vector<A> time_cos;  // [history + latents][head_dim], space channels unused
     std::vector<A> time_sin;
     std::vector<A> inverse;    // [history + latents][4][4] P^-1
     std::vector<A> transposed; // [latents][4][4] P^T, turns queries

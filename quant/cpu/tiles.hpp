@@ -30,10 +30,10 @@ template <class A>
 struct TileRotation {
     const A* space_cos = nullptr; // [tokens][head_dim], first row = first token of the tile
     const A* space_sin = nullptr;
-    const A* time_cos = nullptr;  // [head_dim]
+    const A* time_cos = nullptr; // [head_dim]
     const A* time_sin = nullptr;
     int time_channels = 0;
-    const A* matrix = nullptr;    // 4 x 4 row-major, for every group of 4 channels; null: no second branch
+    const A* matrix = nullptr; // 4 x 4 row-major, for every group of 4 channels; null: no second branch
 };
 
 // rows: `tokens` rows of head_dim channels, `stride` elements apart. Outputs are dense rows; null: not wanted.
@@ -66,7 +66,7 @@ struct AttendTile {
     int columns = 0;            // multiple of kColumnStep, at most kMaxColumns
     const E* keys = nullptr;    // [tokens][head_dim]
     std::ptrdiff_t key_stride = 0;
-    const E* values = nullptr;  // see ValueTile
+    const E* values = nullptr;       // see ValueTile
     std::ptrdiff_t value_stride = 0; // elements from row to row; Bf16: from pair of rows to pair of rows
     int tokens = 0;
     int head_dim = 0;           // even for Bf16
@@ -96,6 +96,25 @@ const TileKernels<E>& tile_kernels(SimdLevel level);
 // [queries][head_dim] dense rows -> the layout of AttendTile::queries; columns beyond `queries` become zero.
 template <class E>
 void pack_queries(const E* rows, int queries, int columns, int head_dim, E* packed);
+
+// The merged result of one block of queries, to be divided by its weights and written as rows.
+template <class E>
+struct ResultBlock {
+    int queries = 0;
+    int columns = 0;
+    int head_dim = 0;
+    const Accum<E>* out = nullptr;    // [head_dim][columns]
+    const Accum<E>* weight = nullptr; // [columns]
+    const Accum<E>* matrices =
+        nullptr;         // [latents][4][4], of latent query / tokens_per_latent; null: rows stay as they are
+    int first_query = 0; // of the block within the chunk
+    int tokens_per_latent = 1;
+    E* rows = nullptr;
+    std::ptrdiff_t stride = 0;
+};
+
+template <class E>
+void write_results(const ResultBlock<E>& block);
 
 inline float widen(Bf16 value) {
     const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;

@@ -47,10 +47,12 @@ void expand_values(const ValueTile<float, float>& tile, const TileRotation<float
 }
 
 // Turns up to 16 columns of scores into exponentials, in place, and adds them to the weights.
-inline void exponentiate(const AttendTile<float>& tile, int column, __mmask16 lanes, const float* peak, const float* shrink) {
+inline void exponentiate(const AttendTile<float>& tile, int column, __mmask16 lanes, const float* peak,
+                         const float* shrink) {
     const __m512 scale = _mm512_set1_ps(tile.scale_log2);
     const __m512 offset = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, peak + column), scale);
-    __m512 weight = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, tile.weight + column), _mm512_maskz_loadu_ps(lanes, shrink + column));
+    __m512 weight = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, tile.weight + column),
+                                  _mm512_maskz_loadu_ps(lanes, shrink + column));
     float* scores = tile.scores + column;
     for (int t = 0; t < tile.tokens; ++t, scores += tile.columns) {
         const __m512 x = _mm512_fmsub_ps(_mm512_maskz_loadu_ps(lanes, scores), scale, offset);
@@ -65,14 +67,16 @@ void attend(const AttendTile<float>& tile) {
     alignas(64) float peak[kMaxColumns];
     alignas(64) float shrink[kMaxColumns];
     __builtin_memcpy(peak, tile.peak, static_cast<std::size_t>(tile.columns) * sizeof(float));
-    run_panel<FloatProduct, true>({tile.keys, tile.key_stride, 1, tile.queries, tile.columns, tile.head_dim, tile.scores,
-                                   nullptr, peak}, tile.tokens);
+    run_panel<FloatProduct, true>(
+        {tile.keys, tile.key_stride, 1, tile.queries, tile.columns, tile.head_dim, tile.scores, nullptr, peak},
+        tile.tokens);
     update_peaks(tile.peak, peak, shrink, tile.columns, tile.scale_log2);
     for (int column = 0; column < tile.columns; column += 16) {
         exponentiate(tile, column, lanes_of(tile.columns - column), peak, shrink);
     }
-    run_panel<FloatProduct, false>({tile.values, 1, tile.value_stride, tile.scores, tile.columns, tile.tokens, tile.out,
-                                    shrink, nullptr}, tile.head_dim);
+    run_panel<FloatProduct, false>(
+        {tile.values, 1, tile.value_stride, tile.scores, tile.columns, tile.tokens, tile.out, shrink, nullptr},
+        tile.head_dim);
 }
 
 WANDER_SIMD_END

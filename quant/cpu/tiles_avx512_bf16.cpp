@@ -40,8 +40,8 @@ struct Bf16Product {
 // Sixteen values of two rows as pairs: lane i holds (first[i], second[i]), the first in the low half.
 inline __m512i pair_rows(__m512 first, __m512 second) {
     const __m512i low_first = (__m512i)_mm512_cvtne2ps_pbh(second, first);
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
-                                           20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                           21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     return _mm512_permutexvar_epi16(order, low_first);
 }
 
@@ -66,7 +66,8 @@ void expand_values(const ValueTile<In, Bf16>& tile, const TileRotation<float>& r
                 _mm512_storeu_si512(tile.plain + dense + 2 * c, pair_rows(first, second));
             }
             if (tile.prope) {
-                _mm512_storeu_si512(tile.prope + dense + 2 * c, pair_rows(turn16(columns, first), turn16(columns, second)));
+                _mm512_storeu_si512(tile.prope + dense + 2 * c,
+                                    pair_rows(turn16(columns, first), turn16(columns, second)));
             }
         }
     }
@@ -74,17 +75,20 @@ void expand_values(const ValueTile<In, Bf16>& tile, const TileRotation<float>& r
 
 // Turns up to 16 columns of scores into exponentials and packs them as pairs of tokens. Row i of the pairs overwrites
 // row i of the scores, which has been read by then.
-inline void exponentiate(const AttendTile<Bf16>& tile, int column, __mmask16 lanes, const float* peak, const float* shrink) {
+inline void exponentiate(const AttendTile<Bf16>& tile, int column, __mmask16 lanes, const float* peak,
+                         const float* shrink) {
     const __m512 scale = _mm512_set1_ps(tile.scale_log2);
     const __m512 offset = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, peak + column), scale);
-    __m512 weight = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, tile.weight + column), _mm512_maskz_loadu_ps(lanes, shrink + column));
+    __m512 weight = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, tile.weight + column),
+                                  _mm512_maskz_loadu_ps(lanes, shrink + column));
     const float* scores = tile.scores + column;
     float* pairs = tile.scores + column;
     for (int t = 0; t < tile.tokens; t += 2, scores += 2 * tile.columns, pairs += tile.columns) {
         const __m512 first = power_of_two<4>(_mm512_fmsub_ps(_mm512_maskz_loadu_ps(lanes, scores), scale, offset));
         __m512 second = _mm512_setzero_ps();
         if (t + 1 < tile.tokens) {
-            second = power_of_two<4>(_mm512_fmsub_ps(_mm512_maskz_loadu_ps(lanes, scores + tile.columns), scale, offset));
+            second =
+                power_of_two<4>(_mm512_fmsub_ps(_mm512_maskz_loadu_ps(lanes, scores + tile.columns), scale, offset));
         }
         weight = _mm512_add_ps(weight, _mm512_add_ps(first, second));
         _mm512_mask_storeu_ps(pairs, lanes, _mm512_castsi512_ps(pair_rows(first, second)));
@@ -99,14 +103,16 @@ void attend(const AttendTile<Bf16>& tile) {
     const auto* keys = reinterpret_cast<const float*>(tile.keys);
     const auto* values = reinterpret_cast<const float*>(tile.values);
     const auto* queries = reinterpret_cast<const float*>(tile.queries);
-    run_panel<Bf16Product, true>({keys, tile.key_stride / 2, 1, queries, tile.columns, tile.head_dim / 2, tile.scores, nullptr,
-                                  peak}, tile.tokens);
+    run_panel<Bf16Product, true>(
+        {keys, tile.key_stride / 2, 1, queries, tile.columns, tile.head_dim / 2, tile.scores, nullptr, peak},
+        tile.tokens);
     update_peaks(tile.peak, peak, shrink, tile.columns, tile.scale_log2);
     for (int column = 0; column < tile.columns; column += 16) {
         exponentiate(tile, column, lanes_of(tile.columns - column), peak, shrink);
     }
-    run_panel<Bf16Product, false>({values, 1, tile.value_stride / 2, tile.scores, tile.columns, (tile.tokens + 1) / 2, tile.out,
-                                   shrink, nullptr}, tile.head_dim);
+    run_panel<Bf16Product, false>(
+        {values, 1, tile.value_stride / 2, tile.scores, tile.columns, (tile.tokens + 1) / 2, tile.out, shrink, nullptr},
+        tile.head_dim);
 }
 
 WANDER_SIMD_END

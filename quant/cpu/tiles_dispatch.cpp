@@ -51,19 +51,4 @@ const TileKernels<Bf16>& tile_kernels<Bf16>(SimdLevel) {
 }
 #endif
 
-template <class E>
-void pack_queries(const E* rows, int queries, int columns, int head_dim, E* packed) {
-    constexpr int kGroup = std::is_same_v<E, Bf16> ? 2 : 1;
-    for (int c = 0; c < head_dim; ++c) {
-        for (int q = 0; q < columns; ++q) {
-            const std::ptrdiff_t slot = (static_cast<std::ptrdiff_t>(c / kGroup) * columns + q) * kGroup + c % kGroup;
-            packed[slot] = q < queries ? rows[static_cast<std::ptrdiff_t>(q) * head_dim + c] : E{};
-        }
-    }
-}
-
-template void pack_queries<double>(const double*, int, int, int, double*);
-template void pack_queries<float>(const float*, int, int, int, float*);
-template void pack_queries<Bf16>(const Bf16*, int, int, int, Bf16*);
-
 } // namespace wander::quant::cpu

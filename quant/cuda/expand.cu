@@ -92,8 +92,9 @@ __global__ void __launch_bounds__(kThreads) expand_rows(Source source, ExpandArg
 
 template <class T, class Source>
 void launch_source(const Source& source, const ExpandJob& job, Stream stream) {
-    ExpandArgs args{job.heads, job.head_dim, job.first_token, job.tokens, job.tables ? *job.tables : DeviceTables{},
-                    job.table_latent, job.rotary, job.matrices};
+    ExpandArgs args{
+        job.heads,        job.head_dim, job.first_token, job.tokens, job.tables ? *job.tables : DeviceTables{},
+        job.table_latent, job.rotary,   job.matrices};
     const long long threads = static_cast<long long>(job.tokens) * (job.head_dim / 8);
     expand_rows<T, Source><<<static_cast<unsigned>((threads + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
         source, args, static_cast<T*>(job.out));
@@ -123,7 +124,8 @@ bool launch_element(const ExpandJob& job, Stream stream) {
 } // namespace
 
 bool launch_expand(const ExpandJob& job, Stream stream) {
-    return job.element == Element::float32 ? launch_element<float>(job, stream) : launch_element<__nv_bfloat16>(job, stream);
+    return job.element == Element::float32 ? launch_element<float>(job, stream)
+                                           : launch_element<__nv_bfloat16>(job, stream);
 }
 
 } // namespace wander::quant::cuda

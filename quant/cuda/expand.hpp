@@ -16,8 +16,8 @@ enum class Element { float32, bfloat16 };
 
 // Device tables of one chunk; latents are counted visible history first, then the new chunk.
 struct DeviceTables {
-    const float* time = nullptr;   // [latents][head_dim / 2][2] cosine, sine; pairs from time_pairs on unused
-    const float* space = nullptr;  // [tokens_per_latent][head_dim / 2][2]; pairs below time_pairs unused
+    const float* time = nullptr;  // [latents][head_dim / 2][2] cosine, sine; pairs from time_pairs on unused
+    const float* space = nullptr; // [tokens_per_latent][head_dim / 2][2]; pairs below time_pairs unused
     int time_pairs = 0;
     int tokens_per_latent = 1;
 };
@@ -31,12 +31,12 @@ struct ExpandJob {
     int heads = 0;
     int head_dim = 0;
     Element element = Element::float32;
-    int first_token = 0;          // in the page
+    int first_token = 0; // in the page
     int tokens = 0;
     const DeviceTables* tables = nullptr; // null: nothing turns
-    int table_latent = 0;         // row of the tables for the page's first latent
-    bool rotary = false;          // first branch: RoPE (keys, queries) or unchanged (values)
-    const float* matrices = nullptr; // [latents][16], same rows as the tables; null: one branch only
+    int table_latent = 0;                 // row of the tables for the page's first latent
+    bool rotary = false;                  // first branch: RoPE (keys, queries) or unchanged (values)
+    const float* matrices = nullptr;      // [latents][16], same rows as the tables; null: one branch only
     void* out = nullptr;
 };
 
@@ -48,16 +48,16 @@ struct MergeJob {
     int queries = 0;
     int heads = 0; // of all branches
     int head_dim = 0;
-    bool first = false;          // nothing merged yet: copy
+    bool first = false; // nothing merged yet: copy
     Element element = Element::float32;
-    const void* part = nullptr;  // element at [head * part_head_stride + query * part_query_stride + channel]
+    const void* part = nullptr; // element at [head * part_head_stride + query * part_query_stride + channel]
     std::int64_t part_head_stride = 0;
     std::int64_t part_query_stride = 0;
     const float* part_lse = nullptr;
     std::int64_t lse_head_stride = 0;
     std::int64_t lse_query_stride = 1;
-    float* total = nullptr;      // [queries][heads][head_dim]
-    float* total_lse = nullptr;  // [heads][queries]
+    float* total = nullptr;     // [queries][heads][head_dim]
+    float* total_lse = nullptr; // [heads][queries]
 };
 
 void launch_merge(const MergeJob& job, Stream stream);

@@ -6,9 +6,7 @@ namespace {
 
 constexpr int kThreads = 256;
 
-unsigned blocks_for(long long threads) {
-    return static_cast<unsigned>((threads + kThreads - 1) / kThreads);
-}
+unsigned blocks_for(long long threads) { return static_cast<unsigned>((threads + kThreads - 1) / kThreads); }
 
 // One thread: eight channels of one (query, head).
 template <class T>
@@ -98,7 +96,8 @@ void launch_merge(const MergeJob& job, Stream stream) {
 }
 
 void launch_finish(const FinishJob& job, Stream stream) {
-    const unsigned blocks = blocks_for(static_cast<long long>(job.branches) * job.queries * job.heads * (job.head_dim / 8));
+    const unsigned blocks =
+        blocks_for(static_cast<long long>(job.branches) * job.queries * job.heads * (job.head_dim / 8));
     if (job.element == Element::float32) {
         finish_rows<float><<<blocks, kThreads, 0, stream>>>(job);
     } else {

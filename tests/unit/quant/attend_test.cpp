@@ -9,14 +9,24 @@ namespace {
 
 CacheSetup small_setup() {
     CacheSetup setup;
-    setup.shape = {.layers = 2, .heads = 3, .head_dim = 16, .tokens_per_latent = 6, .page_latents = 4, .sink_latents = 1,
+    setup.shape = {.layers = 2,
+                   .heads = 3,
+                   .head_dim = 16,
+                   .tokens_per_latent = 6,
+                   .page_latents = 4,
+                   .sink_latents = 1,
                    .window_latents = 5};
     return setup;
 }
 
 CacheSetup embedded_setup() {
     CacheSetup setup;
-    setup.shape = {.layers = 1, .heads = 5, .head_dim = 64, .tokens_per_latent = 84, .page_latents = 4, .sink_latents = 1,
+    setup.shape = {.layers = 1,
+                   .heads = 5,
+                   .head_dim = 64,
+                   .tokens_per_latent = 84,
+                   .page_latents = 4,
+                   .sink_latents = 1,
                    .window_latents = 24};
     setup.time_pairs = 12;
     return setup;
@@ -27,7 +37,8 @@ double worst_of_walk(const CacheSetup& setup, int chunks, int latents) {
     EXPECT_TRUE(cache) << (cache ? "" : cache.error().message);
     double worst = 0;
     for (int n = 0; n < chunks; ++n) {
-        worst = std::max(worst, step_and_compare(**cache, setup, n * latents, latents, static_cast<std::uint64_t>(n + 1)));
+        worst =
+            std::max(worst, step_and_compare(**cache, setup, n * latents, latents, static_cast<std::uint64_t>(n + 1)));
     }
     return worst;
 }
@@ -71,7 +82,12 @@ TEST(Attend, EmbeddedWorldShapeBfloat16) {
 
 TEST(Attend, ManyQueryBlocksAndTiles) {
     CacheSetup setup = small_setup();
-    setup.shape = {.layers = 1, .heads = 2, .head_dim = 32, .tokens_per_latent = 150, .page_latents = 2, .sink_latents = 2,
+    setup.shape = {.layers = 1,
+                   .heads = 2,
+                   .head_dim = 32,
+                   .tokens_per_latent = 150,
+                   .page_latents = 2,
+                   .sink_latents = 2,
                    .window_latents = 3};
     EXPECT_LT(worst_of_walk(setup, 4, 2), 1e-5);
 }

@@ -1,5 +1,5 @@
-// The cache against an independent model of it: random chunks, toggles and clears; what is visible, what every page group
-// is stored as, what it costs in bytes, and what attention gives.
+// The cache against an independent model of it: random chunks, toggles and clears; what is visible, what every page
+// group is stored as, what it costs in bytes, and what attention gives.
 #include "quant/format.hpp"
 #include "tests/unit/quant/cache_oracle.hpp"
 
@@ -15,7 +15,8 @@
 namespace wander::test {
 namespace {
 
-// What the rules of quant/kv_cache.hpp say, in the plainest form: every latent ever committed, groups found by division.
+// What the rules of quant/kv_cache.hpp say, in the plainest form: every latent ever committed, groups found by
+// division.
 class CacheModel {
 public:
     CacheModel(const CacheSetup& setup) : setup_(setup), format_(setup.policy.format) {}
@@ -45,7 +46,8 @@ public:
         std::erase_if(groups_, [&](const auto& entry) {
             const Group& group = entry.second;
             const auto seen = visible(first);
-            return std::none_of(seen.begin(), seen.end(), [&](std::int64_t l) { return l >= group.first && l < group.end; });
+            return std::none_of(seen.begin(), seen.end(),
+                                [&](std::int64_t l) { return l >= group.first && l < group.end; });
         });
     }
 
@@ -77,8 +79,12 @@ public:
     const std::string& format_of(std::int64_t latent) const {
         return std::prev(groups_.upper_bound(latent))->second.format;
     }
-    const at::Tensor& keys(std::int64_t latent, int layer) const { return keys_.at(latent)[static_cast<std::size_t>(layer)]; }
-    const at::Tensor& values(std::int64_t latent, int layer) const { return values_.at(latent)[static_cast<std::size_t>(layer)]; }
+    const at::Tensor& keys(std::int64_t latent, int layer) const {
+        return keys_.at(latent)[static_cast<std::size_t>(layer)];
+    }
+    const at::Tensor& values(std::int64_t latent, int layer) const {
+        return values_.at(latent)[static_cast<std::size_t>(layer)];
+    }
 
     std::int64_t bytes() const {
         std::int64_t sum = 0;
@@ -118,8 +124,8 @@ private:
     std::map<std::int64_t, Group> groups_;
 };
 
-// Rows of the oracle for attention: what went in where the page is uncompressed, what the cache reads where it is packed
-// (checked to be near what went in).
+// Rows of the oracle for attention: what went in where the page is uncompressed, what the cache reads where it is
+// packed (checked to be near what went in).
 at::Tensor history_rows(const quant::KvCache& cache, const CacheModel& model, const CacheSetup& setup, int layer,
                         const std::vector<std::int64_t>& history, bool keys, bool ever_packed) {
     std::vector<at::Tensor> parts = {at::empty({0, setup.shape.heads, setup.shape.head_dim}, setup.compute)};
@@ -174,9 +180,9 @@ void run_machine(CacheSetup setup, unsigned seed, int steps, bool toggles, doubl
             keys.push_back(random_rows(setup, latents, draw()));
             values.push_back(random_rows(setup, latents, draw()));
             const at::Tensor q = random_rows(setup, latents, draw());
-            const at::Tensor expected =
-                dense_attention(setup, view, history_rows(cache, model, setup, layer, history, true, toggles),
-                                history_rows(cache, model, setup, layer, history, false, toggles), q, keys.back(), values.back());
+            const at::Tensor expected = dense_attention(
+                setup, view, history_rows(cache, model, setup, layer, history, true, toggles),
+                history_rows(cache, model, setup, layer, history, false, toggles), q, keys.back(), values.back());
             EXPECT_LT(relative_error(cache.attend(layer, q, keys.back(), values.back()), expected), tolerance);
             cache.write(layer, keys.back(), values.back());
         }
@@ -199,7 +205,12 @@ void run_machine(CacheSetup setup, unsigned seed, int steps, bool toggles, doubl
 
 CacheSetup machine_setup(int sink, int window, int page) {
     CacheSetup setup;
-    setup.shape = {.layers = 2, .heads = 2, .head_dim = 16, .tokens_per_latent = 6, .page_latents = page, .sink_latents = sink,
+    setup.shape = {.layers = 2,
+                   .heads = 2,
+                   .head_dim = 16,
+                   .tokens_per_latent = 6,
+                   .page_latents = page,
+                   .sink_latents = sink,
                    .window_latents = window};
     return setup;
 }

@@ -48,8 +48,8 @@ at::Tensor softmax_attention(const at::Tensor& q, const at::Tensor& k, const at:
 
 } // namespace
 
-quant::ReadView random_view(const CacheSetup& setup, const std::vector<std::int64_t>& history, std::int64_t first_latent,
-                            int latents, std::uint64_t seed) {
+quant::ReadView random_view(const CacheSetup& setup, const std::vector<std::int64_t>& history,
+                            std::int64_t first_latent, int latents, std::uint64_t seed) {
     quant::ReadView view;
     const int history_latents = static_cast<int>(history.size());
     view.first_latent = first_latent;
@@ -102,8 +102,8 @@ at::Tensor dense_attention(const CacheSetup& setup, const quant::ReadView& view,
 
 at::Tensor visible_values(const quant::KvCache& cache, const CacheSetup& setup, int layer,
                           const std::vector<std::int64_t>& history, bool keys) {
-    std::vector<at::Tensor> parts = {
-        at::empty({0, setup.shape.heads, setup.shape.head_dim}, at::TensorOptions().dtype(setup.compute).device(setup.device))};
+    std::vector<at::Tensor> parts = {at::empty({0, setup.shape.heads, setup.shape.head_dim},
+                                               at::TensorOptions().dtype(setup.compute).device(setup.device))};
     for (const std::int64_t latent : history) {
         parts.push_back(keys ? cache.read_keys(layer, latent, 1) : cache.read_values(layer, latent, 1));
     }

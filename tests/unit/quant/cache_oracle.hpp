@@ -1,6 +1,6 @@
 #pragma once
-// What the paged cache must compute, the obvious way: all keys and values in one dense double tensor, rotated there, one
-// softmax. Plus random views and a driver that feeds a cache and its oracle the same chunk.
+// What the paged cache must compute, the obvious way: all keys and values in one dense double tensor, rotated there,
+// one softmax. Plus random views and a driver that feeds a cache and its oracle the same chunk.
 
 #include "quant/kv_cache.hpp"
 
@@ -22,12 +22,14 @@ struct CacheSetup {
 };
 
 // Random, well-conditioned rotations and cameras for the given history.
-quant::ReadView random_view(const CacheSetup& setup, const std::vector<std::int64_t>& history, std::int64_t first_latent,
-                            int latents, std::uint64_t seed);
+quant::ReadView random_view(const CacheSetup& setup, const std::vector<std::int64_t>& history,
+                            std::int64_t first_latent, int latents, std::uint64_t seed);
 
-at::Tensor random_rows(const CacheSetup& setup, int latents, std::uint64_t seed); // [tokens, heads, head_dim], compute type
+at::Tensor random_rows(const CacheSetup& setup, int latents,
+                       std::uint64_t seed); // [tokens, heads, head_dim], compute type
 
-// history_k, history_v: [history * tokens, heads, head_dim], any type. Returns [branches, tokens, heads, head_dim] double.
+// history_k, history_v: [history * tokens, heads, head_dim], any type. Returns [branches, tokens, heads, head_dim]
+// double.
 at::Tensor dense_attention(const CacheSetup& setup, const quant::ReadView& view, const at::Tensor& history_k,
                            const at::Tensor& history_v, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 

@@ -13,7 +13,12 @@ namespace {
 
 CacheSetup packed_setup(const std::string& format) {
     CacheSetup setup;
-    setup.shape = {.layers = 2, .heads = 2, .head_dim = 32, .tokens_per_latent = 12, .page_latents = 4, .sink_latents = 1,
+    setup.shape = {.layers = 2,
+                   .heads = 2,
+                   .head_dim = 32,
+                   .tokens_per_latent = 12,
+                   .page_latents = 4,
+                   .sink_latents = 1,
                    .window_latents = 24};
     setup.time_pairs = 6;
     setup.policy.format = format;
@@ -181,7 +186,12 @@ TEST(Packing, SameSeedSameBits) {
 
 TEST(Packing, PackedPagesAreSmallAtTheEmbeddedShape) {
     CacheSetup setup = packed_setup("int2");
-    setup.shape = {.layers = 1, .heads = 5, .head_dim = 64, .tokens_per_latent = 84, .page_latents = 4, .sink_latents = 1,
+    setup.shape = {.layers = 1,
+                   .heads = 5,
+                   .head_dim = 64,
+                   .tokens_per_latent = 84,
+                   .page_latents = 4,
+                   .sink_latents = 1,
                    .window_latents = 24};
     setup.time_pairs = 12;
     auto cache = make(setup);

@@ -18,7 +18,8 @@ struct Shape {
     int time_channels;
 };
 
-const Shape kShapes[] = {{84, 84, 64, 24}, {1, 5, 16, 4}, {7, 96, 32, 20}, {96, 33, 128, 44}, {13, 8, 48, 0}, {5, 17, 20, 8}};
+const Shape kShapes[] = {{84, 84, 64, 24},  {1, 5, 16, 4},  {7, 96, 32, 20},
+                         {96, 33, 128, 44}, {13, 8, 48, 0}, {5, 17, 20, 8}};
 
 std::vector<float> random_floats(std::size_t count, unsigned seed) {
     std::mt19937 generator(seed);
@@ -71,18 +72,20 @@ Outcome<E> run(const TileKernels<E>& kernels, const Shape& shape) {
     const std::vector<float> sines = random_floats(tokens * dim, 3);
     const std::vector<float> time = random_floats(dim * 2, 4);
     const std::vector<float> matrix = random_floats(16, 5);
-    const TileRotation<float> rotation{cosines.data(), sines.data(), time.data(), time.data() + dim, shape.time_channels,
-                                       matrix.data()};
+    const TileRotation<float> rotation{cosines.data(),    sines.data(),        time.data(),
+                                       time.data() + dim, shape.time_channels, matrix.data()};
     Outcome<E> o;
-    for (auto* buffer : {&o.rope, &o.prope, &o.plain, &o.values, &o.float_rope, &o.float_prope, &o.float_plain, &o.float_values}) {
+    for (auto* buffer :
+         {&o.rope, &o.prope, &o.plain, &o.values, &o.float_rope, &o.float_prope, &o.float_plain, &o.float_values}) {
         buffer->assign((tokens + 1) * dim, E{});
     }
     kernels.expand_keys({rows.data(), stride, shape.tokens, shape.head_dim, o.rope.data(), o.prope.data()}, rotation);
-    kernels.expand_values({rows.data(), stride, shape.tokens, shape.head_dim, o.plain.data(), o.values.data()}, rotation);
-    kernels.expand_float_keys({source.data(), stride, shape.tokens, shape.head_dim, o.float_rope.data(), o.float_prope.data()},
-                              rotation);
-    kernels.expand_float_values({source.data(), stride, shape.tokens, shape.head_dim, o.float_plain.data(),
-                                 o.float_values.data()}, rotation);
+    kernels.expand_values({rows.data(), stride, shape.tokens, shape.head_dim, o.plain.data(), o.values.data()},
+                          rotation);
+    kernels.expand_float_keys(
+        {source.data(), stride, shape.tokens, shape.head_dim, o.float_rope.data(), o.float_prope.data()}, rotation);
+    kernels.expand_float_values(
+        {source.data(), stride, shape.tokens, shape.head_dim, o.float_plain.data(), o.float_values.data()}, rotation);
 
     const int columns = (shape.queries + kColumnStep - 1) / kColumnStep * kColumnStep;
     const std::vector<E> queries = as<E>(random_floats(static_cast<std::size_t>(shape.queries) * dim, 6));
@@ -120,7 +123,8 @@ void compare(SimdLevel level, double rounding, double sum_tolerance) {
     }
     ASSERT_NE(&tile_kernels<E>(level), &tile_kernels<E>(SimdLevel::portable));
     for (const Shape& shape : kShapes) {
-        SCOPED_TRACE(testing::Message() << shape.tokens << " tokens, " << shape.queries << " queries, " << shape.head_dim);
+        SCOPED_TRACE(testing::Message() << shape.tokens << " tokens, " << shape.queries << " queries, "
+                                        << shape.head_dim);
         const Outcome<E> got = run(tile_kernels<E>(level), shape);
         const Outcome<E> expected = run(tile_kernels<E>(SimdLevel::portable), shape);
         expect_near(got.rope, expected.rope, rounding);
