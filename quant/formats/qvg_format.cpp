@@ -2,10 +2,16 @@
 
 #include "quant/qvg/page_encoder.hpp"
 
-#include <ATen/core/Tensor.h>
+#include <ATen/Functions.h>
 #include <c10/util/Exception.h>
 
 #include <string>
+
+#if WANDER_CUDA
+#include "quant/cuda/qvg_encode.hpp"
+
+#include <c10/cuda/CUDAStream.h>
+#endif
 
 namespace wander::quant {
 namespace {
@@ -13,6 +19,25 @@ namespace {
 std::string described(const PageShape& shape) {
     return std::to_string(shape.tokens) + " tokens x " + std::to_string(shape.heads) + " heads x " +
            std::to_string(shape.head_dim);
+}
+
+void encode_on_device([[maybe_unused]] const at::Tensor& source, [[maybe_unused]] const QvgPageLayout& layout,
+                      [[maybe_unused]] const qvg::PageOptions& options, [[maybe_unused]] at::Tensor& page) {
+#if WANDER_CUDA
+    const at::Tensor scratch = at::empty({cuda::encode_scratch_bytes(layout, 1)}, page.options());
+    cuda::EncodeBatch batch;
+    batch.pages[0] = {source.data_ptr(), page.data_ptr<std::uint8_t>(), options.seed, options.is_key};
+    batch.count = 1;
+    batch.bf16 = source.scalar_type() == at::kBFloat16;
+    batch.grid = options.grid;
+    batch.layout = layout;
+    batch.scratch = scratch.data_ptr();
+    const cudaError_t error =
+        cuda::encode_pages(batch, c10::cuda::getCurrentCUDAStream(page.device().index()).stream());
+    TORCH_CHECK(error == cudaSuccess, "QvgFormat: packing on the GPU failed: ", cudaGetErrorString(error));
+#else
+    TORCH_CHECK(false, "QvgFormat: this build has no CUDA kernels");
+#endif
 }
 
 } // namespace
@@ -27,6 +52,10 @@ Result<void> QvgFormat::supports(const PageShape& shape) const {
     if (qvg_block(shape.head_dim) == 0) {
         return Error{ErrorCode::wrong_use, what + " needs a head dimension that 16 divides, this model has " +
                                                std::to_string(shape.head_dim) + "; use bf16"};
+    }
+    if (shape.head_dim > kQvgMaxHeadDim) {
+        return Error{ErrorCode::wrong_use, what + " takes head dimensions up to " + std::to_string(kQvgMaxHeadDim) +
+                                               ", this model has " + std::to_string(shape.head_dim) + "; use bf16"};
     }
     const std::int64_t packed = layout(shape, {}).total_bytes;
     const std::int64_t bf16 = static_cast<std::int64_t>(shape.tokens) * shape.heads * shape.head_dim * 2;
@@ -59,8 +88,12 @@ void QvgFormat::encode(const at::Tensor& source, const PageShape& shape, const E
     TORCH_CHECK(page.nbytes() == static_cast<std::size_t>(page_layout.total_bytes),
                 "QvgFormat: page of the wrong size");
     TORCH_CHECK(options.centroids <= kQvgMaxCentroids, "QvgFormat: at most ", kQvgMaxCentroids, " centroids");
-    const qvg::PageRows rows{source.data_ptr(), source.scalar_type() == at::kBFloat16};
     const qvg::PageOptions page_options{grid_, shape.is_key, options.seed};
+    if (page.is_cuda()) {
+        encode_on_device(source, page_layout, page_options, page);
+        return;
+    }
+    const qvg::PageRows rows{source.data_ptr(), source.scalar_type() == at::kBFloat16};
     qvg::encode_page(rows, page_layout, page_options, page.data_ptr<std::uint8_t>());
 }
 

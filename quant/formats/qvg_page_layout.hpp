@@ -25,6 +25,7 @@ namespace wander::quant {
 
 inline constexpr std::int64_t kQvgAlignment = 64;
 inline constexpr int kQvgMaxCentroids = 256;
+inline constexpr int kQvgMaxHeadDim = 512;
 inline constexpr std::uint32_t kQvgMagic = 0x31475651; // "QVG1"
 
 enum class QvgGrid : std::uint8_t { ternary = 0, four_level = 2 };

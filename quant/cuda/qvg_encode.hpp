@@ -1,0 +1,52 @@
+#pragma once
+// Packs pages on the device: the same bytes as qvg::encode_page on the CPU. Deterministic, no atomics, no host
+// synchronisation.
+//
+// One set of launches serves up to kMaxPages pages of one shape, all heads at once. All pointers but `pages` are device
+// memory; the work is queued on the stream. Only where WANDER_CUDA is 1.
+
+#include "quant/formats/qvg_page_layout.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace wander::quant::cuda {
+
+inline constexpr int kMaxPages = 16;
+
+struct EncodePage {
+    const void* rows = nullptr;   // [tokens][heads][head_dim]
+    std::uint8_t* page = nullptr; // layout.total_bytes, aligned to 64 bytes
+    std::uint64_t seed = 0;
+    bool is_key = true;
+};
+
+struct EncodeBatch {
+    EncodePage pages[kMaxPages];
+    int count = 0;
+    bool bf16 = false; // rows are bfloat16, else float32
+    QvgGrid grid = QvgGrid::four_level;
+    QvgPageLayout
+        layout; // head_dim at most kQvgMaxHeadDim: centroids of one step of the assignment lie in shared memory
+    void* scratch = nullptr;
+};
+
+// Bytes of EncodeBatch::scratch for `pages` pages.
+std::int64_t encode_scratch_bytes(const QvgPageLayout& layout, int pages);
+
+cudaError_t encode_pages(const EncodeBatch& batch, cudaStream_t stream);
+
+// What lies in the scratch after encode_pages: centroids before they were rounded to bfloat16.
+struct EncodeScratch {
+    float* mean = nullptr;       // [pages][heads][head_dim]
+    float* centroids = nullptr;  // [pages][heads][centroids][head_dim]
+    std::uint8_t* ids = nullptr; // [pages][heads][tokens]
+};
+EncodeScratch scratch_parts(const EncodeBatch& batch);
+
+// out [tokens][head_dim] float32 of one head, read with page_decode.cuh; page in device memory.
+cudaError_t decode_head(const std::uint8_t* page, const QvgPageLayout& layout, QvgGrid grid, int head, float* out,
+                        cudaStream_t stream);
+
+} // namespace wander::quant::cuda
