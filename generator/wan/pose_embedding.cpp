@@ -169,8 +169,8 @@ at::Tensor PoseEmbedding::features(double x, double z, double yaw, double pitch,
 
 at::Tensor PoseEmbedding::tokens(double x, double z, double yaw, double pitch, int world, int rows, int cols) const {
     at::Tensor h = features(x, z, yaw, pitch, world, rows, cols).to(weight_[0].device());
-    h = at::silu_(at::linear(h, weight_[0], bias_[0] + world_rows_[world]));
-    h = at::silu_(at::linear(h, weight_[1], bias_[1]));
+    h = at::silu(at::linear(h, weight_[0], bias_[0] + world_rows_[world]));
+    h = at::silu(at::linear(h, weight_[1], bias_[1]));
     return at::linear(h, weight_[2], bias_[2]);
 }
 
