@@ -41,6 +41,8 @@ cudaError_t encode_pages(const EncodeBatch& batch, cudaStream_t stream);
 struct EncodeScratch {
     float* mean = nullptr;       // [pages][heads][head_dim]
     float* centroids = nullptr;  // [pages][heads][centroids][head_dim]
+    float* relative = nullptr;   // the same minus the mean, in panels of 16 centroids: [panel][head_dim][16]
+    float* half_norms = nullptr; // [pages][heads][16 * panels]
     std::uint8_t* ids = nullptr; // [pages][heads][tokens]
 };
 EncodeScratch scratch_parts(const EncodeBatch& batch);

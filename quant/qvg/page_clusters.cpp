@@ -51,6 +51,25 @@ std::vector<float> start_centroids(const float* rows, int tokens, int dim, int c
     return chosen;
 }
 
+std::vector<float> mean_row(const float* rows, int tokens, int dim, const PageKernels& kernels) {
+    const auto columns = static_cast<std::size_t>(dim);
+    std::vector<std::int32_t> part(static_cast<std::size_t>(tokens));
+    for (std::size_t t = 0; t < part.size(); ++t) {
+        part[t] = static_cast<std::int32_t>(t % kMeanParts);
+    }
+    std::vector<float> sums(kMeanParts * columns, 0.0F);
+    kernels.add_rows(rows, tokens, dim, part.data(), sums.data());
+    std::vector<float> mean(columns);
+    for (std::size_t c = 0; c < columns; ++c) {
+        float sum = sums[c];
+        for (std::size_t p = 1; p < kMeanParts; ++p) {
+            sum += sums[p * columns + c];
+        }
+        mean[c] = sum / static_cast<float>(tokens);
+    }
+    return mean;
+}
+
 } // namespace
 
 HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed,
@@ -60,11 +79,7 @@ HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int
     const auto columns = static_cast<std::size_t>(dim);
     const auto clusters = static_cast<std::size_t>(count);
 
-    std::vector<float> mean(columns, 0.0F);
-    kernels.add_rows(rows, tokens, dim, nullptr, mean.data());
-    for (float& value : mean) {
-        value /= static_cast<float>(tokens);
-    }
+    const std::vector<float> mean = mean_row(rows, tokens, dim, kernels);
     std::vector<float> lanes(static_cast<std::size_t>(groups) * kLanes * columns);
     kernels.to_lanes(rows, tokens, dim, mean.data(), nullptr, lanes.data());
 

@@ -12,6 +12,9 @@ namespace wander::quant::qvg {
 inline constexpr float kStartScale = 0.996F;
 inline constexpr int kScaleCandidates = 5;
 
+// The mean is taken over kMeanParts sums, of every kMeanParts-th token each, added in order.
+inline constexpr int kMeanParts = 32;
+
 // Rounds of assignment and update after the start. Ids are those of the last assignment, centroids the means of their
 // members.
 WANDER_HOST_DEVICE constexpr int lloyd_iterations(int centroids) { return centroids <= 16 ? 5 : 4; }
