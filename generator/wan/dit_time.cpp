@@ -60,18 +60,17 @@ DitModulation WanDit::Weights::modulation_of(const DitPass& pass) const {
         if (time_cache.size() >= kMaxCached) time_cache.clear();
         return time_cache.emplace(key, std::move(factors)).first->second;
     };
-    const std::size_t latents = pass.timesteps.size();
     if (all_same(pass)) {
         const DitModulation one = find(0);
         return {one.blocks.unsqueeze(2), one.head.unsqueeze(1)};
     }
-    std::vector<at::Tensor> blocks, heads;
-    for (std::size_t i = 0; i < latents; ++i) {
+    std::vector<at::Tensor> block_rows, head_rows;
+    for (std::size_t i = 0; i < pass.timesteps.size(); ++i) {
         const DitModulation one = find(i);
-        blocks.push_back(one.blocks);
-        heads.push_back(one.head);
+        block_rows.push_back(one.blocks);
+        head_rows.push_back(one.head);
     }
-    return {at::stack(blocks, 2), at::stack(heads, 1)};
+    return {at::stack(block_rows, 2), at::stack(head_rows, 1)};
 }
 
 } // namespace wander
