@@ -7,7 +7,8 @@ namespace wander::quant::cuda {
 namespace {
 
 // Threads: 32 channels x kMeanParts.
-__global__ void mean_kernel(Work work) {
+template <bool kBf16>
+__global__ void mean_kernel(Work<kBf16> work) {
     __shared__ float sums[qvg::kMeanParts][32];
     const int channel = static_cast<int>(blockIdx.x * 32 + threadIdx.x);
     const bool held = channel < work.layout().head_dim;
@@ -28,7 +29,8 @@ __global__ void mean_kernel(Work work) {
 }
 
 // Half a warp a pair of rows: 16 partial sums, then halves added to each other; as distance() in page_clusters.cpp.
-__device__ float half_warp_distance(const Work& work, int token, const float* centroid) {
+template <bool kBf16>
+__device__ float half_warp_distance(const Work<kBf16>& work, int token, const float* centroid) {
     float sum = 0;
 #pragma unroll 8
     for (int c = static_cast<int>(threadIdx.x) % 16; c < work.layout().head_dim; c += 16) {
@@ -43,8 +45,10 @@ __device__ float half_warp_distance(const Work& work, int token, const float* ce
 }
 
 // Candidate i of centroid i / kStartDraws; shared: how far each candidate is from what was chosen so far.
-__global__ void start_kernel(Work work) {
+template <bool kBf16>
+__global__ void start_kernel(Work<kBf16> work) {
     __shared__ float nearest[kQvgMaxCentroids * qvg::kStartDraws];
+    __shared__ int tokens[kQvgMaxCentroids * qvg::kStartDraws];
     __shared__ float newest[kQvgMaxHeadDim];
     __shared__ int chosen;
     const QvgPageLayout& layout = work.layout();
@@ -53,6 +57,7 @@ __global__ void start_kernel(Work work) {
     const int candidates = layout.centroids * qvg::kStartDraws;
     for (int i = static_cast<int>(threadIdx.x); i < candidates; i += kStartThreads) {
         nearest[i] = INFINITY;
+        tokens[i] = qvg::drawn_token(seed, head, i / qvg::kStartDraws, i % qvg::kStartDraws, layout.tokens);
     }
     for (int k = 0; k < layout.centroids; ++k) {
         __syncthreads();
@@ -61,7 +66,7 @@ __global__ void start_kernel(Work work) {
             for (int draw = 1; k > 0 && draw < qvg::kStartDraws; ++draw) {
                 best = nearest[k * qvg::kStartDraws + draw] > nearest[k * qvg::kStartDraws + best] ? draw : best;
             }
-            chosen = qvg::drawn_token(seed, head, k, best, layout.tokens);
+            chosen = tokens[k * qvg::kStartDraws + best];
         }
         __syncthreads();
         for (int c = static_cast<int>(threadIdx.x); c < layout.head_dim; c += kStartThreads) {
@@ -72,8 +77,7 @@ __global__ void start_kernel(Work work) {
         // Whole warps stay together for the shuffles, so the last candidate may be taken more than once.
         for (int first = (k + 1) * qvg::kStartDraws; first < candidates; first += kStartThreads / 16) {
             const int i = min(first + static_cast<int>(threadIdx.x) / 16, candidates - 1);
-            const int token = qvg::drawn_token(seed, head, i / qvg::kStartDraws, i % qvg::kStartDraws, layout.tokens);
-            const float d = half_warp_distance(work, token, newest);
+            const float d = half_warp_distance(work, tokens[i], newest);
             if (threadIdx.x % 16 == 0 && first + static_cast<int>(threadIdx.x) / 16 < candidates) {
                 nearest[i] = fminf(nearest[i], d);
             }
@@ -83,7 +87,8 @@ __global__ void start_kernel(Work work) {
 
 // One block a centroid (padding of the last panel included); threads: channels. What the assignment reads: the centroid
 // minus the mean, and half its squared length, summed in channel order.
-__device__ void put_relative(const Work& work, int centroid, int channel, float value) {
+template <bool kBf16>
+__device__ void put_relative(const Work<kBf16>& work, int centroid, int channel, float value) {
     __shared__ float squares[kQvgMaxHeadDim];
     const QvgPageLayout& layout = work.layout();
     const bool held = channel < layout.head_dim;
@@ -105,7 +110,8 @@ __device__ void put_relative(const Work& work, int centroid, int channel, float 
     }
 }
 
-__global__ void relative_kernel(Work work) {
+template <bool kBf16>
+__global__ void relative_kernel(Work<kBf16> work) {
     const int centroid = static_cast<int>(blockIdx.x);
     const int channel = static_cast<int>(threadIdx.x);
     const bool held = centroid < work.layout().centroids && channel < work.layout().head_dim;
@@ -115,7 +121,8 @@ __global__ void relative_kernel(Work work) {
 }
 
 // Threads: tokens. Shared: one panel of centroids and the mean.
-__global__ void assign_kernel(Work work) {
+template <bool kBf16>
+__global__ void assign_kernel(Work<kBf16> work) {
     extern __shared__ float4 shared4[];
     const QvgPageLayout& layout = work.layout();
     const int dim = layout.head_dim;
@@ -170,7 +177,8 @@ __global__ void assign_kernel(Work work) {
 
 // One block a centroid; threads: channels. Every warp lists the members of a stretch of tokens, then adds them in token
 // order.
-__global__ void update_kernel(Work work) {
+template <bool kBf16>
+__global__ void update_kernel(Work<kBf16> work) {
     __shared__ int listed[kQvgMaxHeadDim / 32][kUpdateStretch];
     const QvgPageLayout& layout = work.layout();
     const int centroid = static_cast<int>(blockIdx.x);

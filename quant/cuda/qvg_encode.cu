@@ -46,12 +46,12 @@ EncodeScratch scratch_parts(const EncodeBatch& batch) {
     return parts;
 }
 
-cudaError_t encode_pages(const EncodeBatch& batch, cudaStream_t stream) {
+namespace {
+
+template <bool kBf16>
+cudaError_t queue_batch(const EncodeBatch& batch, cudaStream_t stream) {
     const QvgPageLayout& layout = batch.layout;
-    if (batch.count < 1 || batch.count > kMaxPages || layout.head_dim > kQvgMaxHeadDim) {
-        return cudaErrorInvalidValue;
-    }
-    const Work work{batch, scratch_parts(batch)};
+    const Work<kBf16> work{batch, scratch_parts(batch)};
     const auto heads = static_cast<unsigned>(layout.heads);
     const auto pages = static_cast<unsigned>(batch.count);
     for (int i = 0; i < batch.count; ++i) {
@@ -85,12 +85,21 @@ cudaError_t encode_pages(const EncodeBatch& batch, cudaStream_t stream) {
     const std::int64_t items = static_cast<std::int64_t>(layout.tokens) * (layout.head_dim / layout.block);
     const dim3 grid(blocks_for(items, kPackThreads), heads, pages);
     switch (layout.block) {
-        case 64: pack_kernel<64><<<grid, kPackThreads, 0, stream>>>(work); break;
-        case 32: pack_kernel<32><<<grid, kPackThreads, 0, stream>>>(work); break;
-        case 16: pack_kernel<16><<<grid, kPackThreads, 0, stream>>>(work); break;
+        case 64: pack_kernel<64, kBf16><<<grid, kPackThreads, 0, stream>>>(work); break;
+        case 32: pack_kernel<32, kBf16><<<grid, kPackThreads, 0, stream>>>(work); break;
+        case 16: pack_kernel<16, kBf16><<<grid, kPackThreads, 0, stream>>>(work); break;
         default: return cudaErrorInvalidValue;
     }
     return cudaGetLastError();
+}
+
+} // namespace
+
+cudaError_t encode_pages(const EncodeBatch& batch, cudaStream_t stream) {
+    if (batch.count < 1 || batch.count > kMaxPages || batch.layout.head_dim > kQvgMaxHeadDim) {
+        return cudaErrorInvalidValue;
+    }
+    return batch.bf16 ? queue_batch<true>(batch, stream) : queue_batch<false>(batch, stream);
 }
 
 cudaError_t decode_head(const std::uint8_t* page, const QvgPageLayout& layout, QvgGrid grid, int head, float* out,

@@ -9,7 +9,8 @@ namespace {
 constexpr int kPackThreads = 128;
 
 // Header, centroids and ids of the page. Padding was cleared before.
-__global__ void book_kernel(Work work, QvgPageHeader header) {
+template <bool kBf16>
+__global__ void book_kernel(Work<kBf16> work, QvgPageHeader header) {
     const QvgPageLayout& layout = work.layout();
     const EncodePage& entry = work.batch.pages[blockIdx.z];
     const int head = static_cast<int>(blockIdx.y);
@@ -91,8 +92,8 @@ __device__ int ternary_codes(const float (&residual)[kBlock], std::uint32_t (&wo
 }
 
 // Threads: tokens times blocks of channels.
-template <int kBlock>
-__global__ void pack_kernel(Work work) {
+template <int kBlock, bool kBf16>
+__global__ void pack_kernel(Work<kBf16> work) {
     const QvgPageLayout& layout = work.layout();
     const int blocks = layout.head_dim / kBlock;
     const int index = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);

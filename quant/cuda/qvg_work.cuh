@@ -14,6 +14,9 @@ constexpr int kAssignCentroids = 16; // sums a thread keeps at once
 constexpr int kStartThreads = 1024;
 constexpr int kUpdateStretch = 256; // tokens listed at once
 
+// kBf16: source values are bfloat16, else float32. Known when compiling, so that loads of several values can be under
+// way at once.
+template <bool kBf16>
 struct Work {
     EncodeBatch batch;
     EncodeScratch scratch;
@@ -34,22 +37,24 @@ struct Work {
     __device__ std::uint8_t* ids() const { return scratch.ids + head_index() * batch.layout.tokens; }
 };
 
-__device__ float source(const Work& work, int token, int channel) {
+template <bool kBf16>
+__device__ float source(const Work<kBf16>& work, int token, int channel) {
     const auto& layout = work.layout();
     const std::int64_t at = (static_cast<std::int64_t>(token) * layout.heads + blockIdx.y) * layout.head_dim + channel;
     const void* rows = work.batch.pages[blockIdx.z].rows;
-    if (work.batch.bf16) {
+    if constexpr (kBf16) {
         return bf16_low(static_cast<const std::uint16_t*>(rows)[at]);
     }
     return static_cast<const float*>(rows)[at];
 }
 
 // Four channels from a multiple of 4.
-__device__ float4 source4(const Work& work, int token, int channel) {
+template <bool kBf16>
+__device__ float4 source4(const Work<kBf16>& work, int token, int channel) {
     const auto& layout = work.layout();
     const std::int64_t at = (static_cast<std::int64_t>(token) * layout.heads + blockIdx.y) * layout.head_dim + channel;
     const auto* rows = static_cast<const std::uint8_t*>(work.batch.pages[blockIdx.z].rows);
-    if (work.batch.bf16) {
+    if constexpr (kBf16) {
         const uint2 pair = *reinterpret_cast<const uint2*>(rows + at * 2);
         return {bf16_low(pair.x), bf16_high(pair.x), bf16_low(pair.y), bf16_high(pair.y)};
     }
