@@ -17,12 +17,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Where the rows of one tile come from: uncompressed memory, or a packed page that is decoded first.
-struct TileSource {
-    const PageGroup* group = nullptr; // null: raw pointers
-    PageShape shape;
-    EncodeOptions options;
-    const std::uint8_t* page = nullptr;
+// One tile of the history or of the chunk itself: where its rows lie, and how they turn.
+template <class E>
+struct Tile {
+    const PageGroup* group = nullptr; // of a packed page; null: the rows lie uncompressed in memory
+    const std::uint8_t* key_page = nullptr;
+    const std::uint8_t* value_page = nullptr;
+    const E* key_rows = nullptr; // uncompressed, first head
+    const E* value_rows = nullptr;
+    int page_token = 0; // of the first row, packed pages
+    int latent = 0;     // row of the rotation tables
+    int token = 0;      // of the first row, inside its latent
+    int tokens = 0;
 };
 
 template <class E>
@@ -66,17 +72,21 @@ public:
     at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q, const at::Tensor& k,
                       const at::Tensor& v) override {
         at::Tensor result = at::empty({rotation_.prope ? 2 : 1, q.size(0), q.size(1), q.size(2)}, q.options());
+        collect_tiles(layer, segments, static_cast<const E*>(k.const_data_ptr()),
+                      static_cast<const E*>(v.const_data_ptr()));
         for (int head = 0; head < shape_.heads; ++head) {
             start_head(q, head);
-            for (const HistorySegment& segment : segments) {
-                attend_segment(segment, layer, head);
-            }
-            const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(head) * shape_.head_dim;
-            const E* keys = static_cast<const E*>(k.const_data_ptr()) + offset;
-            const E* values = static_cast<const E*>(v.const_data_ptr()) + offset;
-            for (int n = 0; n < rotation_.latents; ++n) {
-                const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(n) * shape_.tokens_per_latent * row_stride();
-                attend_latent(TileSource{}, TileSource{}, keys + row, values + row, head, 0, rotation_.history + n);
+            for (std::size_t i = 0; i < tiles_.size(); ++i) {
+                const auto begin = Clock::now();
+                expand(tiles_[i], layer, head);
+                // The next tile's rows come from memory while this one is attended to.
+                prefetch(tiles_[i + 1 < tiles_.size() ? i + 1 : 0], i + 1 < tiles_.size() ? head : head + 1);
+                expand_ms_ += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+                for (int branch = 0; branch < branches(); ++branch) {
+                    for (int block = 0; block < blocks_; ++block) {
+                        attend_tile(branch, block, tiles_[i].tokens);
+                    }
+                }
             }
             finish_head(result, head);
         }
@@ -139,79 +149,101 @@ private:
         return static_cast<std::ptrdiff_t>(branch * blocks_ + block) * columns_;
     }
 
-    void attend_segment(const HistorySegment& segment, int layer, int head) {
-        const PageGroup& group = *segment.group;
-        const Page& key_page = group.keys[static_cast<std::size_t>(layer)];
-        const Page& value_page = group.values[static_cast<std::size_t>(layer)];
-        TileSource keys;
-        TileSource values;
-        const E* key_rows = nullptr;
-        const E* value_rows = nullptr;
-        if (group.format->packed()) {
-            keys = {&group, codec_.page_shape(group, true), codec_.options(group, layer, true),
-                    key_page.bytes.const_data_ptr<std::uint8_t>()};
-            values = {&group, codec_.page_shape(group, false), codec_.options(group, layer, false),
-                      value_page.bytes.const_data_ptr<std::uint8_t>()};
-        } else {
-            const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(head) * shape_.head_dim;
-            key_rows = reinterpret_cast<const E*>(key_page.bytes.const_data_ptr<std::uint8_t>()) + offset;
-            value_rows = reinterpret_cast<const E*>(value_page.bytes.const_data_ptr<std::uint8_t>()) + offset;
+    void collect_tiles(int layer, const std::vector<HistorySegment>& segments, const E* own_keys, const E* own_values) {
+        tiles_.clear();
+        for (const HistorySegment& segment : segments) {
+            const PageGroup& group = *segment.group;
+            const auto* key_page =
+                group.keys[static_cast<std::size_t>(layer)].bytes.template const_data_ptr<std::uint8_t>();
+            const auto* value_page =
+                group.values[static_cast<std::size_t>(layer)].bytes.template const_data_ptr<std::uint8_t>();
+            Tile<E> first;
+            if (group.format->packed()) {
+                first.group = &group;
+                first.key_page = key_page;
+                first.value_page = value_page;
+            } else {
+                first.key_rows = reinterpret_cast<const E*>(key_page);
+                first.value_rows = reinterpret_cast<const E*>(value_page);
+            }
+            add_latents(first, segment.page_latent, segment.latents, segment.history_index);
         }
-        for (int i = 0; i < segment.latents; ++i) {
-            const int page_token = (segment.page_latent + i) * shape_.tokens_per_latent;
-            const std::ptrdiff_t row = key_rows ? page_token * row_stride() : 0;
-            attend_latent(keys, values, key_rows ? key_rows + row : nullptr, key_rows ? value_rows + row : nullptr,
-                          head, page_token, segment.history_index + i);
+        Tile<E> own;
+        own.key_rows = own_keys;
+        own.value_rows = own_values;
+        add_latents(own, 0, rotation_.latents, rotation_.history);
+    }
+
+    // Latents [first_latent, first_latent + count) of a page (or of the chunk) whose tables begin at table_latent.
+    void add_latents(const Tile<E>& page, int first_latent, int count, int table_latent) {
+        for (int n = 0; n < count; ++n) {
+            for (int token = 0; token < shape_.tokens_per_latent; token += tile_tokens_) {
+                Tile<E> tile = page;
+                tile.page_token = (first_latent + n) * shape_.tokens_per_latent + token;
+                tile.latent = table_latent + n;
+                tile.token = token;
+                tile.tokens = std::min(tile_tokens_, shape_.tokens_per_latent - token);
+                if (!tile.group) {
+                    tile.key_rows += tile.page_token * row_stride();
+                    tile.value_rows += tile.page_token * row_stride();
+                }
+                tiles_.push_back(tile);
+            }
         }
     }
 
-    // All query blocks of both branches against the tokens of one latent.
-    void attend_latent(const TileSource& keys, const TileSource& values, const E* key_rows, const E* value_rows,
-                       int head, int page_token, int latent) {
-        for (int first = 0; first < shape_.tokens_per_latent; first += tile_tokens_) {
-            const int tokens = std::min(tile_tokens_, shape_.tokens_per_latent - first);
-            const auto begin = Clock::now();
-            const std::ptrdiff_t row = first * row_stride();
-            expand(keys, values, key_rows ? key_rows + row : nullptr, value_rows ? value_rows + row : nullptr, head,
-                   page_token + first, tokens, turn(latent, first, rotation_.inverse_of(latent)));
-            expand_ms_ += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-            for (int branch = 0; branch < branches(); ++branch) {
-                for (int block = 0; block < blocks_; ++block) {
-                    attend_tile(branch, block, tokens);
+    void prefetch(const Tile<E>& tile, int head) const {
+        if (tile.group || head >= shape_.heads) {
+            return; // rows of a packed page are few and lie together
+        }
+        constexpr std::ptrdiff_t kLine = 64 / sizeof(E);
+        for (const E* base : {tile.key_rows, tile.value_rows}) {
+            const E* row = base + static_cast<std::ptrdiff_t>(head) * shape_.head_dim;
+            for (int t = 0; t < tile.tokens; ++t, row += row_stride()) {
+                for (std::ptrdiff_t c = 0; c < shape_.head_dim; c += kLine) {
+                    __builtin_prefetch(row + c, 0, 2);
                 }
             }
         }
     }
 
-    void expand(const TileSource& keys, const TileSource& values, const E* key_rows, const E* value_rows, int head,
-                int page_token, int tokens, const cpu::TileRotation<A>& rotation) {
+    void expand(const Tile<E>& tile, int layer, int head) {
         const int dim = shape_.head_dim;
+        const cpu::TileRotation<A> rotation = turn(tile.latent, tile.token, rotation_.inverse_of(tile.latent));
         E* prope_keys = rotation.matrix ? keys_prope_.data() : nullptr;
         E* prope_values = rotation.matrix ? values_prope_.data() : nullptr;
         E* plain_values = values_plain_.data();
         plain_rows_ = plain_values;
         plain_stride_ = dim * kRowsTogether;
-        if (!keys.group) {
+        if (!tile.group) {
+            const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(head) * dim;
             if constexpr (kRowsTogether == 1) {
                 // Dense rows are attended where they lie.
                 plain_values = nullptr;
-                plain_rows_ = value_rows;
+                plain_rows_ = tile.value_rows + offset;
                 plain_stride_ = row_stride();
             }
-            kernels_.expand_keys({key_rows, row_stride(), tokens, dim, keys_rope_.data(), prope_keys}, rotation);
-            kernels_.expand_values({value_rows, row_stride(), tokens, dim, plain_values, prope_values}, rotation);
+            kernels_.expand_keys(
+                {tile.key_rows + offset, row_stride(), tile.tokens, dim, keys_rope_.data(), prope_keys}, rotation);
+            kernels_.expand_values(
+                {tile.value_rows + offset, row_stride(), tile.tokens, dim, plain_values, prope_values}, rotation);
             return;
         }
-        const PageFormat& format = *keys.group->format;
-        format.decode_rows(keys.page, keys.shape, keys.options, head, page_token, page_token + tokens, decoded_.data());
-        kernels_.expand_float_keys({decoded_.data(), dim, tokens, dim, keys_rope_.data(), prope_keys}, rotation);
-        format.decode_rows(values.page, values.shape, values.options, head, page_token, page_token + tokens,
-                           decoded_.data());
+        decode(tile, layer, head, true);
+        kernels_.expand_float_keys({decoded_.data(), dim, tile.tokens, dim, keys_rope_.data(), prope_keys}, rotation);
+        decode(tile, layer, head, false);
         if constexpr (std::is_same_v<E, float>) {
             plain_values = nullptr;
             plain_rows_ = decoded_.data();
         }
-        kernels_.expand_float_values({decoded_.data(), dim, tokens, dim, plain_values, prope_values}, rotation);
+        kernels_.expand_float_values({decoded_.data(), dim, tile.tokens, dim, plain_values, prope_values}, rotation);
+    }
+
+    void decode(const Tile<E>& tile, int layer, int head, bool is_key) {
+        const PageGroup& group = *tile.group;
+        group.format->decode_rows(is_key ? tile.key_page : tile.value_page, codec_.page_shape(group, is_key),
+                                  codec_.options(group, layer, is_key), head, tile.page_token,
+                                  tile.page_token + tile.tokens, decoded_.data());
     }
 
     void attend_tile(int branch, int block, int tokens) {
@@ -271,6 +303,7 @@ private:
     double expand_ms_ = 0;
 
     // Scratch of one head and one tile, shared by all layers.
+    std::vector<Tile<E>> tiles_;
     std::vector<E> keys_rope_, keys_prope_, values_plain_, values_prope_;
     std::vector<float> decoded_;
     std::vector<A> scores_;
