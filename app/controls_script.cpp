@@ -10,6 +10,7 @@
 #include <iterator>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace wander {
@@ -124,7 +125,7 @@ Result<ControlsScript> ControlsScript::from_json_lines(const std::string& text, 
     for (int number = 1; std::getline(lines, line); ++number) {
         if (blank(line)) continue;
         const auto fail = [&](const std::string& message) {
-            return Error{ErrorCode::bad_input, name + ", line " + std::to_string(number) + ": " + message};
+            return Error{ErrorCode::bad_input, fmt::format("{}, line {}: {}", name, number, message)};
         };
         const Json object = Json::parse(line, nullptr, false);
         if (object.is_discarded())

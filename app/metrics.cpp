@@ -63,6 +63,7 @@ Json percentile_json(const std::vector<ChunkTelemetry>& chunks, double p) {
     StageMs ms;
     for (const Stage& stage : kStages) {
         std::vector<double> values;
+        values.reserve(chunks.size());
         for (const auto& chunk : chunks) values.push_back(chunk.ms.*stage.value);
         ms.*stage.value = percentile(values, p);
     }

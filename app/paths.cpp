@@ -40,12 +40,12 @@ bool is_assets(const fs::path& folder) {
 } // namespace
 
 fs::path assets_folder() {
-    if (const std::string given = variable("WANDER_ASSETS"); !given.empty()) return given;
+    if (std::string given = variable("WANDER_ASSETS"); !given.empty()) return given;
     std::error_code error;
     const fs::path program = fs::read_symlink("/proc/self/exe", error);
-    const fs::path installed = program.parent_path().parent_path() / "share/wander";
+    fs::path installed = program.parent_path().parent_path() / "share/wander";
     if (!error && is_assets(installed)) return installed;
-    const fs::path built = fs::path(WANDER_BUILT_FROM) / "assets";
+    fs::path built = fs::path(WANDER_BUILT_FROM) / "assets";
     if (is_assets(built)) return built;
     // A tree that was moved after it was built: build/PRESET/bin/wander.
     return program.parent_path() / "../../../assets";
@@ -86,7 +86,7 @@ fs::path user_dir(const std::string& text, const std::string& key, const fs::pat
         const std::string value = line.substr(begin.size(), line.size() - begin.size() - 1);
         if (value.starts_with("$HOME/")) {
             found = home / value.substr(6);
-        } else if (value.starts_with("/")) {
+        } else if (value.starts_with('/')) {
             found = value;
         }
     }

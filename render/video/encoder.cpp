@@ -1,6 +1,6 @@
 #include "render/video/encoder.hpp"
 
-#include <array>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -86,7 +86,7 @@ Result<Encoder> Encoder::open_named(const std::string& name, PixelSize size, AVR
     context.colorspace = AVCOL_SPC_BT709;
     context.color_primaries = AVCOL_PRI_BT709;
     context.color_trc = AVCOL_TRC_BT709;
-    context.gop_size = static_cast<int>(av_q2d(fps) * kKeyframeSeconds + 0.5);
+    context.gop_size = static_cast<int>(std::lround(av_q2d(fps) * kKeyframeSeconds));
     context.max_b_frames =
         0; // decoding order is showing order: the end of a killed recording needs nothing that is missing
     context.flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
