@@ -180,21 +180,27 @@ void LiveWalk::serve(Walk& walk, std::stop_token stop) {
             change_state(WorkerState::failed, done.error().message);
             changed_.wait(lock, stop, [this] { return interrupted(); });
         }
-        if (stop.stop_requested() || mail_.reopen) return;
-        const std::string start = std::exchange(mail_.restart_start, std::nullopt).value_or("");
-        const auto seed = std::exchange(mail_.restart_seed, std::nullopt);
-        lock.unlock();
-        auto restarted = walk.restart(start, seed);
-        lock.lock();
-        if (!restarted) {
-            change_state(WorkerState::failed, restarted.error().message);
+        while (!stop.stop_requested() && !mail_.reopen && !restart_from_mail(walk, lock)) {
             changed_.wait(lock, stop, [this] { return interrupted(); });
-            continue;
         }
-        if (!start.empty()) now_.start = start;
-        if (seed) now_.seed = *seed;
+        if (stop.stop_requested() || mail_.reopen) return;
         change_state(WorkerState::ready);
     }
+}
+
+bool LiveWalk::restart_from_mail(Walk& walk, std::unique_lock<std::mutex>& lock) {
+    const std::string start = std::exchange(mail_.restart_start, std::nullopt).value_or("");
+    const auto seed = std::exchange(mail_.restart_seed, std::nullopt);
+    lock.unlock();
+    auto restarted = walk.restart(start, seed);
+    lock.lock();
+    if (!restarted) {
+        change_state(WorkerState::failed, restarted.error().message);
+        return false;
+    }
+    if (!start.empty()) now_.start = start;
+    if (seed) now_.seed = *seed;
+    return true;
 }
 
 ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {

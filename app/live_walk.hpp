@@ -67,6 +67,8 @@ private:
 
     void work(std::stop_token stop);
     void serve(Walk& walk, std::stop_token stop);
+    // Carries out the newest restart order; false and state `failed` when the walk refuses it.
+    bool restart_from_mail(Walk& walk, std::unique_lock<std::mutex>& lock);
     ChunkControls sample(std::int64_t index, const std::stop_token& stop);
     bool interrupted() const { return mail_.restart_start || mail_.reopen; }
     void change_state(WorkerState to, std::string error = {});

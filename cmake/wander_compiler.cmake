@@ -16,6 +16,7 @@ endif()
 # Assertions stay on in release builds: a broken invariant shall stop the program, not corrupt the cache it is about.
 set(CMAKE_CXX_FLAGS_RELEASE "-O3")
 set(CMAKE_C_FLAGS_RELEASE "-O3")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
 
 # Warnings are errors with the compiler that continuous integration uses; a newer one may know warnings that nobody here has seen yet.
 set(werror "")
@@ -32,6 +33,10 @@ target_compile_definitions(wander_flags INTERFACE WANDER_WITH_WINDOW=$<BOOL:${WA
                                                   WANDER_WITH_RECORDING=$<BOOL:${WANDER_WITH_RECORDING}>)
 target_link_libraries(wander_flags INTERFACE Threads::Threads)
 
+if(WANDER_SANITIZER)
+  # The instrumentation hides from GCC what it would need to know for this warning.
+  add_compile_options(-Wno-maybe-uninitialized)
+endif()
 if(WANDER_SANITIZER STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined -g1)
   add_link_options(-fsanitize=address,undefined)

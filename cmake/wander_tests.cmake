@@ -1,15 +1,16 @@
 # GoogleTest and wander_add_test(name SOURCES ... LIBS ... [LABELS one] [TIMEOUT seconds] [TORCH] [SERIAL]).
 # SERIAL: never beside other tests (timings, memory peaks, one window at a time).
 # The sources of GoogleTest in .travel/ serve machines that have no package of it.
-if(EXISTS "${WANDER_TRAVEL_DIR}/googletest/CMakeLists.txt")
+find_package(GTest QUIET)
+if(NOT GTest_FOUND AND EXISTS "${WANDER_TRAVEL_DIR}/googletest/CMakeLists.txt")
   set(INSTALL_GTEST OFF CACHE BOOL "")
   add_subdirectory("${WANDER_TRAVEL_DIR}/googletest" "${CMAKE_BINARY_DIR}/googletest" EXCLUDE_FROM_ALL SYSTEM)
   if(NOT TARGET GTest::gtest_main)
     add_library(GTest::gtest_main ALIAS gtest_main)
     add_library(GTest::gmock ALIAS gmock)
   endif()
-else()
-  find_package(GTest REQUIRED)
+elseif(NOT GTest_FOUND)
+  message(FATAL_ERROR "GoogleTest not found: install libgtest-dev and libgmock-dev, or run ./wander test, which does")
 endif()
 include(GoogleTest)
 
