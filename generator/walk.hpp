@@ -25,16 +25,16 @@
 namespace wander {
 
 struct WalkOptions {
-    std::string model = "embedded";          // or a model folder
-    std::filesystem::path assets;            // folder that holds world/ (the embedded world)
-    std::string start;                       // start point's name or a picture; empty: the model's first
+    std::string model = "embedded";                         // or a model folder
+    std::filesystem::path assets;                           // folder that holds world/ (the embedded world)
+    std::string start;                                      // start point's name or a picture; empty: the model's first
     std::optional<std::pair<std::string, Pose>> start_pose; // world name and pose, for a picture
     std::string prompt;
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";
-    std::string device = "auto";             // auto, cpu, cuda
-    std::string precision = "auto";          // auto, fp32, bf16
-    int threads = 0;                         // 0: all cores
+    std::string device = "auto";    // auto, cpu, cuda
+    std::string precision = "auto"; // auto, fp32, bf16
+    int threads = 0;                // 0: all cores
 };
 
 struct StartPoint {
@@ -46,23 +46,23 @@ struct StartPoint {
 
 // A cache format that this model can use, in menu order.
 struct FormatInfo {
-    std::string name;   // registry name, as --cache takes it
-    std::string label;  // "INT2 four-level"
-    double bits = 16;   // per value, codes only
+    std::string name;  // registry name, as --cache takes it
+    std::string label; // "INT2 four-level"
+    double bits = 16;  // per value, codes only
 };
 
 struct WalkInfo {
     std::string model;
-    std::string device;      // "cpu" or "cuda"
+    std::string device; // "cpu" or "cuda"
     std::string device_name;
     std::array<std::uint8_t, 16> device_uuid{}; // of the CUDA device, zeros on the CPU
-    std::string precision;   // "fp32" or "bf16"
+    std::string precision;                      // "fp32" or "bf16"
     int threads = 0;
     int width = 0;
     int height = 0;
     double fps = 16;
     int chunk_frames = 4;
-    bool camera_steering = true;       // false: a text model, keys become prompt words at best
+    bool camera_steering = true; // false: a text model, keys become prompt words at best
     std::vector<StartPoint> starts;
     std::vector<FormatInfo> formats;
     std::vector<std::string> warnings; // for the terminal or the log (say, an ignored prompt)
@@ -71,9 +71,9 @@ struct WalkInfo {
 // What a chunk is given. From the keyboard, or from a script.
 struct ChunkControls {
     ControlState state;
-    std::optional<std::string> cache_format;  // change before this chunk
+    std::optional<std::string> cache_format; // change before this chunk
     std::optional<std::string> prompt;
-    bool stop = false;                        // no further chunk
+    bool stop = false; // no further chunk
 };
 // Called on the worker thread right before chunk `index`; may block (pause, pacing) until `stop`.
 using ControlSource = std::function<ChunkControls(std::int64_t index, const std::stop_token& stop)>;
@@ -94,8 +94,8 @@ public:
     Result<void> restart(const std::string& start, std::optional<std::uint64_t> seed = {});
 
     struct Peaks {
-        std::int64_t gpu_bytes = 0;   // torch's allocator and our arena
-        std::int64_t host_bytes = 0;  // high-water mark of resident memory
+        std::int64_t gpu_bytes = 0;  // torch's allocator and our arena
+        std::int64_t host_bytes = 0; // high-water mark of resident memory
     };
     Peaks peaks() const;
 

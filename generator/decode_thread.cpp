@@ -1,0 +1,167 @@
+#include "generator/decode_thread.hpp"
+
+#include "generator/errors.hpp"
+#include "generator/frame_pixels.hpp"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numbers>
+
+#if WANDER_CUDA
+#include <c10/cuda/CUDAStream.h>
+#endif
+
+namespace wander {
+
+namespace {
+
+void* native_stream([[maybe_unused]] const std::optional<c10::Stream>& stream) {
+#if WANDER_CUDA
+    if (stream) return c10::cuda::CUDAStream(*stream).stream();
+#endif
+    return nullptr;
+}
+
+} // namespace
+
+Pose between(const Pose& from, const Pose& to, double share) {
+    const auto mix = [share](float a, double difference) { return static_cast<float>(a + share * difference); };
+    const double turn = std::remainder(static_cast<double>(to.yaw) - from.yaw, 2 * std::numbers::pi);
+    return {mix(from.x, to.x - from.x), mix(from.z, to.z - from.z), mix(from.yaw, turn),
+            mix(from.pitch, to.pitch - from.pitch)};
+}
+
+DecodeThread::DecodeThread(std::shared_ptr<const WanVae> vae, Settings settings, FrameSink& sink, ChunkReports& reports,
+                           std::stop_token stop)
+    : stream_(vae->decode_stream()), settings_(std::move(settings)), sink_(sink), reports_(reports) {
+    if (settings_.device.is_cuda()) {
+        cuda_stream_ = c10::impl::VirtualGuardImpl(at::kCUDA).getStreamFromGlobalPool(settings_.device.device);
+    }
+    thread_ = std::jthread([this](std::stop_token own) { work(own); });
+    outer_stop_.emplace(std::move(stop), [this] { thread_.request_stop(); });
+}
+
+DecodeThread::~DecodeThread() {
+    outer_stop_.reset();
+    thread_.request_stop();
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+}
+
+bool DecodeThread::wait_for_room() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, thread_.get_stop_token(), [this] { return !waiting_ || error_; });
+    return !waiting_ && !error_ && !thread_.get_stop_token().stop_requested();
+}
+
+void DecodeThread::submit(DecodeJob job) {
+    {
+        std::lock_guard lock(mutex_);
+        if (error_) return;
+        TORCH_CHECK(!waiting_, "DecodeThread: submit without room");
+        waiting_ = std::move(job);
+    }
+    changed_.notify_all();
+}
+
+Result<void> DecodeThread::finish() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, thread_.get_stop_token(), [this] { return (!waiting_ && !busy_) || error_; });
+    if (error_) return *error_;
+    return {};
+}
+
+void DecodeThread::work(const std::stop_token& stop) {
+    const c10::InferenceMode inference;
+    set_own_thread_count(settings_.threads);
+    std::optional<c10::StreamGuard> guard;
+    if (cuda_stream_) guard.emplace(*cuda_stream_);
+    while (true) {
+        DecodeJob job;
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, stop, [this] { return waiting_.has_value(); });
+            if (stop.stop_requested() || !waiting_) return;
+            job = std::move(*waiting_);
+            waiting_.reset();
+            busy_ = true;
+        }
+        changed_.notify_all();
+        std::optional<Error> error;
+        const std::int64_t chunk = job.chunk;
+        try {
+            decode(std::move(job), stop);
+        } catch (...) {
+            error = current_exception_as_error(chunk < 0 ? "decoding the start picture"
+                                                         : fmt::format("decoding chunk {}", chunk));
+        }
+        {
+            std::lock_guard lock(mutex_);
+            busy_ = false;
+            error_ = error;
+        }
+        changed_.notify_all();
+        if (error) return;
+    }
+}
+
+int DecodeThread::frames_of(std::int64_t latents) const {
+    return static_cast<int>(4 * latents - (first_latent_ ? 3 : 0));
+}
+
+void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
+    if (job.ready && cuda_stream_) job.ready->block(*cuda_stream_);
+    const double begin = steady_seconds();
+    double waited_seconds = 0; // for the sink: not the decoder's time
+    FrameTicket ticket;
+    ticket.chunk = job.chunk;
+    ticket.frames_in_chunk = frames_of(job.latents.size(0));
+    ticket.chunk_period_hint_ms = ticket.frames_in_chunk / settings_.fps * 1000;
+    ticket.input_at_seconds = job.sampled_at_seconds;
+    // Latent by latent: the first frames leave early, and the decoder's memory does not grow with the chunk.
+    for (std::int64_t latent = 0; latent < job.latents.size(0); ++latent) {
+        if (stop.stop_requested()) return;
+        const at::Tensor frames = stream_.decode(job.latents.narrow(0, latent, 1));
+        const Pose pose = job.poses.empty() ? Pose{} : job.poses[static_cast<std::size_t>(latent)];
+        if (first_latent_) last_pose_ = pose;
+        for (std::int64_t i = 0; i < frames.size(0); ++i) {
+            ticket.pose = between(last_pose_, pose, static_cast<double>(i + 1) / static_cast<double>(frames.size(0)));
+            ticket.frame_index = next_frame_++;
+            emit(frames[i], ticket, stop, waited_seconds);
+            ++ticket.index_in_chunk;
+        }
+        first_latent_ = false;
+        last_pose_ = pose;
+    }
+    if (cuda_stream_) {
+        c10::Event done(at::kCUDA);
+        done.record(*cuda_stream_);
+        done.synchronize();
+    }
+    const double end = steady_seconds();
+    if (job.chunk >= 0) reports_.decoded(job.chunk, (end - begin - waited_seconds) * 1000, end);
+}
+
+void DecodeThread::emit(const at::Tensor& frame, const FrameTicket& ticket, const std::stop_token& stop,
+                        double& waited_seconds) {
+    const double begin = steady_seconds();
+    const FrameSlot slot = sink_.acquire(stop);
+    waited_seconds += steady_seconds() - begin;
+    if (slot.slot < 0) return;
+    FrameTicket published = ticket;
+    published.slot = slot.slot;
+    if (slot.device) {
+        frame_to_device(frame, slot.device);
+        sink_.publish(published, native_stream(cuda_stream_));
+    } else {
+        frame_to_host(frame, slot.host);
+        sink_.publish(published, nullptr);
+    }
+}
+
+} // namespace wander

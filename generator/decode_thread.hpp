@@ -1,0 +1,80 @@
+#pragma once
+// The decode thread of one run: latents in, frames out to the sink, beside the worker's next chunk.
+//
+// One job may wait while another is decoded; the worker waits for that place before it samples controls, so
+// back-pressure from the sink (acquire blocks) reaches the worker early and no control grows old in a queue. On CUDA it
+// has a stream of its own. A failure is kept and handed to the worker. The destructor drops what is left and joins.
+
+#include "generator/chunk_reports.hpp"
+#include "generator/device.hpp"
+#include "generator/plain/frame_sink.hpp"
+#include "generator/wan/vae.hpp"
+
+#include <c10/core/Event.h>
+#include <c10/core/Stream.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+namespace wander {
+
+struct DecodeJob {
+    at::Tensor latents;      // [T, z, rows, cols], normalised, on the device
+    std::int64_t chunk = -1; // -1: the start picture
+    std::vector<Pose> poses; // one per latent
+    double sampled_at_seconds = 0;
+    std::shared_ptr<c10::Event> ready; // CUDA: the worker's stream has made the latents
+};
+
+class DecodeThread {
+public:
+    struct Settings {
+        ComputeDevice device;
+        int threads = 1; // of the CPU, for this thread's work
+        double fps = 16;
+    };
+    DecodeThread(std::shared_ptr<const WanVae> vae, Settings settings, FrameSink& sink, ChunkReports& reports,
+                 std::stop_token stop);
+    ~DecodeThread();
+    DecodeThread(const DecodeThread&) = delete;
+    DecodeThread& operator=(const DecodeThread&) = delete;
+
+    // Waits until the place in the queue is free. False when stopped or failed.
+    bool wait_for_room();
+    void submit(DecodeJob job);
+    // Waits until every job is done (or the thread stopped or failed).
+    Result<void> finish();
+
+private:
+    void work(const std::stop_token& stop);
+    void decode(DecodeJob job, const std::stop_token& stop);
+    void emit(const at::Tensor& frame, const FrameTicket& ticket, const std::stop_token& stop, double& waited_seconds);
+    int frames_of(std::int64_t latents) const;
+
+    WanVae::DecodeStream stream_;
+    Settings settings_;
+    FrameSink& sink_;
+    ChunkReports& reports_;
+    std::optional<c10::Stream> cuda_stream_;
+    bool first_latent_ = true; // of the video: it makes one frame, the others four
+    std::int64_t next_frame_ = 0;
+    Pose last_pose_;
+
+    std::mutex mutex_;
+    std::condition_variable_any changed_;
+    std::optional<DecodeJob> waiting_;
+    bool busy_ = false;
+    std::optional<Error> error_;
+    std::optional<std::stop_callback<std::function<void()>>> outer_stop_;
+    std::jthread thread_;
+};
+
+// Between two latents the camera moves evenly, turning the shorter way.
+Pose between(const Pose& from, const Pose& to, double share);
+
+} // namespace wander

@@ -1,0 +1,51 @@
+#include "generator/frame_pixels.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace wander {
+
+namespace {
+
+// Halves round to even, as torch's round does on the device path: both give the same bytes.
+inline std::uint8_t to_byte(float value) {
+    const float scaled = std::clamp(value * 127.5f + 127.5f, 0.0f, 255.0f);
+    return static_cast<std::uint8_t>(std::nearbyint(scaled));
+}
+
+at::Tensor to_rgba(const at::Tensor& frame) {
+    const at::Tensor rgb = (frame.to(at::kFloat) * 127.5 + 127.5).clamp_(0, 255).round_().to(at::kByte);
+    const at::Tensor alpha = at::full({1, frame.size(1), frame.size(2)}, 255, rgb.options());
+    return at::cat({rgb, alpha}).permute({1, 2, 0});
+}
+
+} // namespace
+
+void frame_to_host(const at::Tensor& frame, std::uint8_t* out) {
+    const std::int64_t height = frame.size(1);
+    const std::int64_t width = frame.size(2);
+    if (!frame.is_cpu()) {
+        at::from_blob(out, {height, width, 4}, at::kByte).copy_(to_rgba(frame));
+        return;
+    }
+    const at::Tensor values = frame.to(at::kFloat);
+    const float* data = values.const_data_ptr<float>();
+    const std::int64_t channel = values.stride(0);
+    const std::int64_t row = values.stride(1);
+    const std::int64_t column = values.stride(2);
+    for (std::int64_t y = 0; y < height; ++y) {
+        for (std::int64_t x = 0; x < width; ++x) {
+            const float* pixel = data + y * row + x * column;
+            for (std::int64_t c = 0; c < 3; ++c) *out++ = to_byte(pixel[c * channel]);
+            *out++ = 255;
+        }
+    }
+}
+
+void frame_to_device(const at::Tensor& frame, void* out) {
+    at::from_blob(out, {frame.size(1), frame.size(2), 4}, frame.options().dtype(at::kByte)).copy_(to_rgba(frame));
+}
+
+} // namespace wander

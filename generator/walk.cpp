@@ -1,0 +1,92 @@
+#include "generator/walk.hpp"
+
+#include "generator/errors.hpp"
+#include "generator/walk_model.hpp"
+#include "generator/walk_run.hpp"
+
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+
+namespace wander {
+
+struct Walk::Impl {
+    WalkModel model;
+    WalkInfo info;
+    WalkStart start; // of the next run
+};
+
+namespace {
+
+WalkInfo describe(const WalkModel& model) {
+    WalkInfo info;
+    info.model = model.name;
+    info.device = model.device.kind();
+    info.device_name = model.device.name;
+    info.device_uuid = model.device.uuid;
+    info.precision = model.device.precision();
+    info.threads = model.device.threads;
+    info.width = model.width();
+    info.height = model.height();
+    info.fps = model.fps;
+    info.chunk_frames = 4 * model.chunk_latents;
+    info.camera_steering = model.world.has_value();
+    if (model.world) info.starts = model.world->starts;
+    info.formats = model.formats;
+    info.warnings = model.warnings;
+    return info;
+}
+
+} // namespace
+
+Walk::Walk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Walk::~Walk() = default;
+
+Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
+    try {
+        const c10::InferenceMode inference;
+        auto device = pick_device(options.device, options.precision, options.threads);
+        if (!device) return device.error();
+        set_own_thread_count(device->threads);
+        auto model = load_walk_model(options, *device);
+        if (!model) return model.error();
+        auto impl = std::make_unique<Impl>();
+        impl->model = std::move(*model);
+        auto start = choose_start(impl->model, options.start, options.start_pose);
+        if (!start) return start.error();
+        impl->start = std::move(*start);
+        impl->info = describe(impl->model);
+        return std::unique_ptr<Walk>(new Walk(std::move(impl)));
+    } catch (...) {
+        return current_exception_as_error("loading the model");
+    }
+}
+
+const WalkInfo& Walk::info() const { return impl_->info; }
+
+Result<void> Walk::run(const ControlSource& source, FrameSink& sink, const Report& report, std::stop_token stop) {
+    try {
+        const c10::InferenceMode inference;
+        return walk_run(impl_->model, impl_->start, source, sink, report, stop);
+    } catch (...) {
+        return current_exception_as_error("walking");
+    }
+}
+
+Result<void> Walk::restart(const std::string& start, std::optional<std::uint64_t> seed) {
+    try {
+        const c10::InferenceMode inference;
+        if (!start.empty()) {
+            auto chosen = choose_start(impl_->model, start, {});
+            if (!chosen) return chosen.error();
+            impl_->start = std::move(*chosen);
+        }
+        if (seed) *impl_->model.noise = keyed_noise(*seed);
+        return {};
+    } catch (...) {
+        return current_exception_as_error("starting again");
+    }
+}
+
+Walk::Peaks Walk::peaks() const { return {peak_gpu_bytes(impl_->model.device.device), peak_host_bytes()}; }
+
+} // namespace wander

@@ -1,0 +1,25 @@
+#pragma once
+// One run of a walk, from its start to the last chunk: the generator worker's loop. Runs on the thread that calls.
+
+#include "generator/walk_model.hpp"
+
+#include <stop_token>
+
+namespace wander {
+
+// Where a run begins. A model without a place has none: its first chunk is made from noise.
+struct WalkStart {
+    at::Tensor latent; // [16, rows, cols] float32 CPU; undefined: none
+    Pose pose;
+    int world = 0;
+};
+
+// By name, or a picture with a pose; an empty name is the model's first. wrong_use with the names that there are.
+Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
+                               const std::optional<std::pair<std::string, Pose>>& pose);
+
+// May throw what torch throws; the caller turns it into an error.
+Result<void> walk_run(WalkModel& model, const WalkStart& start, const ControlSource& source, FrameSink& sink,
+                      const Walk::Report& report, const std::stop_token& stop);
+
+} // namespace wander

@@ -1,0 +1,64 @@
+#include "generator/walk_run.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+namespace wander {
+
+namespace {
+
+Error wrong_start(const EmbeddedWorld& world, const std::string& what) {
+    return {ErrorCode::wrong_use, fmt::format("--start: {}; start points are {}", what, world.start_names())};
+}
+
+Result<WalkStart> start_from_picture(const WalkModel& model, const std::filesystem::path& picture,
+                                     const std::string& world_name, const Pose& pose) {
+    const EmbeddedWorld& world = *model.world;
+    const auto number = world.world_number(world_name);
+    if (!number) {
+        return Error{ErrorCode::wrong_use,
+                     fmt::format("--start-pose: there is no world {}; worlds are {}", world_name, world.world_names())};
+    }
+    if (!may_stand(&world.maps[static_cast<std::size_t>(*number)], world.limits, pose)) {
+        return Error{
+            ErrorCode::wrong_use,
+            fmt::format("--start-pose: at x {}, z {}, pitch {} nobody can stand in {}; take free ground and a pitch "
+                        "within {} rad",
+                        pose.x, pose.z, pose.pitch, world_name, world.limits.pitch_limit)};
+    }
+    auto latent = encode_picture(model, picture);
+    if (!latent) return latent.error();
+    return WalkStart{*latent, pose, *number};
+}
+
+} // namespace
+
+Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
+                               const std::optional<std::pair<std::string, Pose>>& pose) {
+    if (!model.world) {
+        if (!name.empty())
+            return Error{ErrorCode::wrong_use, fmt::format("{} has no start points; leave --start out", model.name)};
+        return WalkStart{};
+    }
+    const EmbeddedWorld& world = *model.world;
+    const auto number = name.empty() ? std::optional<std::size_t>(0) : world.find_start(name);
+    if (number && !pose) {
+        auto latent = world.start_latent(*number);
+        if (!latent) return latent.error();
+        const StartPoint& start = world.starts[*number];
+        return WalkStart{*latent, start.pose, *world.world_number(start.world)};
+    }
+    if (number) return wrong_start(world, "--start-pose goes with a picture, not with a start point's name");
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(name, ignored))
+        return wrong_start(world, fmt::format("{} is neither a start point nor a picture file", name));
+    if (!pose) {
+        return wrong_start(
+            world, fmt::format("the picture {} needs --start-pose WORLD,X,Z,YAW,PITCH as well (worlds: {})", name,
+                               world.world_names()));
+    }
+    return start_from_picture(model, name, pose->first, pose->second);
+}
+
+} // namespace wander
