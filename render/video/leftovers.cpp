@@ -89,7 +89,11 @@ Recorder::Recorder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Recorder::~Recorder() = default;
 bool Recorder::push(const PixelView&) { return false; }
 void Recorder::set_fact(const std::string&, const std::string&) {}
-RecorderStatus Recorder::status() const { return {.error = kMissing}; }
+RecorderStatus Recorder::status() const {
+    RecorderStatus status;
+    status.error = kMissing;
+    return status;
+}
 Result<std::filesystem::path> Recorder::finish() { return Error{ErrorCode::unavailable, kMissing}; }
 std::vector<Leftover> finish_leftovers(const std::filesystem::path&) { return {}; }
 

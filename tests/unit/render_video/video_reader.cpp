@@ -11,9 +11,11 @@ namespace {
 
 // BT.709 limited range to RGB, written out: the slow obvious twin of what players do.
 std::array<int, 3> to_rgb(const AVFrame& frame, int x, int y) {
+    const int half_x = x / 2;
+    const int half_y = y / 2;
     const double luma = (frame.data[0][y * frame.linesize[0] + x] - 16) / 219.0;
-    const double blue = (frame.data[1][y / 2 * frame.linesize[1] + x / 2] - 128) / 224.0;
-    const double red = (frame.data[2][y / 2 * frame.linesize[2] + x / 2] - 128) / 224.0;
+    const double blue = (frame.data[1][half_y * frame.linesize[1] + half_x] - 128) / 224.0;
+    const double red = (frame.data[2][half_y * frame.linesize[2] + half_x] - 128) / 224.0;
     const double r = luma + 1.5748 * red;
     const double b = luma + 1.8556 * blue;
     const double g = (luma - 0.2126 * r - 0.0722 * b) / 0.7152;
