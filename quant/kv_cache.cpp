@@ -138,6 +138,9 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const CacheShape& shape, const 
     if (compute != at::kFloat && compute != at::kBFloat16 && !(compute == at::kDouble && device.is_cpu())) {
         return Error{ErrorCode::wrong_use, "KV cache: the compute type must be float, bfloat16, or double on the CPU"};
     }
+    if (device.is_cuda() && shape.head_dim % 8 != 0) {
+        return Error{ErrorCode::wrong_use, "KV cache: on a GPU the head dimension must be a multiple of 8"};
+    }
     auto format = find_format(policy.format, shape, compute);
     if (!format) {
         return format.error();

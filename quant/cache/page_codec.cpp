@@ -2,6 +2,8 @@
 
 #include <ATen/Functions.h>
 
+#include <utility>
+
 #if WANDER_CUDA
 #include "quant/cuda/expand.hpp"
 
@@ -98,7 +100,7 @@ void PageCodec::decode_to_raw(const PageGroup& group, int layer, bool is_key, Pa
     at::Tensor values = raw_view(group, raw);
     decode(group, layer, is_key, page, 0, static_cast<int>(values.size(0)), values);
     arena.release(page.bytes);
-    page = raw;
+    page = std::move(raw);
 }
 
 void PageCodec::convert(const PageGroup& group, int layer, bool is_key, Page& page, const PageFormat& target,
@@ -116,7 +118,7 @@ void PageCodec::convert(const PageGroup& group, int layer, bool is_key, Page& pa
     packed.bytes = arena.allocate(packed.parts.total());
     target.encode(raw_view(group, page), shape, encode_options, packed.bytes);
     arena.release(page.bytes);
-    page = packed;
+    page = std::move(packed);
 }
 
 } // namespace wander::quant

@@ -8,6 +8,12 @@
 namespace wander::test {
 namespace {
 
+// These tensors are so small that torch's threads would only wait for each other.
+[[maybe_unused]] const bool kOneThread = [] {
+    at::set_num_threads(1);
+    return true;
+}();
+
 at::Tensor uniform(at::IntArrayRef size, double low, double high, std::uint64_t seed) {
     at::Generator generator = at::detail::createCPUGenerator(seed);
     return at::rand(size, generator, at::kDouble) * (high - low) + low;
