@@ -155,8 +155,9 @@ TEST_P(ParityWorldCase, RollsOutTheSameLatentsAndFrames) {
 
     WanVae::DecodeStream decoder = shared.vae.decode_stream();
     at::Tensor frames = as_pictures(decoder.decode(first));
-    if (out_.contains("frame.0"))
+    if (out_.contains("frame.0")) {
         EXPECT_LE((frames[0] - expected("frame.0")).abs().max().item<double>(), kFrameTolerance);
+    }
     const at::Tensor latents = expected("latents");
     ASSERT_EQ(latents.size(0), config().at("chunks").get<std::int64_t>());
     double worst = 0;
@@ -172,8 +173,8 @@ TEST_P(ParityWorldCase, RollsOutTheSameLatentsAndFrames) {
     fmt::print("{}: {} chunks, worst latent difference {:.2e}\n", GetParam(), latents.size(0), worst);
 }
 
-INSTANTIATE_TEST_SUITE_P(Goldens, ParityWorldCase, ::testing::ValuesIn(case_names()), [](const auto& info) {
-    std::string name = info.param;
+INSTANTIATE_TEST_SUITE_P(Goldens, ParityWorldCase, ::testing::ValuesIn(case_names()), [](const auto& parameter) {
+    std::string name = parameter.param;
     for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
     return name;
 });

@@ -64,7 +64,10 @@ struct WalkRun {
 inline WalkRun run_walk(const WalkOptions& options, const WalkScript& script, std::int64_t chunks) {
     WalkRun run;
     auto walk = Walk::open(options);
-    if (!walk) return {.error = walk.error().message};
+    if (!walk) {
+        run.error = walk.error().message;
+        return run;
+    }
     FrameKeeper keeper((*walk)->info().width, (*walk)->info().height);
     auto done = (*walk)->run(
         control_source(script, chunks), keeper, [&run](const ChunkTelemetry& t) { run.chunks.push_back(t); }, {});
