@@ -1,18 +1,81 @@
 #include "generator/nn/linear.hpp"
 
+#include "generator/nn/plain/gemm_cpu.hpp"
+
 #include <ATen/ATen.h>
 
 namespace wander::nn {
 
+struct Linear::Packed {
+    cpu::GemmKernel kernel = cpu::GemmKernel::none;
+    std::vector<float> floats;
+    std::vector<std::uint16_t> halves;
+    std::vector<float> bias;
+
+    const void* weight() const {
+        return kernel == cpu::GemmKernel::float_avx512 ? static_cast<const void*>(floats.data()) : halves.data();
+    }
+};
+
 Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute)
-    : weight_(weight.to(device, compute).contiguous()),
-      bias_(bias.defined() ? bias.to(device, compute).contiguous() : at::Tensor()) {}
+    : in_(weight.size(1)), out_(weight.size(0)) {
+    const at::Tensor dense = weight.to(device, compute).contiguous();
+    auto packed = std::make_shared<Packed>();
+    if (device.is_cpu() && compute == at::kFloat) packed->kernel = cpu::float_gemm();
+    if (device.is_cpu() && compute == at::kBFloat16 && in_ % 2 == 0) packed->kernel = cpu::bf16_gemm();
+    if (packed->kernel == cpu::GemmKernel::none) {
+        weight_ = dense;
+        if (bias.defined()) bias_ = bias.to(device, compute).contiguous();
+        return;
+    }
+    if (compute == at::kFloat) {
+        packed->floats = cpu::pack_weight(dense.const_data_ptr<float>(), out_, in_);
+    } else {
+        packed->halves = cpu::pack_weight(static_cast<const std::uint16_t*>(dense.const_data_ptr()), out_, in_);
+    }
+    if (bias.defined()) {
+        const at::Tensor wide = bias.to(at::kCPU, at::kFloat).contiguous();
+        packed->bias.assign(wide.const_data_ptr<float>(), wide.const_data_ptr<float>() + out_);
+    }
+    packed_ = std::move(packed);
+}
+
+void Linear::run(const at::Tensor& x, at::Tensor& y, bool accumulate) const {
+    TORCH_CHECK(x.dim() == 2 && x.size(1) == in_ && x.is_cpu(), "Linear: input must be [n, ", in_, "] on the CPU");
+    const auto type = packed_->kernel == cpu::GemmKernel::float_avx512 ? at::kFloat : at::kBFloat16;
+    const at::Tensor rows = x.scalar_type() == type && x.stride(1) == 1 ? x : x.to(type).contiguous();
+    cpu::Gemm task;
+    task.rows = rows.size(0);
+    task.in = in_;
+    task.out = out_;
+    task.x = rows.const_data_ptr();
+    task.x_stride = rows.stride(0);
+    task.packed = packed_->weight();
+    task.bias = packed_->bias.empty() ? nullptr : packed_->bias.data();
+    task.y = y.mutable_data_ptr();
+    task.y_stride = y.stride(0);
+    task.narrow = y.scalar_type() == at::kBFloat16;
+    task.accumulate = accumulate;
+    cpu::run_gemm(packed_->kernel, task);
+}
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-    return at::linear(x, weight_, bias_);
+    if (!packed_) return at::linear(x, weight_, bias_);
+    const auto type = packed_->kernel == cpu::GemmKernel::float_avx512 ? at::kFloat : at::kBFloat16;
+    at::Tensor y = at::empty({x.size(0), out_}, type);
+    run(x, y, false);
+    return y;
+}
+
+at::Tensor Linear::to_stream(const at::Tensor& x) const {
+    if (!packed_) return at::linear(x, weight_, bias_);
+    at::Tensor y = at::empty({x.size(0), out_}, at::kFloat);
+    run(x, y, false);
+    return y;
 }
 
 void Linear::add_to(at::Tensor& y, const at::Tensor& x) const {
+    if (packed_) return run(x, y, true);
     y.addmm_(x, weight_.t());
     if (bias_.defined()) y.add_(bias_);
 }

@@ -3,8 +3,8 @@
 //
 // x is the residual stream: [groups * rows, dim] float32 (double when computing in double). shift, scale, gate:
 // [groups, dim] of the same type, one row for each group of consecutive rows. Results have type `out`. eps is added to
-// the variance or mean square. On the CPU float32 goes through SIMD code (rows_cpu.hpp); everything else, and the twin in
-// the tests, is plain torch.
+// the variance or mean square. On the CPU float32 goes through SIMD code (rows_cpu.hpp); everything else, and the twin
+// in the tests, is plain torch.
 
 #include <ATen/core/Tensor.h>
 

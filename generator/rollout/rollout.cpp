@@ -44,7 +44,8 @@ void Rollout::Impl::begin_chunk(const ChunkInput& input) {
     view.history_positions.clear();
     view.new_positions.clear();
     for (std::size_t i = 0; i < history.size(); ++i) {
-        view.history_positions.push_back(static_cast<float>(config.slot_positions ? static_cast<std::int64_t>(i) : history[i]));
+        view.history_positions.push_back(
+            static_cast<float>(config.slot_positions ? static_cast<std::int64_t>(i) : history[i]));
     }
     const std::int64_t first = config.slot_positions ? static_cast<std::int64_t>(history.size()) : next;
     for (int i = 0; i < input.latents; ++i) view.new_positions.push_back(static_cast<float>(first + i));
@@ -57,7 +58,9 @@ void Rollout::Impl::fill_cameras(const std::vector<std::int64_t>& history, const
     TORCH_CHECK(static_cast<int>(input.poses.size()) == input.latents, "Rollout: one pose for each latent");
     const CameraModel camera{config.focal_x, config.focal_y, config.period, config.translation_scale};
     const Pose& anchor = input.poses.back();
-    const auto matrices = [](std::size_t count) { return at::empty({static_cast<std::int64_t>(count), 4, 4}, at::kFloat); };
+    const auto matrices = [](std::size_t count) {
+        return at::empty({static_cast<std::int64_t>(count), 4, 4}, at::kFloat);
+    };
     view.history_inverse = matrices(history.size());
     view.new_projection = matrices(input.poses.size());
     view.new_inverse = matrices(input.poses.size());
@@ -131,7 +134,8 @@ at::Tensor Rollout::Impl::denoise(const ChunkInput& input) const {
     return x;
 }
 
-Rollout::Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config, NoiseSource noise) {
+Rollout::Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config,
+                 NoiseSource noise) {
     TORCH_CHECK(config.sampler.timesteps.size() == config.sampler.sigmas.size() && !config.sampler.timesteps.empty(),
                 "Rollout: one sigma for each timestep, at least one");
     const at::Device device = dit->device();
@@ -159,16 +163,13 @@ at::Tensor Rollout::generate(const ChunkInput& input, const std::function<void(c
     return latents;
 }
 
-std::int64_t Rollout::next_latent() const {
-    return impl_->next;
-}
+std::int64_t Rollout::next_latent() const { return impl_->next; }
 
-quant::KvCache& Rollout::cache() {
-    return *impl_->cache;
-}
+quant::KvCache& Rollout::cache() { return *impl_->cache; }
 
 RolloutTimes Rollout::last_times() const {
-    return {impl_->clock.ms_between(denoise_begins, denoise_ends), impl_->clock.ms_between(context_begins, context_ends)};
+    return {impl_->clock.ms_between(denoise_begins, denoise_ends),
+            impl_->clock.ms_between(context_begins, context_ends)};
 }
 
 void Rollout::reset() {

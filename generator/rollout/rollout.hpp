@@ -28,8 +28,8 @@ double nearest_sigma(const std::vector<NoiseLevel>& table, double timestep);
 struct SamplerConfig {
     enum class Kind { renoise, euler };
     Kind kind = Kind::euler;
-    std::vector<double> timesteps;   // as the model sees them
-    std::vector<double> sigmas;      // one per timestep; euler ends at 0
+    std::vector<double> timesteps; // as the model sees them
+    std::vector<double> sigmas;    // one per timestep; euler ends at 0
     double context_timestep = 0;
     // Self-Forcing: timesteps and sigmas from a shift and a step list (float32 table, self-forcing.md 6.1).
     static SamplerConfig self_forcing(double shift, const std::vector<int>& step_list);
@@ -37,9 +37,9 @@ struct SamplerConfig {
 
 struct ChunkInput {
     int latents = 1;
-    std::vector<int> labels;                 // per latent when the model takes labels
-    std::vector<Pose> poses;                 // per latent when the model takes cameras
-    at::Tensor token_bias;                   // [latents * tokens, dim] or undefined
+    std::vector<int> labels; // per latent when the model takes labels
+    std::vector<Pose> poses; // per latent when the model takes cameras
+    at::Tensor token_bias;   // [latents * tokens, dim] or undefined
 };
 
 struct RolloutTimes {
@@ -51,14 +51,14 @@ class Rollout {
 public:
     struct Config {
         SamplerConfig sampler;
-        int rows = 0;                        // latent height, width
+        int rows = 0; // latent height, width
         int cols = 0;
-        bool slot_positions = false;         // time positions = slots (embedded) or absolute latents (Self-Forcing)
+        bool slot_positions = false; // time positions = slots (embedded) or absolute latents (Self-Forcing)
         // PRoPE (embedded): world-to-camera from Pose, tiny-world.md 4
-        double period = 0;                   // torus; 0 = none
+        double period = 0; // torus; 0 = none
         double translation_scale = 1;
-        double focal_x = 0.6;                // over width
-        double focal_y = 0.6;                // over height
+        double focal_x = 0.6; // over width
+        double focal_y = 0.6; // over height
         // Sees every denoise pass (its input and the velocity): for traces and tests.
         std::function<void(int step, const at::Tensor& input, const at::Tensor& velocity)> on_step;
     };
@@ -70,7 +70,7 @@ public:
     // `denoised` is called before the context pass so that decoding can start.
     at::Tensor generate(const ChunkInput& input, const std::function<void(const at::Tensor&)>& denoised = {});
 
-    std::int64_t next_latent() const;        // absolute index of the next chunk's first latent
+    std::int64_t next_latent() const; // absolute index of the next chunk's first latent
     quant::KvCache& cache();
     // Of the last generate(); on a GPU it waits for that chunk's passes.
     RolloutTimes last_times() const;

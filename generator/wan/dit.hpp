@@ -29,13 +29,13 @@ struct DitConfig {
     int freq_dim = 256;
     double eps = 1e-6;
     double rope_theta = 10000.0;
-    int rope_time_channels = 0;   // of head_dim; even. Self-Forcing 44/42/42, embedded 24/20/20
+    int rope_time_channels = 0; // of head_dim; even. Self-Forcing 44/42/42, embedded 24/20/20
     int rope_row_channels = 0;
     int rope_col_channels = 0;
-    int text_dim = 0;             // 0: no text, no cross attention
+    int text_dim = 0; // 0: no text, no cross attention
     int text_len = 0;
-    bool action_label = false;    // action_in.mlp.* added to the time embedding
-    bool prope = false;           // second attention branch and blocks.N.self_attn.prope_proj
+    bool action_label = false; // action_in.mlp.* added to the time embedding
+    bool prope = false;        // second attention branch and blocks.N.self_attn.prope_proj
     // Learned map and absolute pose (embedded world only); 0: none. tiny-world.md 4.
     int pose_hidden = 0;
     int pose_worlds = 0;
@@ -59,9 +59,11 @@ struct DitPass {
 
 class WanDit {
 public:
-    using TensorSource = std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
+    using TensorSource =
+        std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
     // Loads strictly: every name of tensor_shapes(), nothing is optional. compute: kFloat, kBFloat16, kDouble.
-    static Result<WanDit> load(const DitConfig& config, const TensorSource& source, at::Device device, at::ScalarType compute);
+    static Result<WanDit> load(const DitConfig& config, const TensorSource& source, at::Device device,
+                               at::ScalarType compute);
 
     const DitConfig& config() const;
     at::Device device() const;

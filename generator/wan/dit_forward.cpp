@@ -27,10 +27,13 @@ at::Tensor WanDit::Weights::unpatchify(const at::Tensor& tokens, std::int64_t la
 at::Tensor WanDit::forward(const DitPass& pass, quant::KvCache& cache) const {
     const Weights& w = *weights_;
     const at::Tensor& latents = pass.latents;
-    TORCH_CHECK(latents.dim() == 4 && latents.size(1) == w.config.channels && latents.size(2) % 2 == 0 && latents.size(3) % 2 == 0,
+    TORCH_CHECK(latents.dim() == 4 && latents.size(1) == w.config.channels && latents.size(2) % 2 == 0 &&
+                    latents.size(3) % 2 == 0,
                 "WanDit: latents must be [F, ", w.config.channels, ", even, even]");
-    TORCH_CHECK(static_cast<std::int64_t>(pass.timesteps.size()) == latents.size(0), "WanDit: one timestep for each latent");
-    TORCH_CHECK(!w.config.action_label || pass.labels.size() == pass.timesteps.size(), "WanDit: one label for each latent");
+    TORCH_CHECK(static_cast<std::int64_t>(pass.timesteps.size()) == latents.size(0),
+                "WanDit: one timestep for each latent");
+    TORCH_CHECK(!w.config.action_label || pass.labels.size() == pass.timesteps.size(),
+                "WanDit: one label for each latent");
 
     const DitModulation factors = w.modulation_of(pass);
     at::Tensor x = w.embed_patches(latents);

@@ -11,7 +11,8 @@ at::Tensor WanDit::Weights::embed_text(const at::Tensor& embedding) const {
     TORCH_CHECK(config.text_dim > 0, "WanDit: this model takes no text");
     TORCH_CHECK(embedding.dim() == 2 && embedding.size(0) <= config.text_len && embedding.size(1) == config.text_dim,
                 "WanDit: a text embedding is [at most ", config.text_len, ", ", config.text_dim, "]");
-    at::Tensor padded = at::zeros({config.text_len, config.text_dim}, at::TensorOptions().device(device).dtype(compute));
+    at::Tensor padded =
+        at::zeros({config.text_len, config.text_dim}, at::TensorOptions().device(device).dtype(compute));
     padded.narrow(0, 0, embedding.size(0)).copy_(embedding);
     at::Tensor hidden = text_0(padded);
     nn::gelu_(hidden);
@@ -20,7 +21,8 @@ at::Tensor WanDit::Weights::embed_text(const at::Tensor& embedding) const {
 
 CrossText WanDit::Weights::cross_text(const DitBlock& block, const at::Tensor& context) const {
     const std::vector<std::int64_t> shape = {config.text_len, config.heads, config.head_dim};
-    return {nn::rms_norm(block.cross_k(context), block.cross_norm_k, config.eps).view(shape), block.cross_v(context).view(shape)};
+    return {nn::rms_norm(block.cross_k(context), block.cross_norm_k, config.eps).view(shape),
+            block.cross_v(context).view(shape)};
 }
 
 void WanDit::set_text(const at::Tensor& embedding) {
@@ -39,9 +41,9 @@ at::Tensor WanDit::Weights::cross_attention(int layer, const at::Tensor& x) cons
     const auto heads_first = [&](const at::Tensor& rows) {
         return rows.view({1, -1, config.heads, config.head_dim}).transpose(1, 2);
     };
-    const at::Tensor attended =
-        at::scaled_dot_product_attention(heads_first(q), heads_first(text[index].keys), heads_first(text[index].values));
-    return block.cross_out(attended.transpose(1, 2).reshape({-1, config.dim}));
+    const at::Tensor attended = at::scaled_dot_product_attention(heads_first(q), heads_first(text[index].keys),
+                                                                 heads_first(text[index].values));
+    return block.cross_out.to_stream(attended.transpose(1, 2).reshape({-1, config.dim}));
 }
 
 } // namespace wander

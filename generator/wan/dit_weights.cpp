@@ -29,7 +29,8 @@ public:
 private:
     nn::Linear linear(const std::string& name, at::ScalarType type) const {
         const auto bias = tensors_.find(name + ".bias");
-        return {tensors_.at(name + ".weight").flatten(1), bias == tensors_.end() ? at::Tensor() : bias->second, device_, type};
+        return {tensors_.at(name + ".weight").flatten(1), bias == tensors_.end() ? at::Tensor() : bias->second, device_,
+                type};
     }
 
     std::map<std::string, at::Tensor> tensors_;
@@ -64,7 +65,8 @@ DitBlock load_block(const Loader& loader, const DitConfig& config, int layer) {
 
 } // namespace
 
-Result<WanDit> WanDit::load(const DitConfig& config, const TensorSource& source, at::Device device, at::ScalarType compute) {
+Result<WanDit> WanDit::load(const DitConfig& config, const TensorSource& source, at::Device device,
+                            at::ScalarType compute) {
     TORCH_CHECK(config.heads * config.head_dim == config.dim, "WanDit: heads * head_dim must be dim");
     TORCH_CHECK(config.rope_time_channels + config.rope_row_channels + config.rope_col_channels == config.head_dim,
                 "WanDit: RoPE channels must add up to head_dim");
@@ -108,13 +110,9 @@ Result<WanDit> WanDit::load(const DitConfig& config, const TensorSource& source,
     return dit;
 }
 
-const DitConfig& WanDit::config() const {
-    return weights_->config;
-}
+const DitConfig& WanDit::config() const { return weights_->config; }
 
-at::Device WanDit::device() const {
-    return weights_->device;
-}
+at::Device WanDit::device() const { return weights_->device; }
 
 at::Tensor WanDit::pose_tokens(float x, float z, float yaw, float pitch, int world, int rows, int cols) const {
     TORCH_CHECK(weights_->pose, "WanDit: this model has no pose embedding");

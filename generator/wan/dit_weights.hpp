@@ -2,7 +2,8 @@
 // The weights of a WanDit and the parts its pass is made of. Internal to generator/wan and its tests.
 //
 // Matrices have the compute type; norms, modulation, biases of the residual stream and the time, pose and map path
-// stay float32 (time path: double when computing in double). Immutable after loading, except for the text and the time cache.
+// stay float32 (time path: double when computing in double). Immutable after loading, except for the text and the time
+// cache.
 
 #include "generator/nn/linear.hpp"
 #include "generator/wan/dit.hpp"
@@ -66,7 +67,8 @@ struct WanDit::Weights {
     mutable std::map<std::pair<double, int>, DitModulation> time_cache;
 
     TimeVectors time_vectors(double timestep, int label) const;
-    // One DitModulation for all latents when they agree ([layers, 6, 1, dim]), else a row for each ([layers, 6, F, dim]).
+    // One DitModulation for all latents when they agree ([layers, 6, 1, dim]), else a row for each ([layers, 6, F,
+    // dim]).
     DitModulation modulation_of(const DitPass& pass) const;
 
     at::Tensor embed_patches(const at::Tensor& latents) const; // [F, C, h, w] -> [F * tokens, dim] wide
@@ -84,7 +86,8 @@ struct WanDit::Weights {
     void run_block(int layer, at::Tensor& x, const at::Tensor& factors, quant::KvCache& cache, bool write) const;
     void write_last(at::Tensor& x, const at::Tensor& factors, quant::KvCache& cache) const;
     at::Tensor run_head(const at::Tensor& x, const at::Tensor& factors) const; // [n, 4 channels] wide
-    at::Tensor unpatchify(const at::Tensor& tokens, std::int64_t latents, std::int64_t height, std::int64_t width) const;
+    at::Tensor unpatchify(const at::Tensor& tokens, std::int64_t latents, std::int64_t height,
+                          std::int64_t width) const;
 };
 
 } // namespace wander

@@ -16,7 +16,8 @@ namespace wander {
 // All tensors of `shapes`, or bad_input whose message lists the differences (the first few of them, and how many).
 inline Result<std::map<std::string, at::Tensor>> load_strictly(
     const std::map<std::string, std::vector<std::int64_t>>& shapes,
-    const std::function<Result<at::Tensor>(const std::string&, const std::vector<std::int64_t>&)>& source, const char* what) {
+    const std::function<Result<at::Tensor>(const std::string&, const std::vector<std::int64_t>&)>& source,
+    const char* what) {
     constexpr std::size_t kListed = 4;
     std::map<std::string, at::Tensor> tensors;
     std::string differences;
@@ -28,7 +29,8 @@ inline Result<std::map<std::string, at::Tensor>> load_strictly(
             continue;
         }
         if (++count > kListed) continue;
-        differences += (count > 1 ? "; " : "") + (tensor ? "tensor '" + name + "' has another shape" : tensor.error().message);
+        differences +=
+            (count > 1 ? "; " : "") + (tensor ? "tensor '" + name + "' has another shape" : tensor.error().message);
     }
     if (count == 0) return tensors;
     if (count > kListed) differences += "; and " + std::to_string(count - kListed) + " more";

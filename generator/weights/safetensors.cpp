@@ -60,15 +60,17 @@ Result<Safetensors> Safetensors::open(const std::filesystem::path& path) {
         if (missing) error.code = ErrorCode::bad_input;
         return error;
     }
-    struct stat status {};
+    struct stat status{};
     if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size < 8) {
         ::close(file);
-        return Error{ErrorCode::bad_input, fmt::format("{}: not a usable safetensors file: too short, or no file", path.string())};
+        return Error{ErrorCode::bad_input,
+                     fmt::format("{}: not a usable safetensors file: too short, or no file", path.string())};
     }
     auto map = std::make_shared<Map>();
     map->path = path;
     map->size = static_cast<std::size_t>(status.st_size);
-    // Private and writable: at::Tensor has no read-only form, and a stray write must reach neither the file nor a fault.
+    // Private and writable: at::Tensor has no read-only form, and a stray write must reach neither the file nor a
+    // fault.
     void* bytes = ::mmap(nullptr, map->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
     const int mapping_error = errno;
     ::close(file);
@@ -85,13 +87,9 @@ Result<Safetensors> Safetensors::open(const std::filesystem::path& path) {
     return opened;
 }
 
-const SafetensorsHeader& Safetensors::header() const {
-    return map_->header;
-}
+const SafetensorsHeader& Safetensors::header() const { return map_->header; }
 
-bool Safetensors::contains(const std::string& name) const {
-    return map_->header.tensors.contains(name);
-}
+bool Safetensors::contains(const std::string& name) const { return map_->header.tensors.contains(name); }
 
 Result<at::Tensor> Safetensors::tensor(const std::string& name) const {
     const auto found = map_->header.tensors.find(name);

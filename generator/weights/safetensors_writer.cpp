@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include <cerrno>
 #include <cstring>
@@ -57,7 +57,8 @@ private:
     int descriptor_;
 };
 
-bool write_all(const std::filesystem::path& path, const std::string& header, const std::map<std::string, at::Tensor>& tensors) {
+bool write_all(const std::filesystem::path& path, const std::string& header,
+               const std::map<std::string, at::Tensor>& tensors) {
     const File file(path);
     const std::uint64_t length = header.size();
     if (!file.write(&length, sizeof length) || !file.write(header.data(), header.size())) return false;

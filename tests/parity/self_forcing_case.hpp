@@ -31,7 +31,7 @@ inline DitConfig self_forcing_config(const nlohmann::json& c) {
 struct SelfForcingSetup {
     int local_attn_size = -1; // latents in view, sink and own chunk included; -1: all
     int sink_size = 0;
-    std::string prefix;       // of the inputs' names
+    std::string prefix; // of the inputs' names
     std::vector<int> chunk_frames;
     std::int64_t prefilled = 0;
     at::Device device = at::kCPU;
@@ -85,13 +85,15 @@ public:
         dit_->fill_rope(view, golden_.config().at("lat_h").get<int>() / 2, golden_.config().at("lat_w").get<int>() / 2);
         return turn(rows, view, first_latent, direction);
     }
-    static at::Tensor turn(const at::Tensor& rows, const quant::ReadView& view, std::int64_t first_latent, int direction) {
+    static at::Tensor turn(const at::Tensor& rows, const quant::ReadView& view, std::int64_t first_latent,
+                           int direction) {
         const std::int64_t tokens = view.space_angles.size(0);
         const std::int64_t latents = rows.size(0) / tokens;
         const std::int64_t time_pairs = view.time_frequencies.size(0);
         const std::int64_t pairs = time_pairs + view.space_angles.size(1);
         const at::Tensor position = at::arange(first_latent, first_latent + latents, at::kDouble);
-        const at::Tensor time = at::outer(position, view.time_frequencies).unsqueeze(1).expand({latents, tokens, time_pairs});
+        const at::Tensor time =
+            at::outer(position, view.time_frequencies).unsqueeze(1).expand({latents, tokens, time_pairs});
         const at::Tensor space = view.space_angles.unsqueeze(0).expand({latents, tokens, pairs - time_pairs});
         const at::Tensor angle = at::cat({time, space}, 2).reshape({rows.size(0), 1, pairs}) * direction;
         const at::Tensor pair = rows.to(at::kCPU, at::kDouble).reshape({rows.size(0), rows.size(1), pairs, 2});
@@ -119,11 +121,13 @@ private:
             std::int64_t offset = latent - setup_.prefilled;
             std::size_t chunk = 0;
             const auto frames = [&](std::size_t index) {
-                return setup_.chunk_frames.empty() ? golden_.config().at("frames_per_chunk").get<int>() : setup_.chunk_frames.at(index);
+                return setup_.chunk_frames.empty() ? golden_.config().at("frames_per_chunk").get<int>()
+                                                   : setup_.chunk_frames.at(index);
             };
             while (offset >= frames(chunk)) offset -= frames(chunk++);
-            const std::string name = step == 0 ? "noise/chunk" + std::to_string(chunk)
-                                               : "renoise/chunk" + std::to_string(chunk) + "/step" + std::to_string(step);
+            const std::string name = step == 0
+                                         ? "noise/chunk" + std::to_string(chunk)
+                                         : "renoise/chunk" + std::to_string(chunk) + "/step" + std::to_string(step);
             return golden_.tensor(setup_.prefix + name)[offset];
         };
     }

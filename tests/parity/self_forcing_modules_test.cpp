@@ -16,7 +16,8 @@ protected:
         const c10::InferenceMode inference;
         for (const auto& folder : golden_folders("sf-flags")) {
             const GoldenCase golden(folder);
-            const WanDit dit = unwrap(WanDit::load(self_forcing_config(golden.config()), golden.source(), at::kCPU, at::kFloat));
+            const WanDit dit =
+                unwrap(WanDit::load(self_forcing_config(golden.config()), golden.source(), at::kCPU, at::kFloat));
             check(golden, golden.config(), dit, dit.weights());
             EXPECT_GT(golden.compared(), 0);
         }
@@ -114,12 +115,14 @@ TEST_F(ParitySelfForcingModules, RopeOfThePublishedHead) {
         sizes["ffn"] = 8;
         sizes["rope_pairs"] = {22, 21, 21};
         const WanDit dit = unwrap(WanDit::load(
-            self_forcing_config(sizes), [](const std::string&, const auto& shape) -> Result<at::Tensor> { return at::zeros(shape); },
-            at::kCPU, at::kFloat));
+            self_forcing_config(sizes),
+            [](const std::string&, const auto& shape) -> Result<at::Tensor> { return at::zeros(shape); }, at::kCPU,
+            at::kFloat));
         quant::ReadView view;
         const auto& grid = c.at("rope128_grid");
         dit.fill_rope(view, grid[1], grid[2]);
-        golden.expect("rope128/out", SelfForcingRun::turn(golden.tensor("rope128/in"), view, c.at("rope128_start_frame"), +1));
+        golden.expect("rope128/out",
+                      SelfForcingRun::turn(golden.tensor("rope128/in"), view, c.at("rope128_start_frame"), +1));
     });
 }
 
@@ -147,7 +150,8 @@ TEST_F(ParitySelfForcingModules, BlockAndHead) {
             view.first_latent = first;
             view.history_positions.clear();
             view.new_positions.clear();
-            for (const std::int64_t latent : cache->visible_history(first)) view.history_positions.push_back(static_cast<float>(latent));
+            for (const std::int64_t latent : cache->visible_history(first))
+                view.history_positions.push_back(static_cast<float>(latent));
             for (int i = 0; i < frames; ++i) view.new_positions.push_back(static_cast<float>(first + i));
             cache->begin_chunk(view);
         };
@@ -158,7 +162,8 @@ TEST_F(ParitySelfForcingModules, BlockAndHead) {
         begin(start);
 
         DitPass pass;
-        pass.timesteps.assign(static_cast<std::size_t>(frames), c.at("timesteps").at(c.at("timestep_index").get<std::size_t>()).get<double>());
+        pass.timesteps.assign(static_cast<std::size_t>(frames),
+                              c.at("timesteps").at(c.at("timestep_index").get<std::size_t>()).get<double>());
         const DitModulation factors = w.modulation_of(pass);
         const at::Tensor e = factors.blocks[layer];
         at::Tensor x = golden.tensor("block/x");
@@ -177,7 +182,8 @@ TEST_F(ParitySelfForcingModules, BlockAndHead) {
         const at::Tensor crossed = w.cross_attention(layer, stream);
         golden.expect("block/cross_attn", crossed);
         stream.add_(crossed);
-        golden.expect("block/ffn", w.feed_forward(block, nn::modulated_norm(stream, e[3], e[4], w.config.eps, at::kFloat)));
+        golden.expect("block/ffn",
+                      w.feed_forward(block, nn::modulated_norm(stream, e[3], e[4], w.config.eps, at::kFloat)));
         w.run_block(layer, x, e, *cache, false);
         golden.expect("block/out", x);
     });
@@ -186,9 +192,12 @@ TEST_F(ParitySelfForcingModules, BlockAndHead) {
 // self-forcing.md 4.2: values that catch swapped halves and truncated timesteps.
 TEST(TimeEmbedding, CheckValues) {
     const at::Tensor waves = sinusoidal_embedding({1000, 937.5, 625}, 256);
-    const struct { int row, index; double value; } checks[] = {
-        {0, 0, 0.562379}, {0, 1, 0.789615}, {0, 64, -0.839072}, {0, 128, 0.826880}, {0, 255, 0.107254}, {1, 0, 0.262302},
-        {1, 128, 0.964986}, {1, 129, -0.814269}, {2, 0, -0.984387}, {2, 2, 0.641944}, {2, 128, 0.176016}, {2, 255, 0.067113}};
+    const struct {
+        int row, index;
+        double value;
+    } checks[] = {{0, 0, 0.562379},   {0, 1, 0.789615}, {0, 64, -0.839072}, {0, 128, 0.826880},
+                  {0, 255, 0.107254}, {1, 0, 0.262302}, {1, 128, 0.964986}, {1, 129, -0.814269},
+                  {2, 0, -0.984387},  {2, 2, 0.641944}, {2, 128, 0.176016}, {2, 255, 0.067113}};
     for (const auto& check : checks) EXPECT_NEAR(waves[check.row][check.index].item<double>(), check.value, 1e-6);
 }
 

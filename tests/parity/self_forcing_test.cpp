@@ -23,8 +23,10 @@ TEST(ParitySelfForcing, Rollout) {
         for (int chunk = 0; chunk < c.at("chunks").get<int>(); ++chunk) {
             const std::string name = of("chunk", chunk);
             run.on_step = [&](int step, const at::Tensor& x, const at::Tensor& velocity) {
-                if (golden.has_output(of("flow/" + name + "/step", step))) golden.expect(of("flow/" + name + "/step", step), velocity);
-                if (golden.has_output(of("x/" + name + "/step", step))) golden.expect(of("x/" + name + "/step", step), x);
+                if (golden.has_output(of("flow/" + name + "/step", step)))
+                    golden.expect(of("flow/" + name + "/step", step), velocity);
+                if (golden.has_output(of("x/" + name + "/step", step)))
+                    golden.expect(of("x/" + name + "/step", step), x);
             };
             const at::Tensor latent = run.rollout().generate(run.chunk(frames), [&](const at::Tensor& clean) {
                 if (!golden.has_output("flow/" + name + "/context")) return;
@@ -43,7 +45,8 @@ TEST(ParitySelfForcing, Rollout) {
             }
         }
         const DitBlock& block = run.dit().weights().blocks[0];
-        const CrossText text = run.dit().weights().cross_text(block, run.dit().weights().embed_text(golden.tensor("prompt/0")));
+        const CrossText text =
+            run.dit().weights().cross_text(block, run.dit().weights().embed_text(golden.tensor("prompt/0")));
         golden.expect("cross_k/layer0", text.keys);
         golden.expect("cross_v/layer0", text.values);
         EXPECT_EQ(golden.compared(), static_cast<int>(golden.outputs().size())) << folder;
@@ -70,7 +73,8 @@ TEST(ParitySelfForcing, Window) {
                 held = run.rollout().cache().visible_history(run.rollout().next_latent());
                 for (int i = 0; i < frames; ++i) held.push_back(run.rollout().next_latent() + i);
                 golden.expect(of(prefix + "latent/chunk", chunk), run.rollout().generate(run.chunk(frames)));
-                EXPECT_EQ(golden.output(prefix + "global_end")[chunk].item<std::int64_t>(), run.rollout().next_latent() * tokens);
+                EXPECT_EQ(golden.output(prefix + "global_end")[chunk].item<std::int64_t>(),
+                          run.rollout().next_latent() * tokens);
                 EXPECT_EQ(golden.output(prefix + "local_end")[chunk].item<std::int64_t>(),
                           static_cast<std::int64_t>(held.size()) * tokens);
             }
@@ -129,14 +133,17 @@ TEST(ParitySelfForcing, Prefill) {
             const std::int64_t tokens = c.at("tokens_per_frame");
             std::int64_t row = 0;
             const auto expect_ends = [&](std::int64_t held) {
-                EXPECT_EQ(golden.output(name + "global_end")[row].item<std::int64_t>(), run.rollout().next_latent() * tokens);
+                EXPECT_EQ(golden.output(name + "global_end")[row].item<std::int64_t>(),
+                          run.rollout().next_latent() * tokens);
                 EXPECT_EQ(golden.output(name + "local_end")[row].item<std::int64_t>(), held * tokens);
                 ++row;
             };
             for (std::size_t block = 0; block < blocks.size(); ++block) {
                 const std::int64_t first = run.rollout().next_latent();
-                const auto held = static_cast<std::int64_t>(run.rollout().cache().visible_history(first).size()) + blocks[block];
-                run.rollout().prefill(golden.tensor(name + "prefill").narrow(0, first, blocks[block]), run.chunk(blocks[block]));
+                const auto held =
+                    static_cast<std::int64_t>(run.rollout().cache().visible_history(first).size()) + blocks[block];
+                run.rollout().prefill(golden.tensor(name + "prefill").narrow(0, first, blocks[block]),
+                                      run.chunk(blocks[block]));
                 for (int layer = 0; layer < c.at("layers").get<int>(); ++layer) {
                     const std::string key = of(of(name + "prefill", static_cast<int>(block), "/k/layer"), layer);
                     if (!golden.has_output(key)) continue;
@@ -149,12 +156,14 @@ TEST(ParitySelfForcing, Prefill) {
             for (std::size_t chunk = 0; chunk < setup.chunk_frames.size(); ++chunk) {
                 const int frames = setup.chunk_frames[chunk];
                 const auto held = static_cast<std::int64_t>(
-                                      run.rollout().cache().visible_history(run.rollout().next_latent()).size()) + frames;
+                                      run.rollout().cache().visible_history(run.rollout().next_latent()).size()) +
+                                  frames;
                 run.on_step = [&](int step, const at::Tensor&, const at::Tensor& velocity) {
                     const std::string flow = of(of(name + "flow/chunk", static_cast<int>(chunk), "/step"), step);
                     if (golden.has_output(flow)) golden.expect(flow, velocity);
                 };
-                golden.expect(of(name + "latent/chunk", static_cast<int>(chunk)), run.rollout().generate(run.chunk(frames)));
+                golden.expect(of(name + "latent/chunk", static_cast<int>(chunk)),
+                              run.rollout().generate(run.chunk(frames)));
                 expect_ends(held);
             }
         }
@@ -198,7 +207,8 @@ TEST(ParitySelfForcing, RolloutInBfloat16) {
     setup.compute = at::kBFloat16;
     SelfForcingRun run(golden, setup);
     for (int chunk = 0; chunk < golden.config().at("chunks").get<int>(); ++chunk) {
-        golden.expect(of("latent/chunk", chunk), run.rollout().generate(run.chunk(golden.config().at("frames_per_chunk"))), 0.02);
+        golden.expect(of("latent/chunk", chunk),
+                      run.rollout().generate(run.chunk(golden.config().at("frames_per_chunk"))), 0.02);
     }
 }
 

@@ -40,7 +40,8 @@ inline at::Tensor synthetic_tensor(const std::string& name, std::uint64_t seed, 
             continue;
         }
         const double u1 = (uniform(2 * counter) + 0.5) * 0x1p-24, u2 = uniform(2 * counter + 1) * 0x1p-24;
-        values[i] = static_cast<float>(offset + scale * std::sqrt(-2 * std::log(u1)) * std::cos(2 * std::numbers::pi * u2));
+        values[i] =
+            static_cast<float>(offset + scale * std::sqrt(-2 * std::log(u1)) * std::cos(2 * std::numbers::pi * u2));
     }
     return out;
 }
@@ -68,7 +69,8 @@ inline std::vector<std::filesystem::path> golden_folders(const std::string& name
 
 class GoldenCase {
 public:
-    explicit GoldenCase(const std::filesystem::path& folder) : folder_(folder.filename().string()), outputs_(open(folder)) {
+    explicit GoldenCase(const std::filesystem::path& folder)
+        : folder_(folder.filename().string()), outputs_(open(folder)) {
         std::ifstream(folder / "case.json") >> json_;
     }
 
@@ -95,7 +97,8 @@ public:
             const std::string theirs = rename ? rename(name) : name;
             if (!weights().contains(theirs)) return Error{ErrorCode::bad_input, "no tensor " + theirs};
             const at::Tensor tensor = synthetic_tensor(theirs, json_.at("seed"), weights().at(theirs));
-            if (tensor.sizes() != at::IntArrayRef(shape)) return Error{ErrorCode::bad_input, theirs + " has another shape"};
+            if (tensor.sizes() != at::IntArrayRef(shape))
+                return Error{ErrorCode::bad_input, theirs + " has another shape"};
             return tensor;
         };
     }

@@ -26,8 +26,8 @@ struct DtypeName {
     std::uint64_t bytes;
 };
 constexpr DtypeName kDtypes[] = {
-    {"F64", Dtype::f64, 8}, {"F32", Dtype::f32, 4}, {"F16", Dtype::f16, 2},         {"BF16", Dtype::bf16, 2},
-    {"I64", Dtype::i64, 8}, {"I32", Dtype::i32, 4}, {"I16", Dtype::i16, 2},         {"I8", Dtype::i8, 1},
+    {"F64", Dtype::f64, 8}, {"F32", Dtype::f32, 4},      {"F16", Dtype::f16, 2},         {"BF16", Dtype::bf16, 2},
+    {"I64", Dtype::i64, 8}, {"I32", Dtype::i32, 4},      {"I16", Dtype::i16, 2},         {"I8", Dtype::i8, 1},
     {"U8", Dtype::u8, 1},   {"BOOL", Dtype::boolean, 1}, {"F8_E4M3", Dtype::f8_e4m3, 1}, {"F8_E5M2", Dtype::f8_e5m2, 1},
 };
 
@@ -117,8 +117,8 @@ Result<TensorEntry> parse_entry(const std::string& name, const nlohmann::json& v
     }
     const auto expected = tensor_bytes(entry.shape, found->bytes);
     if (!expected || *expected != *end - *begin) {
-        return bad(fmt::format("tensor '{}' has {} bytes, which is not what its shape and dtype need", name,
-                               *end - *begin));
+        return bad(
+            fmt::format("tensor '{}' has {} bytes, which is not what its shape and dtype need", name, *end - *begin));
     }
     entry.begin = *begin;
     entry.end = *end;

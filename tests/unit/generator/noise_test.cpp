@@ -31,7 +31,8 @@ TEST(Noise, EveryPartOfTheKeyMatters) {
     const std::vector<std::int64_t> shape = {16, 14, 24};
     const at::Tensor base = keyed_noise(1)(2, 3, shape);
     EXPECT_TRUE(at::equal(base, keyed_noise(1)(2, 3, shape)));
-    for (const at::Tensor& other : {keyed_noise(2)(2, 3, shape), keyed_noise(1)(3, 3, shape), keyed_noise(1)(2, 2, shape)}) {
+    for (const at::Tensor& other :
+         {keyed_noise(2)(2, 3, shape), keyed_noise(1)(3, 3, shape), keyed_noise(1)(2, 2, shape)}) {
         const double correlation = (base * other).mean().item<double>();
         EXPECT_LT(std::abs(correlation), 0.06);
     }

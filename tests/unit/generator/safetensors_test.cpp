@@ -10,16 +10,14 @@
 namespace wander {
 namespace {
 
-std::filesystem::path temporary(const std::string& name) {
-    return std::filesystem::path(testing::TempDir()) / name;
-}
+std::filesystem::path temporary(const std::string& name) { return std::filesystem::path(testing::TempDir()) / name; }
 
 TEST(Safetensors, WritesAndReadsEveryDtype) {
     const auto path = temporary("every_dtype.safetensors");
     std::map<std::string, at::Tensor> tensors;
     const at::Tensor base = at::arange(-3, 3, at::kFloat).reshape({2, 3});
-    for (const auto type : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kFloat8_e4m3fn, at::kFloat8_e5m2, at::kLong,
-                            at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
+    for (const auto type : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kFloat8_e4m3fn, at::kFloat8_e5m2,
+                            at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
         tensors[at::toString(type)] = base.abs().to(type);
     }
     tensors["scalar"] = at::scalar_tensor(2.5);

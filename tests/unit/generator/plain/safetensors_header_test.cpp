@@ -68,23 +68,36 @@ INSTANTIATE_TEST_SUITE_P(
     Files, HostileHeader,
     testing::Values(
         Hostile{"NoJson", "hello", 0}, Hostile{"Array", "[]", 0}, Hostile{"Trailing", "{}{}", 0},
-        Hostile{"UnknownDtype", one(R"("F128")", "[1]", "[0,16]"), 16}, Hostile{"DtypeNumber", one("3", "[1]", "[0,4]"), 4},
-        Hostile{"BeginAfterEnd", one(R"("U8")", "[1]", "[2,1]"), 2}, Hostile{"EndOutside", one(R"("U8")", "[9]", "[0,9]"), 8},
-        Hostile{"WrongLength", one(R"("F32")", "[2]", "[0,4]"), 4}, Hostile{"NegativeSize", one(R"("U8")", "[-1]", "[0,1]"), 1},
-        Hostile{"FractionSize", one(R"("U8")", "[1.0]", "[0,1]"), 1}, Hostile{"ShapeObject", one(R"("U8")", "{}", "[0,1]"), 1},
+        Hostile{"UnknownDtype", one(R"("F128")", "[1]", "[0,16]"), 16},
+        Hostile{"DtypeNumber", one("3", "[1]", "[0,4]"), 4},
+        Hostile{"BeginAfterEnd", one(R"("U8")", "[1]", "[2,1]"), 2},
+        Hostile{"EndOutside", one(R"("U8")", "[9]", "[0,9]"), 8},
+        Hostile{"WrongLength", one(R"("F32")", "[2]", "[0,4]"), 4},
+        Hostile{"NegativeSize", one(R"("U8")", "[-1]", "[0,1]"), 1},
+        Hostile{"FractionSize", one(R"("U8")", "[1.0]", "[0,1]"), 1},
+        Hostile{"ShapeObject", one(R"("U8")", "{}", "[0,1]"), 1},
         Hostile{"ProductOverflows", one(R"("F64")", "[4294967296,4294967296]", "[0,0]"), 0},
         Hostile{"SizeOverflows", one(R"("U8")", "[18446744073709551615]", "[0,0]"), 0},
         Hostile{"ManyDimensions", one(R"("U8")", "[1,1,1,1,1,1,1,1,1]", "[0,1]"), 1},
-        Hostile{"ThreeOffsets", one(R"("U8")", "[1]", "[0,1,1]"), 1}, Hostile{"TextOffsets", one(R"("U8")", "[1]", R"(["0","1"])"), 1},
-        Hostile{"MissingShape", R"({"x":{"dtype":"U8","data_offsets":[0,0]}})", 0}, Hostile{"TensorIsNumber", R"({"x":3})", 0},
-        Hostile{"Gap", one(R"("U8")", "[1]", "[1,2]"), 2}, Hostile{"UnusedTail", one(R"("U8")", "[1]", "[0,1]"), 2},
-        Hostile{"Overlap", R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})", 3},
-        Hostile{"Duplicate", R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1},
+        Hostile{"ThreeOffsets", one(R"("U8")", "[1]", "[0,1,1]"), 1},
+        Hostile{"TextOffsets", one(R"("U8")", "[1]", R"(["0","1"])"), 1},
+        Hostile{"MissingShape", R"({"x":{"dtype":"U8","data_offsets":[0,0]}})", 0},
+        Hostile{"TensorIsNumber", R"({"x":3})", 0}, Hostile{"Gap", one(R"("U8")", "[1]", "[1,2]"), 2},
+        Hostile{"UnusedTail", one(R"("U8")", "[1]", "[0,1]"), 2},
+        Hostile{
+            "Overlap",
+            R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})",
+            3},
+        Hostile{
+            "Duplicate",
+            R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+            1},
         Hostile{"MetadataNumber", R"({"__metadata__":{"n":1}})", 0}, Hostile{"Deep", std::string(100000, '['), 0}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(SafetensorsHeader, RefusesAHeaderLengthBeyondTheFile) {
-    for (const std::uint64_t length : {std::uint64_t{3}, std::uint64_t{1} << 32, ~std::uint64_t{0}, ~std::uint64_t{0} - 7}) {
+    for (const std::uint64_t length :
+         {std::uint64_t{3}, std::uint64_t{1} << 32, ~std::uint64_t{0}, ~std::uint64_t{0} - 7}) {
         auto bytes = file_of("{}", 0);
         std::memcpy(bytes.data(), &length, sizeof length);
         EXPECT_FALSE(parse_safetensors_header(bytes, bytes.size())) << length;
