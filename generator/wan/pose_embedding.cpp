@@ -1,6 +1,6 @@
 #include "generator/wan/pose_embedding.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>

@@ -5,7 +5,8 @@
 //     attend_bench [FORMAT...]      default: bf16 int2
 #include "quant/kv_cache.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <chrono>
@@ -113,7 +114,7 @@ void measure(const std::string& format, at::ScalarType compute) {
 } // namespace
 
 int main(int argc, char** argv) {
-    const torch::InferenceMode inference;
+    const c10::InferenceMode inference;
     at::set_num_threads(1);
     std::vector<std::string> formats(argv + 1, argv + argc);
     if (formats.empty()) {

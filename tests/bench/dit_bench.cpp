@@ -6,7 +6,7 @@
 #include "generator/rollout/rollout.hpp"
 #include "generator/wan/vae.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <chrono>

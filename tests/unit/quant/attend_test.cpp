@@ -2,7 +2,7 @@
 #include "tests/unit/quant/cache_oracle.hpp"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 namespace wander::test {
 namespace {

@@ -4,7 +4,7 @@
 #include "tests/unit/quant/cache_oracle.hpp"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <map>

@@ -1,6 +1,6 @@
 #include "tests/unit/quant/cache_oracle.hpp"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
