@@ -34,7 +34,8 @@ bool Capture::recording() const { return state_->recorder != nullptr; }
 
 Result<std::string> Capture::start(render::PixelSize size, double fps, Facts facts) {
     facts["version"] = WANDER_VERSION;
-    render::RecorderOptions options{.file = unused_file(folder(), "Wander", "mp4"), .size = size, .fps = fps, .facts = std::move(facts)};
+    render::RecorderOptions options{
+        .file = unused_file(folder(), "Wander", "mp4"), .size = size, .fps = fps, .facts = std::move(facts)};
     state_->file = options.file;
     state_->controls = nlohmann::json::array();
     auto recorder = render::Recorder::create(std::move(options));
@@ -48,17 +49,19 @@ void Capture::frame(const render::PixelView& picture) {
 }
 
 void Capture::chunk(const ChunkTelemetry& chunk) {
-    if (state_->recorder) state_->controls.push_back({{"chunk", chunk.index}, {"hold", chunk.hold}, {"cache", chunk.format}});
+    if (state_->recorder)
+        state_->controls.push_back({{"chunk", chunk.index}, {"hold", chunk.hold}, {"cache", chunk.format}});
 }
 
 void Capture::stop() {
     if (!state_->recorder) return;
     state_->recorder->set_fact("controls", state_->controls.dump());
-    state_->finishing.push_back(std::async(std::launch::async, [recorder = std::move(state_->recorder)]() -> Result<std::string> {
-        auto finished = recorder->finish();
-        if (!finished) return finished.error();
-        return finished->string();
-    }));
+    state_->finishing.push_back(
+        std::async(std::launch::async, [recorder = std::move(state_->recorder)]() -> Result<std::string> {
+            auto finished = recorder->finish();
+            if (!finished) return finished.error();
+            return finished->string();
+        }));
 }
 
 std::vector<Result<std::string>> Capture::take_finished() {
@@ -76,7 +79,9 @@ Result<std::string> Capture::screenshot(const render::PixelView& picture, Facts 
     const std::filesystem::path target = picture_folder(state_->record_dir);
     std::error_code error;
     std::filesystem::create_directories(target, error);
-    if (error) return Error{ErrorCode::io, target.string() + ": " + error.message() + "; choose another folder with --record-dir"};
+    if (error)
+        return Error{ErrorCode::io,
+                     target.string() + ": " + error.message() + "; choose another folder with --record-dir"};
     const std::filesystem::path file = unused_file(target, "Wander", "png");
     auto written = render::write_png(file, picture, facts);
     if (!written) return written.error();

@@ -1,8 +1,8 @@
 #pragma once
 // Recording and screenshots from the window: file names, the facts written into the files, the recorder's life.
 //
-// Main thread; the recorder has its own, and a recording is finished on another so that the window never waits for the disk.
-// A failure is a message and never stops the walk.
+// Main thread; the recorder has its own, and a recording is finished on another so that the window never waits for the
+// disk. A failure is a message and never stops the walk.
 
 #include "generator/plain/frame_sink.hpp"
 #include "generator/plain/result.hpp"
@@ -23,7 +23,7 @@ using Facts = std::map<std::string, std::string>;
 class Capture {
 public:
     explicit Capture(std::filesystem::path record_dir); // empty: the user's folders
-    ~Capture(); // finishes what runs
+    ~Capture();                                         // finishes what runs
     Capture(const Capture&) = delete;
     Capture& operator=(const Capture&) = delete;
 

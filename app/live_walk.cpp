@@ -13,19 +13,20 @@ bool may_follow(WorkerState from, WorkerState to) {
     using enum WorkerState;
     if (to == stopping || to == failed) return from != stopping;
     switch (from) {
-    case empty:
-    case failed: return to == loading || to == ready;
-    case loading: return to == ready;
-    case ready: return to == generating || to == paused || to == loading || to == ready;
-    case generating: return to == paused || to == ready || to == loading || to == converting;
-    case converting:
-    case paused: return to == generating || to == ready || to == loading;
-    case stopping: return false;
+        case empty:
+        case failed: return to == loading || to == ready;
+        case loading: return to == ready;
+        case ready: return to == generating || to == paused || to == loading || to == ready;
+        case generating: return to == paused || to == ready || to == loading || to == converting;
+        case converting:
+        case paused: return to == generating || to == ready || to == loading;
+        case stopping: return false;
     }
     return false;
 }
 
-LiveWalk::LiveWalk(WalkOptions options, std::function<void()> wake) : options_(std::move(options)), wake_(std::move(wake)) {
+LiveWalk::LiveWalk(WalkOptions options, std::function<void()> wake)
+    : options_(std::move(options)), wake_(std::move(wake)) {
     now_.format = options_.cache_format;
     now_.seed = options_.seed;
     thread_ = std::jthread([this](std::stop_token stop) { work(stop); });
@@ -142,7 +143,8 @@ void LiveWalk::work(std::stop_token stop) {
         {
             std::lock_guard lock(mutex_);
             now_.info = (*walk)->info();
-            now_.start = options.start.empty() && !now_.info->starts.empty() ? now_.info->starts.front().name : options.start;
+            now_.start =
+                options.start.empty() && !now_.info->starts.empty() ? now_.info->starts.front().name : options.start;
             now_.seed = options.seed;
             now_.format = options.cache_format;
             ++now_.generation;
@@ -160,7 +162,8 @@ void LiveWalk::serve(Walk& walk, std::stop_token stop) {
         std::shared_ptr<FrameSink> sink;
         {
             std::unique_lock lock(mutex_);
-            changed_.wait(lock, stop, [this] { return mail_.reopen || (sink_ && sink_generation_ == now_.generation); });
+            changed_.wait(lock, stop,
+                          [this] { return mail_.reopen || (sink_ && sink_generation_ == now_.generation); });
             if (mail_.reopen || stop.stop_requested()) return;
             sink = sink_;
             gate_.reset();
@@ -173,7 +176,8 @@ void LiveWalk::serve(Walk& walk, std::stop_token stop) {
             if (chunks_.size() > kKeptChunks) chunks_.pop_front();
             if (wake_) wake_();
         };
-        auto done = walk.run([this](std::int64_t index, const std::stop_token& s) { return sample(index, s); }, *sink, report, stop);
+        auto done = walk.run([this](std::int64_t index, const std::stop_token& s) { return sample(index, s); }, *sink,
+                             report, stop);
 
         std::unique_lock lock(mutex_);
         if (!done) {
@@ -214,8 +218,10 @@ ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
     while (!stop.stop_requested() && !interrupted()) {
         const double wait = gate_.wait_seconds();
         if (wait <= 0) break;
-        // Shown frames notify; the time-out is for a screen that shows nothing (minimised): the walk then waits with it.
-        changed_.wait_for(lock, stop, std::chrono::duration<double>(wait), [&] { return interrupted() || gate_.wait_seconds() < wait; });
+        // Shown frames notify; the time-out is for a screen that shows nothing (minimised): the walk then waits with
+        // it.
+        changed_.wait_for(lock, stop, std::chrono::duration<double>(wait),
+                          [&] { return interrupted() || gate_.wait_seconds() < wait; });
     }
     ChunkControls controls;
     controls.stop = interrupted() || stop.stop_requested();

@@ -1,9 +1,9 @@
 #pragma once
 // The walk behind the window: owns the generator worker thread and passes what the person does to it.
 //
-// Any thread may call; the window's thread does. Commands are a mailbox, not a queue: the newest of each kind wins, so it
-// cannot overflow. The worker thread becomes the thread of Walk::run. A failure ends in state `failed` with a message; the
-// object stays usable (restart, another model) and the window alive. The destructor stops and joins.
+// Any thread may call; the window's thread does. Commands are a mailbox, not a queue: the newest of each kind wins, so
+// it cannot overflow. The worker thread becomes the thread of Walk::run. A failure ends in state `failed` with a
+// message; the object stays usable (restart, another model) and the window alive. The destructor stops and joins.
 
 #include "app/pacing_gate.hpp"
 #include "generator/walk.hpp"
@@ -26,12 +26,12 @@ class LiveWalk {
 public:
     struct Snapshot {
         WorkerState state = WorkerState::empty;
-        std::string error;                // what failed and what to do, in state failed
-        std::optional<WalkInfo> info;     // of the open model
-        std::uint64_t generation = 0;     // grows with every opened model
-        std::string start;                // name of the start point
+        std::string error;            // what failed and what to do, in state failed
+        std::optional<WalkInfo> info; // of the open model
+        std::uint64_t generation = 0; // grows with every opened model
+        std::string start;            // name of the start point
         std::uint64_t seed = 0;
-        std::string format;               // wanted for new pages
+        std::string format; // wanted for new pages
     };
 
     // `wake` is called from the worker when there is something new to show.
@@ -48,12 +48,12 @@ public:
     void attach_sink(std::shared_ptr<FrameSink> sink, std::uint64_t generation);
     void frame_shown(const FrameTicket& ticket);
 
-    void set_controls(const ControlState& state);  // mouse travel is added up until sampled
+    void set_controls(const ControlState& state); // mouse travel is added up until sampled
     void set_paused(bool paused);
-    void step_chunk();                              // one chunk, then paused
+    void step_chunk(); // one chunk, then paused
     void set_format(const std::string& format);
     void restart(const std::string& start, std::optional<std::uint64_t> seed);
-    void open(const WalkOptions& options);          // another model
+    void open(const WalkOptions& options); // another model
 
 private:
     struct Mail {

@@ -17,7 +17,8 @@ void PacingGate::frame_shown(std::int64_t frame_index) {
 }
 
 void PacingGate::chunk_took(double seconds) {
-    expected_seconds_ = seconds > expected_seconds_ ? seconds : expected_seconds_ + kFall * (seconds - expected_seconds_);
+    expected_seconds_ =
+        seconds > expected_seconds_ ? seconds : expected_seconds_ + kFall * (seconds - expected_seconds_);
 }
 
 void PacingGate::reset() {

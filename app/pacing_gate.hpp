@@ -1,9 +1,9 @@
 #pragma once
 // Decides when the worker may sample the controls for its next chunk: as late as it can without a gap on screen.
 //
-// A chunk takes a while to make; frames already made take a while to play. Starting the next chunk earlier than "time to
-// make it" before the screen runs dry only makes the picture answer later. Pure logic in seconds, no clock of its own,
-// one thread (callers lock).
+// A chunk takes a while to make; frames already made take a while to play. Starting the next chunk earlier than "time
+// to make it" before the screen runs dry only makes the picture answer later. Pure logic in seconds, no clock of its
+// own, one thread (callers lock).
 
 #include <cstdint>
 
@@ -26,9 +26,9 @@ public:
 
 private:
     double fps_;
-    std::int64_t frames_promised_ = 1;   // the start picture
+    std::int64_t frames_promised_ = 1; // the start picture
     std::int64_t frames_shown_ = 0;
-    double expected_seconds_ = -1;       // < 0: nothing measured yet, so never wait
+    double expected_seconds_ = -1; // < 0: nothing measured yet, so never wait
 };
 
 } // namespace wander

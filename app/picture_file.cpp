@@ -19,7 +19,8 @@ Result<render::Pixels> read_picture_file(const std::filesystem::path& path) {
     std::error_code error;
     const std::uintmax_t bytes = std::filesystem::file_size(path, error);
     if (error) return Error{ErrorCode::bad_input, path.string() + ": " + error.message()};
-    if (bytes > kMaxFileBytes) return Error{ErrorCode::bad_input, path.string() + ": larger than 16 MiB, use a smaller picture"};
+    if (bytes > kMaxFileBytes)
+        return Error{ErrorCode::bad_input, path.string() + ": larger than 16 MiB, use a smaller picture"};
     std::vector<char> data(bytes);
     std::ifstream file(path, std::ios::binary);
     if (!file.read(data.data(), static_cast<std::streamsize>(bytes))) {
@@ -33,11 +34,13 @@ Result<render::Pixels> read_picture_file(const std::filesystem::path& path) {
         return Error{ErrorCode::bad_input, path.string() + ": not a PNG or JPEG picture"};
     }
     if (width > kMaxSide || height > kMaxSide) {
-        return Error{ErrorCode::bad_input, path.string() + ": larger than 4096 pixels on a side, use a smaller picture"};
+        return Error{ErrorCode::bad_input,
+                     path.string() + ": larger than 4096 pixels on a side, use a smaller picture"};
     }
     const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
         stbi_load_from_memory(raw, static_cast<int>(bytes), &width, &height, &channels, 4), stbi_image_free);
-    if (!pixels) return Error{ErrorCode::bad_input, path.string() + ": damaged picture (" + stbi_failure_reason() + ")"};
+    if (!pixels)
+        return Error{ErrorCode::bad_input, path.string() + ": damaged picture (" + stbi_failure_reason() + ")"};
     render::Pixels picture{{width, height}, {}};
     picture.rgba.assign(pixels.get(), pixels.get() + picture.size.bytes());
     return picture;

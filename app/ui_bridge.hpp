@@ -31,7 +31,7 @@ private:
 
     render::Renderer& renderer_;
     gui::UiModel model_;
-    std::deque<double> shown_at_;       // of the newest frames, for the measured rate
+    std::deque<double> shown_at_; // of the newest frames, for the measured rate
     std::vector<std::uint64_t> textures_;
 };
 

@@ -40,8 +40,8 @@ bool open_on_desktop(const std::string& path) {
 
 class WindowApp {
 public:
-    WindowApp(const WindowRun& run, SettingsFiles& files, Settings settings, render::Window& window, render::Renderer& renderer,
-              gui::Gui& gui)
+    WindowApp(const WindowRun& run, SettingsFiles& files, Settings settings, render::Window& window,
+              render::Renderer& renderer, gui::Gui& gui)
         : files_(files),
           settings_(std::move(settings)),
           window_(window),
@@ -89,7 +89,8 @@ private:
     void handle(const render::WindowEvent& event) {
         gui_.handle(event);
         if (std::holds_alternative<render::CloseEvent>(event)) quit_ = true;
-        if (const auto* drop = std::get_if<render::DropEvent>(&event); drop && !drop->paths.empty()) open_model(drop->paths.front());
+        if (const auto* drop = std::get_if<render::DropEvent>(&event); drop && !drop->paths.empty())
+            open_model(drop->paths.front());
     }
 
     Result<void> step(bool had_events) {
@@ -138,7 +139,8 @@ private:
         const WalkInfo& info = *walk.info;
         for (const std::string& warning : info.warnings) gui_.toast(gui::ToastKind::warning, warning);
         bridge_.model_opened(info);
-        auto ring = renderer_.make_ring({info.width, info.height}, kRingChunks * info.chunk_frames, info.device == "cuda");
+        auto ring =
+            renderer_.make_ring({info.width, info.height}, kRingChunks * info.chunk_frames, info.device == "cuda");
         if (!ring) return ring.error();
         live_.attach_sink(*ring, generation_);
         return {};
@@ -226,7 +228,8 @@ private:
 
     void show_recordings() {
         const std::string folder = capture_.folder().string();
-        if (!open_on_desktop(folder)) gui_.toast(gui::ToastKind::warning, "No file manager found: recordings are in " + folder);
+        if (!open_on_desktop(folder))
+            gui_.toast(gui::ToastKind::warning, "No file manager found: recordings are in " + folder);
     }
 
     void say(const Result<std::string>& outcome, const std::string& prefix) {
@@ -248,9 +251,11 @@ private:
         settings_.window_y = placement.y;
         settings_.window_maximised = placement.maximised;
         settings_.ui = gui_.preferences();
-        if (auto saved = files_.save(settings_); !saved) std::fprintf(stderr, "wander: %s\n", saved.error().message.c_str());
+        if (auto saved = files_.save(settings_); !saved)
+            std::fprintf(stderr, "wander: %s\n", saved.error().message.c_str());
         if (const auto layout = gui_.take_changed_layout(true)) {
-            if (auto saved = files_.save_layout(*layout); !saved) std::fprintf(stderr, "wander: %s\n", saved.error().message.c_str());
+            if (auto saved = files_.save_layout(*layout); !saved)
+                std::fprintf(stderr, "wander: %s\n", saved.error().message.c_str());
         }
     }
 
@@ -298,8 +303,10 @@ int run_window(const WindowRun& run) {
     }
     auto renderer = render::Renderer::create(config);
     if (!renderer) return fail(renderer.error());
-    auto gui = gui::Gui::create(
-        {.fonts = run.fonts, .layout = files.load_layout(), .preferences = settings.ui, .content_scale = window->content_scale()});
+    auto gui = gui::Gui::create({.fonts = run.fonts,
+                                 .layout = files.load_layout(),
+                                 .preferences = settings.ui,
+                                 .content_scale = window->content_scale()});
     if (!gui) return fail(gui.error());
     if (auto attached = renderer->attach_ui(); !attached) return fail(attached.error());
     if (!loaded.message.empty()) gui->toast(gui::ToastKind::warning, loaded.message);

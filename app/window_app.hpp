@@ -9,10 +9,10 @@ namespace wander {
 
 struct WindowRun {
     WalkOptions walk;
-    bool format_given = false;               // --cache on the command line beats the remembered format
-    std::filesystem::path fonts;             // folder of the fonts
-    std::filesystem::path record_dir;        // empty: the user's video and picture folders
-    std::filesystem::path session_out;       // empty: no session file
+    bool format_given = false;         // --cache on the command line beats the remembered format
+    std::filesystem::path fonts;       // folder of the fonts
+    std::filesystem::path record_dir;  // empty: the user's video and picture folders
+    std::filesystem::path session_out; // empty: no session file
 };
 
 // Runs until the window is closed. Returns the exit code; messages have gone to stderr.

@@ -31,17 +31,17 @@ struct CacheShape {
     int heads = 0;
     int head_dim = 0;
     int tokens_per_latent = 0;
-    int page_latents = 0;    // latents a page group holds (embedded world 4, Self-Forcing 3)
-    int sink_latents = 0;    // first latents that never leave; a page group of their own
-    int window_latents = 0;  // last latents that are visible, sink not counted; <= 0: everything
+    int page_latents = 0;   // latents a page group holds (embedded world 4, Self-Forcing 3)
+    int sink_latents = 0;   // first latents that never leave; a page group of their own
+    int window_latents = 0; // last latents that are visible, sink not counted; <= 0: everything
 };
 
 struct CachePolicy {
-    std::string format = "bf16";         // registry name for pages that become full
-    int centroids = 0;                   // per head and page; 0: default of the format
-    int convert_groups_per_commit = 1;   // page groups that the converter visits at a chunk border
+    std::string format = "bf16";               // registry name for pages that become full
+    int centroids = 0;                         // per head and page; 0: default of the format
+    int convert_groups_per_commit = 1;         // page groups that the converter visits at a chunk border
     std::int64_t max_scratch_bytes = 48 << 20; // expanded slices of both branches, K and V
-    std::uint64_t seed = 0;              // for centroid initialisation; nothing draws from a global generator
+    std::uint64_t seed = 0;                    // for centroid initialisation; nothing draws from a global generator
 };
 
 // How un-rotated keys and values become what is attended, for one chunk.
@@ -51,24 +51,24 @@ struct CachePolicy {
 // absolute latent index as position, the embedded world the slot (sink 0, window 1.., new chunk n).
 // PRoPE (optional second branch): q' = P^T q, k' = P^-1 k, v' = P^-1 v on every group of 4 channels, result * P.
 struct ReadView {
-    std::int64_t first_latent = 0;              // of the new chunk, absolute
-    int latents = 1;                            // of the new chunk
-    std::vector<float> history_positions;       // one per visible history latent, oldest first
-    std::vector<float> new_positions;           // one per latent of the chunk
-    at::Tensor time_frequencies;                // float64 [time_pairs], CPU
-    at::Tensor space_angles;                    // float64 [tokens_per_latent, space_pairs], CPU
+    std::int64_t first_latent = 0;        // of the new chunk, absolute
+    int latents = 1;                      // of the new chunk
+    std::vector<float> history_positions; // one per visible history latent, oldest first
+    std::vector<float> new_positions;     // one per latent of the chunk
+    at::Tensor time_frequencies;          // float64 [time_pairs], CPU
+    at::Tensor space_angles;              // float64 [tokens_per_latent, space_pairs], CPU
     bool prope = false;
-    at::Tensor history_inverse;                 // float32 [history, 4, 4] P^-1, CPU
-    at::Tensor new_projection;                  // float32 [latents, 4, 4] P, CPU
-    at::Tensor new_inverse;                     // float32 [latents, 4, 4] P^-1, CPU
+    at::Tensor history_inverse; // float32 [history, 4, 4] P^-1, CPU
+    at::Tensor new_projection;  // float32 [latents, 4, 4] P, CPU
+    at::Tensor new_inverse;     // float32 [latents, 4, 4] P^-1, CPU
 };
 
 class KvCache {
 public:
     // Fails with wrong_use for an unknown format or one that would not be smaller than BF16 on this shape.
     // compute: kFloat, kBFloat16 (or kDouble on the CPU, uncompressed only, for property tests).
-    static Result<std::unique_ptr<KvCache>> create(const CacheShape& shape, const CachePolicy& policy, at::Device device,
-                                                   at::ScalarType compute);
+    static Result<std::unique_ptr<KvCache>> create(const CacheShape& shape, const CachePolicy& policy,
+                                                   at::Device device, at::ScalarType compute);
     ~KvCache();
     KvCache(const KvCache&) = delete;
     KvCache& operator=(const KvCache&) = delete;
@@ -101,7 +101,7 @@ public:
     std::vector<PageCell> pages() const;
 
     struct StageTimes {
-        double expand_ms = 0;  // since the last take_times(), worker thread or device time
+        double expand_ms = 0; // since the last take_times(), worker thread or device time
         double encode_ms = 0;
     };
     StageTimes take_times();

@@ -30,10 +30,10 @@ inline constexpr std::array<std::string_view, kActionCount> kActionNames = {
     "forward", "back", "left", "right", "yaw_left", "yaw_right", "pitch_up", "pitch_down", "up", "down"};
 
 struct ControlState {
-    std::uint16_t held = 0;          // bit i = Action i
-    float mouse_yaw_rad = 0;         // travel since the last sampling, right positive
-    float mouse_pitch_rad = 0;       // up positive
-    double changed_at_seconds = 0;   // steady clock, when the newest input arrived; 0 = never
+    std::uint16_t held = 0;        // bit i = Action i
+    float mouse_yaw_rad = 0;       // travel since the last sampling, right positive
+    float mouse_pitch_rad = 0;     // up positive
+    double changed_at_seconds = 0; // steady clock, when the newest input arrived; 0 = never
 
     bool holds(Action a) const { return (held >> static_cast<int>(a)) & 1u; }
     void set(Action a, bool down) {

@@ -13,21 +13,21 @@ namespace wander {
 
 struct FrameTicket {
     int slot = 0;
-    std::uint64_t timeline_value = 0;   // the slot is readable once the ring's timeline reaches this
-    std::int64_t frame_index = 0;       // since the start of the walk; frame 0 is the start picture
-    std::int64_t chunk = -1;            // -1 = the start picture
+    std::uint64_t timeline_value = 0; // the slot is readable once the ring's timeline reaches this
+    std::int64_t frame_index = 0;     // since the start of the walk; frame 0 is the start picture
+    std::int64_t chunk = -1;          // -1 = the start picture
     int index_in_chunk = 0;
     int frames_in_chunk = 1;
-    double chunk_period_hint_ms = 0;    // playing time of the chunk at the nominal rate
-    double input_at_seconds = 0;        // steady clock: when the controls of this chunk were sampled
+    double chunk_period_hint_ms = 0; // playing time of the chunk at the nominal rate
+    double input_at_seconds = 0;     // steady clock: when the controls of this chunk were sampled
     Pose pose;
 };
 
 struct FrameSlot {
-    int slot = -1;                       // < 0: the sink was closed, drop the frame
-    std::uint8_t* host = nullptr;        // staged path: write width * height * 4 bytes here
-    void* device = nullptr;              // shared path: CUDA device pointer of the same size, else null
-    void* cuda_stream = nullptr;         // reserved
+    int slot = -1;                // < 0: the sink was closed, drop the frame
+    std::uint8_t* host = nullptr; // staged path: write width * height * 4 bytes here
+    void* device = nullptr;       // shared path: CUDA device pointer of the same size, else null
+    void* cuda_stream = nullptr;  // reserved
 };
 
 class FrameSink {

@@ -14,13 +14,13 @@ namespace wander {
 
 // Milliseconds of one chunk by stage. Stages overlap (decode runs beside the next chunk's denoising).
 struct StageMs {
-    double denoise = 0;  // all denoise passes, expansion included
-    double context = 0;  // the pass that makes the clean keys and values
-    double encode = 0;   // packing and converting pages
-    double expand = 0;   // expanding page slices; part of denoise and context
-    double decode = 0;   // VAE and conversion to RGB
-    double total = 0;    // from sampling the controls to the last decoded frame
-    double period = 0;   // between finished chunks
+    double denoise = 0; // all denoise passes, expansion included
+    double context = 0; // the pass that makes the clean keys and values
+    double encode = 0;  // packing and converting pages
+    double expand = 0;  // expanding page slices; part of denoise and context
+    double decode = 0;  // VAE and conversion to RGB
+    double total = 0;   // from sampling the controls to the last decoded frame
+    double period = 0;  // between finished chunks
 };
 
 struct ChunkTelemetry {
@@ -31,8 +31,8 @@ struct ChunkTelemetry {
     StageMs ms;
     std::int64_t cache_bytes = 0;
     std::int64_t bf16_equivalent_bytes = 0;
-    double input_age_ms = 0;       // newest input's age when the chunk sampled the controls; 0 = none
-    Pose pose;                     // at the chunk's last latent
+    double input_age_ms = 0; // newest input's age when the chunk sampled the controls; 0 = none
+    Pose pose;               // at the chunk's last latent
     MemoryLedger ledger;
     std::vector<PageCell> pages;
 };

@@ -20,14 +20,18 @@ struct WanVae::Weights {
     bool has_decoder = false;
     bool has_encoder = false;
     std::map<std::string, VaeConv> convs;
-    std::map<std::string, at::Tensor> gammas;  // float32 (float64 for double) [channels]
-    at::Tensor mean;                           // wide type [z, 1, 1]
+    std::map<std::string, at::Tensor> gammas; // float32 (float64 for double) [channels]
+    at::Tensor mean;                          // wide type [z, 1, 1]
     at::Tensor deviation;
 
     at::ScalarType wide() const { return compute == at::kDouble ? at::kDouble : at::kFloat; }
-    VaeNorm norm_kind() const { return config.layout == VaeConfig::Layout::wan21 ? VaeNorm::wan : VaeNorm::mean_square; }
+    VaeNorm norm_kind() const {
+        return config.layout == VaeConfig::Layout::wan21 ? VaeNorm::wan : VaeNorm::mean_square;
+    }
 
-    at::Tensor conv(const std::string& name, const at::Tensor& x, VaePast& past) const { return run_conv(convs.at(name), name, x, past); }
+    at::Tensor conv(const std::string& name, const at::Tensor& x, VaePast& past) const {
+        return run_conv(convs.at(name), name, x, past);
+    }
     at::Tensor norm(const std::string& name, const at::Tensor& x, bool silu = true) const {
         return norm_silu(x, gammas.at(name), norm_kind(), config.eps, silu);
     }
@@ -65,12 +69,12 @@ struct WanVae::Weights {
         x = conv(half.first.name, x, past);
         for (const VaeLayer& layer : half.layers) {
             switch (layer.kind) {
-            case Kind::residual: x = residual(layer, x, past); break;
-            case Kind::attention: x = attention(layer, x, past); break;
-            case Kind::up_space:
-            case Kind::up_time_space: x = up(layer, x, past, first); break;
-            case Kind::down_space:
-            case Kind::down_time_space: x = down(layer, x); break;
+                case Kind::residual: x = residual(layer, x, past); break;
+                case Kind::attention: x = attention(layer, x, past); break;
+                case Kind::up_space:
+                case Kind::up_time_space: x = up(layer, x, past, first); break;
+                case Kind::down_space:
+                case Kind::down_time_space: x = down(layer, x); break;
             }
         }
         return conv(half.head.name, norm(half.head_norm, x), past);
@@ -83,10 +87,12 @@ struct WanVae::DecodeStream::State {
     bool started = false;
 };
 
-Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source, at::Device device, at::ScalarType compute,
-                            bool with_encoder, bool with_decoder) {
-    if (config.latent_mean.size() != static_cast<std::size_t>(config.z) || config.latent_std.size() != static_cast<std::size_t>(config.z)) {
-        return Error{ErrorCode::bad_input, "VAE: latent_mean and latent_std need " + std::to_string(config.z) + " values each"};
+Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source, at::Device device,
+                            at::ScalarType compute, bool with_encoder, bool with_decoder) {
+    if (config.latent_mean.size() != static_cast<std::size_t>(config.z) ||
+        config.latent_std.size() != static_cast<std::size_t>(config.z)) {
+        return Error{ErrorCode::bad_input,
+                     "VAE: latent_mean and latent_std need " + std::to_string(config.z) + " values each"};
     }
     auto weights = std::make_shared<Weights>();
     weights->config = config;
@@ -102,7 +108,8 @@ Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source,
         auto tensor = source(name, shape);
         if (!tensor) return tensor.error();
         if (name.ends_with(".gamma")) {
-            weights->gammas[name.substr(0, name.size() - 6)] = tensor->to(device, weights->wide()).flatten().contiguous();
+            weights->gammas[name.substr(0, name.size() - 6)] =
+                tensor->to(device, weights->wide()).flatten().contiguous();
             continue;
         }
         const std::string base = name.substr(0, name.size() - 7);

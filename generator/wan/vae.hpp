@@ -1,6 +1,6 @@
 #pragma once
-// Causal Wan VAE: streaming decoder and encoder, sizes are data (Wan 2.1 of self-forcing.md 8 and the embedded world's of
-// tiny-world.md 2 are configurations). Native tensor names.
+// Causal Wan VAE: streaming decoder and encoder, sizes are data (Wan 2.1 of self-forcing.md 8 and the embedded world's
+// of tiny-world.md 2 are configurations). Native tensor names.
 //
 // A VaeStream is the state of one video; the WanVae holds weights and may be shared by streams. One thread per stream.
 
@@ -21,13 +21,13 @@ struct VaeConfig {
     enum class Layout { wan21, embedded };
     Layout layout = Layout::wan21;
     int z = 16;
-    int dim = 96;                              // wan21: base width
+    int dim = 96; // wan21: base width
     std::vector<int> multipliers = {1, 2, 4, 4};
     int residual_blocks = 2;
     std::vector<bool> temporal_downsample = {false, true, true};
-    std::vector<int> encoder_channels;         // embedded: 48, 96, 128
-    std::vector<int> decoder_channels;         // embedded: 48, 64, 96
-    int patch = 1;                             // pixels to channels on each axis (embedded 2)
+    std::vector<int> encoder_channels; // embedded: 48, 96, 128
+    std::vector<int> decoder_channels; // embedded: 48, 64, 96
+    int patch = 1;                     // pixels to channels on each axis (embedded 2)
     double eps = 1e-6;
     std::vector<double> latent_mean;
     std::vector<double> latent_std;
@@ -39,9 +39,10 @@ struct VaeConfig {
 
 class WanVae {
 public:
-    using TensorSource = std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
-    static Result<WanVae> load(const VaeConfig& config, const TensorSource& source, at::Device device, at::ScalarType compute,
-                               bool with_encoder, bool with_decoder);
+    using TensorSource =
+        std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
+    static Result<WanVae> load(const VaeConfig& config, const TensorSource& source, at::Device device,
+                               at::ScalarType compute, bool with_encoder, bool with_decoder);
 
     class DecodeStream {
     public:

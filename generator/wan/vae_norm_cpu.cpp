@@ -78,7 +78,9 @@ inline __attribute__((always_inline)) void run(const RmsSilu& task, const T* in,
 
 WANDER_CLONES void rms_silu(const RmsSilu& task, const float* in, float* out) { run(task, in, out); }
 
-WANDER_CLONES void rms_silu_bf16(const RmsSilu& task, const std::uint16_t* in, std::uint16_t* out) { run(task, in, out); }
+WANDER_CLONES void rms_silu_bf16(const RmsSilu& task, const std::uint16_t* in, std::uint16_t* out) {
+    run(task, in, out);
+}
 
 void rms_silu_reference(const RmsSilu& task, const float* in, float* out) {
     for (std::int64_t pixel = 0; pixel < task.pixels; ++pixel) {

@@ -11,8 +11,8 @@ namespace wander {
 struct RmsSilu {
     std::int64_t pixels = 0;
     std::int64_t channels = 0;
-    const float* gamma = nullptr;   // [channels]
-    float eps = 0;                  // added to the mean square
+    const float* gamma = nullptr; // [channels]
+    float eps = 0;                // added to the mean square
     bool silu = true;
 };
 

@@ -15,7 +15,8 @@ constexpr std::int64_t kPixelsPerTask = 512;
 
 at::Tensor with_past(const std::string& name, const at::Tensor& x, VaePast& past) {
     at::Tensor& last = past[name];
-    if (!last.defined()) last = at::zeros({2, x.size(1), x.size(2), x.size(3)}, x.options()).contiguous(at::MemoryFormat::ChannelsLast);
+    if (!last.defined())
+        last = at::zeros({2, x.size(1), x.size(2), x.size(3)}, x.options()).contiguous(at::MemoryFormat::ChannelsLast);
     const at::Tensor all = at::cat({last, x});
     last = all.narrow(0, all.size(0) - 2, 2).clone(at::MemoryFormat::ChannelsLast);
     return all;
@@ -62,7 +63,8 @@ at::Tensor run_conv(const VaeConv& conv, const std::string& name, const at::Tens
     const at::Tensor all = with_past(name, x, past);
     if (conv.weight.dim() == 5) return conv3d(conv, all);
     const std::int64_t frames = x.size(0);
-    const at::Tensor side_by_side = at::cat({all.narrow(0, 0, frames), all.narrow(0, 1, frames), all.narrow(0, 2, frames)}, 1);
+    const at::Tensor side_by_side =
+        at::cat({all.narrow(0, 0, frames), all.narrow(0, 1, frames), all.narrow(0, 2, frames)}, 1);
     return at::conv2d(side_by_side.contiguous(at::MemoryFormat::ChannelsLast), conv.weight, conv.bias, 1, conv.padding);
 }
 
@@ -78,11 +80,14 @@ at::Tensor halve_time(const VaeConv& conv, const at::Tensor& x) {
 
 at::Tensor double_time(const at::Tensor& x) {
     const std::int64_t half = x.size(1) / 2;
-    return at::stack({x.narrow(1, 0, half), x.narrow(1, half, half)}, 1).flatten(0, 1).contiguous(at::MemoryFormat::ChannelsLast);
+    return at::stack({x.narrow(1, 0, half), x.narrow(1, half, half)}, 1)
+        .flatten(0, 1)
+        .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 at::Tensor norm_silu(const at::Tensor& x, const at::Tensor& gamma, VaeNorm kind, double eps, bool silu) {
-    const bool fast = x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && x.size(1) <= 1024;
+    const bool fast =
+        x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && x.size(1) <= 1024;
     if (!fast) return norm_silu_torch(x, gamma, kind, eps, silu);
     const at::Tensor in = x.contiguous(at::MemoryFormat::ChannelsLast);
     at::Tensor out = at::empty_like(in);
@@ -104,7 +109,8 @@ at::Tensor norm_silu(const at::Tensor& x, const at::Tensor& gamma, VaeNorm kind,
 }
 
 at::Tensor to_patches(const at::Tensor& pictures, int patch) {
-    const std::int64_t n = pictures.size(0), c = pictures.size(1), h = pictures.size(2) / patch, w = pictures.size(3) / patch;
+    const std::int64_t n = pictures.size(0), c = pictures.size(1), h = pictures.size(2) / patch,
+                       w = pictures.size(3) / patch;
     return pictures.reshape({n, c, h, patch, w, patch})
         .permute({0, 3, 5, 1, 2, 4})
         .reshape({n, patch * patch * c, h, w})

@@ -1,5 +1,6 @@
 #pragma once
-// Operations of the VAE on pictures [frames, channels, height, width], channels last in memory. Internal to generator/wan.
+// Operations of the VAE on pictures [frames, channels, height, width], channels last in memory. Internal to
+// generator/wan.
 
 #include <ATen/core/Tensor.h>
 
@@ -9,13 +10,13 @@
 
 namespace wander {
 
-// A convolution over `taps` frames of the past (causal) and a square of pixels. Time taps are laid side by side as input
-// channels of a 2-D convolution, which oneDNN does at full speed on a CPU; CUDA takes the 3-D form.
+// A convolution over `taps` frames of the past (causal) and a square of pixels. Time taps are laid side by side as
+// input channels of a 2-D convolution, which oneDNN does at full speed on a CPU; CUDA takes the 3-D form.
 struct VaeConv {
-    at::Tensor weight;  // CPU: [out, taps * in, k, k]; CUDA with taps: [out, in, taps, k, k]
+    at::Tensor weight; // CPU: [out, taps * in, k, k]; CUDA with taps: [out, in, taps, k, k]
     at::Tensor bias;
     int taps = 1;
-    int padding = 0;    // pixels on each side
+    int padding = 0; // pixels on each side
 };
 
 // The last two input frames of every causal convolution, by tensor name: the whole state of a stream.
@@ -29,7 +30,7 @@ at::Tensor halve_time(const VaeConv& conv, const at::Tensor& x);
 // One frame becomes two: the first half of the channels is the earlier one.
 at::Tensor double_time(const at::Tensor& x);
 
-enum class VaeNorm { wan, mean_square };  // x / max(|x|, 1e-12) * sqrt(C), or x / sqrt(mean(x^2) + eps)
+enum class VaeNorm { wan, mean_square }; // x / max(|x|, 1e-12) * sqrt(C), or x / sqrt(mean(x^2) + eps)
 at::Tensor norm_silu(const at::Tensor& x, const at::Tensor& gamma, VaeNorm kind, double eps, bool silu);
 
 // Pixels to channels and back; channel = (dy * patch + dx) * 3 + colour.

@@ -32,7 +32,8 @@ private:
     int index_ = 0;
 };
 
-// Wan 2.1, self-forcing.md 8.3: widths from coarse to fine; an upsampler halves the width that the next level starts from.
+// Wan 2.1, self-forcing.md 8.3: widths from coarse to fine; an upsampler halves the width that the next level starts
+// from.
 VaeHalf wan_decoder(const VaeConfig& config) {
     HalfBuilder builder("decoder", "upsamples");
     const int levels = static_cast<int>(config.multipliers.size());
@@ -66,7 +67,9 @@ VaeHalf wan_encoder(const VaeConfig& config) {
             in = out;
         }
         if (level + 1 < levels) {
-            builder.add(config.temporal_downsample[static_cast<std::size_t>(level)] ? Kind::down_time_space : Kind::down_space, out, out);
+            builder.add(
+                config.temporal_downsample[static_cast<std::size_t>(level)] ? Kind::down_time_space : Kind::down_space,
+                out, out);
         }
     }
     builder.add_middle(in);
@@ -107,22 +110,22 @@ void add_conv(ShapeMap& shapes, const std::string& name, std::vector<std::int64_
 
 void add_layer(const VaeLayer& layer, ShapeMap& shapes) {
     switch (layer.kind) {
-    case Kind::residual:
-        shapes[layer.name + ".residual.0.gamma"] = {layer.in, 1, 1, 1};
-        add_conv(shapes, layer.name + ".residual.2", {layer.out, layer.in, layer.taps, 3, 3});
-        shapes[layer.name + ".residual.3.gamma"] = {layer.out, 1, 1, 1};
-        add_conv(shapes, layer.name + ".residual.6", {layer.out, layer.out, layer.taps, 3, 3});
-        if (layer.in != layer.out) add_conv(shapes, layer.name + ".shortcut", {layer.out, layer.in, 1, 1, 1});
-        return;
-    case Kind::attention:
-        shapes[layer.name + ".norm.gamma"] = {layer.in, 1, 1};
-        add_conv(shapes, layer.name + ".to_qkv", {3 * layer.in, layer.in, 1, 1});
-        add_conv(shapes, layer.name + ".proj", {layer.in, layer.in, 1, 1});
-        return;
-    case Kind::up_time_space: add_conv(shapes, layer.name + ".time_conv", {2 * layer.in, layer.in, 3, 1, 1}); break;
-    case Kind::down_time_space: add_conv(shapes, layer.name + ".time_conv", {layer.out, layer.out, 3, 1, 1}); break;
-    case Kind::up_space:
-    case Kind::down_space: break;
+        case Kind::residual:
+            shapes[layer.name + ".residual.0.gamma"] = {layer.in, 1, 1, 1};
+            add_conv(shapes, layer.name + ".residual.2", {layer.out, layer.in, layer.taps, 3, 3});
+            shapes[layer.name + ".residual.3.gamma"] = {layer.out, 1, 1, 1};
+            add_conv(shapes, layer.name + ".residual.6", {layer.out, layer.out, layer.taps, 3, 3});
+            if (layer.in != layer.out) add_conv(shapes, layer.name + ".shortcut", {layer.out, layer.in, 1, 1, 1});
+            return;
+        case Kind::attention:
+            shapes[layer.name + ".norm.gamma"] = {layer.in, 1, 1};
+            add_conv(shapes, layer.name + ".to_qkv", {3 * layer.in, layer.in, 1, 1});
+            add_conv(shapes, layer.name + ".proj", {layer.in, layer.in, 1, 1});
+            return;
+        case Kind::up_time_space: add_conv(shapes, layer.name + ".time_conv", {2 * layer.in, layer.in, 3, 1, 1}); break;
+        case Kind::down_time_space: add_conv(shapes, layer.name + ".time_conv", {layer.out, layer.out, 3, 1, 1}); break;
+        case Kind::up_space:
+        case Kind::down_space: break;
     }
     add_conv(shapes, layer.name + ".resample.1", {layer.out, layer.in, 3, 3});
 }

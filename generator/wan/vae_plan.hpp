@@ -13,10 +13,10 @@ namespace wander {
 struct VaeLayer {
     enum class Kind { residual, attention, up_space, up_time_space, down_space, down_time_space };
     Kind kind = Kind::residual;
-    std::string name;   // prefix of its tensors, say "decoder.upsamples.3"
-    int in = 0;         // channels
+    std::string name; // prefix of its tensors, say "decoder.upsamples.3"
+    int in = 0;       // channels
     int out = 0;
-    int taps = 3;       // residual: frames that its convolutions see, 3 or 1
+    int taps = 3; // residual: frames that its convolutions see, 3 or 1
 };
 
 struct VaeConvPlan {
@@ -26,12 +26,12 @@ struct VaeConvPlan {
     int taps = 1;
 };
 
-struct VaeHalf {        // encoder or decoder
-    VaeConvPlan first;            // "decoder.conv1"
+struct VaeHalf {       // encoder or decoder
+    VaeConvPlan first; // "decoder.conv1"
     std::vector<VaeLayer> layers;
-    std::string head_norm;        // "decoder.head.0"
-    VaeConvPlan head;             // "decoder.head.2"
-    int head_channels = 0;        // input of the head
+    std::string head_norm; // "decoder.head.0"
+    VaeConvPlan head;      // "decoder.head.2"
+    int head_channels = 0; // input of the head
 };
 
 VaeHalf plan_decoder(const VaeConfig& config);

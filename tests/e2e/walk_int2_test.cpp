@@ -29,13 +29,20 @@ WalkOptions options_for(const std::string& start, const std::string& format) {
 
 WalkScript forward_and_turn() {
     return {"forward, then a turn while walking",
-            {{0, {Action::forward}}, {6, {Action::forward, Action::yaw_right}}, {12, {Action::yaw_right}}, {16, {Action::forward}}},
+            {{0, {Action::forward}},
+             {6, {Action::forward, Action::yaw_right}},
+             {12, {Action::yaw_right}},
+             {16, {Action::forward}}},
             {}};
 }
 
 WalkScript look_round() {
     return {"look left and up, back away, strafe",
-            {{0, {Action::yaw_left}}, {5, {Action::back}}, {9, {Action::left, Action::pitch_up}}, {11, {Action::right}}, {15, {Action::yaw_left, Action::forward}}},
+            {{0, {Action::yaw_left}},
+             {5, {Action::back}},
+             {9, {Action::left, Action::pitch_up}},
+             {11, {Action::right}},
+             {15, {Action::yaw_left, Action::forward}}},
             {}};
 }
 
@@ -57,9 +64,10 @@ TEST_P(WalkInt2, StaysCloseToTheUncompressedWalk) {
         const double first = psnr_db(plain, packed, frames_of(kFirstPackedChunk), frames_of(kFirstPackedChunk + 1));
         const double later = psnr_db(plain, packed, frames_of(16), frames_of(20));
         const MemoryLedger& ledger = packed.chunks.back().ledger;
-        std::printf("%s, %s: chunk %d %.1f dB, chunks 16..19 %.1f dB, packed ratio %.2f, whole ratio %.2f, peak %.2f MB\n", GetParam().c_str(),
-                    script.name.c_str(), static_cast<int>(kFirstPackedChunk), first, later, ledger.packed_ratio(), ledger.ratio(),
-                    static_cast<double>(ledger.peak_bytes) / 1e6);
+        std::printf(
+            "%s, %s: chunk %d %.1f dB, chunks 16..19 %.1f dB, packed ratio %.2f, whole ratio %.2f, peak %.2f MB\n",
+            GetParam().c_str(), script.name.c_str(), static_cast<int>(kFirstPackedChunk), first, later,
+            ledger.packed_ratio(), ledger.ratio(), static_cast<double>(ledger.peak_bytes) / 1e6);
         EXPECT_GE(first, kFirstPackedPsnrDb);
         EXPECT_LT(first, 100) << "the packed page was not read";
         EXPECT_GE(later, kLaterPsnrDb);

@@ -37,19 +37,21 @@ private:
 
 struct WalkScript {
     std::string name;
-    std::map<std::int64_t, std::vector<Action>> hold;    // from that chunk on
-    std::map<std::int64_t, std::string> cache_format;    // before that chunk
+    std::map<std::int64_t, std::vector<Action>> hold; // from that chunk on
+    std::map<std::int64_t, std::string> cache_format; // before that chunk
 };
 
 inline ControlSource control_source(WalkScript script, std::int64_t chunks) {
-    return [script = std::move(script), chunks, held = ControlState{}](std::int64_t index, const std::stop_token&) mutable {
+    return [script = std::move(script), chunks, held = ControlState{}](std::int64_t index,
+                                                                       const std::stop_token&) mutable {
         ChunkControls controls;
         controls.stop = index >= chunks;
         if (auto it = script.hold.find(index); it != script.hold.end()) {
             held = {};
             for (Action action : it->second) held.set(action, true);
         }
-        if (auto it = script.cache_format.find(index); it != script.cache_format.end()) controls.cache_format = it->second;
+        if (auto it = script.cache_format.find(index); it != script.cache_format.end())
+            controls.cache_format = it->second;
         controls.state = held;
         return controls;
     };
@@ -69,8 +71,8 @@ inline WalkRun run_walk(const WalkOptions& options, const WalkScript& script, st
         return run;
     }
     FrameKeeper keeper((*walk)->info().width, (*walk)->info().height);
-    auto done = (*walk)->run(
-        control_source(script, chunks), keeper, [&run](const ChunkTelemetry& t) { run.chunks.push_back(t); }, {});
+    auto done = (*walk)->run(control_source(script, chunks), keeper,
+                             [&run](const ChunkTelemetry& t) { run.chunks.push_back(t); }, {});
     if (!done) run.error = done.error().message;
     run.frames = std::move(keeper.frames);
     return run;

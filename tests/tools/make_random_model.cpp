@@ -2,8 +2,8 @@
 //
 //     make_random_model DIR [--small] [--window LATENTS] [--seed N]
 //
-// Default: the Self-Forcing 1.3B configuration at 480x832 (3 GB). --small: the same with 3 layers of 192 channels at 64x96,
-// for tests. It proves sizes, speed and memory; the pictures are noise.
+// Default: the Self-Forcing 1.3B configuration at 480x832 (3 GB). --small: the same with 3 layers of 192 channels at
+// 64x96, for tests. It proves sizes, speed and memory; the pictures are noise.
 
 #include "generator/wan/dit.hpp"
 #include "generator/wan/vae.hpp"
@@ -50,7 +50,8 @@ std::map<std::string, at::Tensor> random_tensors(const std::map<std::string, std
     std::map<std::string, at::Tensor> tensors;
     for (const auto& [name, shape] : shapes) {
         at::Tensor t = at::randn(shape, at::kFloat);
-        const bool gain = name.ends_with("gamma") || (name.find("norm") != std::string::npos && name.ends_with("weight"));
+        const bool gain =
+            name.ends_with("gamma") || (name.find("norm") != std::string::npos && name.ends_with("weight"));
         if (gain) {
             t = t * 0.1 + 1;
         } else if (name.ends_with("bias") || name.find("modulation") != std::string::npos) {
@@ -123,7 +124,8 @@ int run(int argc, char** argv) {
     };
     const bool done = write("dit.safetensors", random_tensors(dit.tensor_shapes())) &&
                       write("vae.safetensors", random_tensors(vae.tensor_shapes(false, true))) &&
-                      write("text_embedding.safetensors", {{"text_embedding", at::randn({small ? 7 : 120, dit.text_dim}).to(at::kBFloat16)}});
+                      write("text_embedding.safetensors",
+                            {{"text_embedding", at::randn({small ? 7 : 120, dit.text_dim}).to(at::kBFloat16)}});
     return done ? 0 : 1;
 }
 

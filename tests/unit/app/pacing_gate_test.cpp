@@ -1,5 +1,5 @@
-#include "app/live_walk.hpp"
 #include "app/pacing_gate.hpp"
+#include "app/live_walk.hpp"
 
 #include <gtest/gtest.h>
 

@@ -23,11 +23,13 @@ TEST(RmsSilu, EqualsItsTwinAtOddWidthsToo) {
             at::Tensor slow = at::empty_like(x);
             rms_silu(task, x.const_data_ptr<float>(), fast.mutable_data_ptr<float>());
             rms_silu_reference(task, x.const_data_ptr<float>(), slow.mutable_data_ptr<float>());
-            EXPECT_LE((fast - slow).abs().max().item<float>(), 1e-6f * slow.abs().max().item<float>()) << channels << " channels";
+            EXPECT_LE((fast - slow).abs().max().item<float>(), 1e-6f * slow.abs().max().item<float>())
+                << channels << " channels";
 
             at::Tensor half = at::empty_like(x, at::kBFloat16);
             const at::Tensor x16 = x.to(at::kBFloat16);
-            rms_silu_bf16(task, static_cast<const std::uint16_t*>(x16.const_data_ptr()), static_cast<std::uint16_t*>(half.mutable_data_ptr()));
+            rms_silu_bf16(task, static_cast<const std::uint16_t*>(x16.const_data_ptr()),
+                          static_cast<std::uint16_t*>(half.mutable_data_ptr()));
             const at::Tensor wide = x16.to(at::kFloat);
             rms_silu_reference(task, wide.const_data_ptr<float>(), slow.mutable_data_ptr<float>());
             EXPECT_TRUE(at::allclose(half.to(at::kFloat), slow, 1.0 / 256, 1e-6));
@@ -54,7 +56,9 @@ WanVae random_vae(const VaeConfig& config, at::ScalarType compute) {
         [](const std::string& name, const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
             const at::Tensor r = at::rand(shape, at::kDouble) * 2 - 1;
             if (name.ends_with("gamma")) return at::Tensor(r * 0.2 + 1);
-            return at::Tensor(r * (name.ends_with("bias") ? 0.1 : std::sqrt(3.0 * static_cast<double>(shape[0]) / static_cast<double>(r.numel()))));
+            return at::Tensor(r * (name.ends_with("bias") ? 0.1
+                                                          : std::sqrt(3.0 * static_cast<double>(shape[0]) /
+                                                                      static_cast<double>(r.numel()))));
         },
         at::kCPU, compute, true, true);
     EXPECT_TRUE(vae);
@@ -80,8 +84,9 @@ TEST_P(VaeLayouts, OneLatentACallEqualsSeveralACall) {
 }
 
 TEST_P(VaeLayouts, TheSecondLatentsTimeHistoryIsEmpty) {
-    // Two videos that differ in their first latent only by what the time convolutions would remember of it: were the first
-    // latent part of their history, a reset in between could not change the doubled frames of a state-free network.
+    // Two videos that differ in their first latent only by what the time convolutions would remember of it: were the
+    // first latent part of their history, a reset in between could not change the doubled frames of a state-free
+    // network.
     const WanVae vae = random_vae(config_of(GetParam()), at::kDouble);
     auto stream = vae.decode_stream();
     const at::Tensor latents = at::randn({2, 16, 3, 4}, at::kDouble);

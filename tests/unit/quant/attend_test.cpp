@@ -1,8 +1,8 @@
 // attend() against one dense softmax in double precision.
 #include "tests/unit/quant/cache_oracle.hpp"
 
-#include <gtest/gtest.h>
 #include <ATen/ATen.h>
+#include <gtest/gtest.h>
 
 namespace wander::test {
 namespace {

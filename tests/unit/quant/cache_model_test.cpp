@@ -3,8 +3,8 @@
 #include "quant/format.hpp"
 #include "tests/unit/quant/cache_oracle.hpp"
 
-#include <gtest/gtest.h>
 #include <ATen/ATen.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <map>

@@ -1,8 +1,8 @@
 // Packed pages in a walk: toggling, the ledger, determinism, what a person is told about wrong formats.
 #include "tests/unit/quant/cache_oracle.hpp"
 
-#include <gtest/gtest.h>
 #include <ATen/ATen.h>
+#include <gtest/gtest.h>
 
 #include <memory>
 #include <string>

@@ -2,8 +2,8 @@
 #include "tests/support/cuda_runtime.hpp"
 #include "tests/unit/quant/cache_oracle.hpp"
 
-#include <gtest/gtest.h>
 #include <ATen/ATen.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <memory>
