@@ -6,7 +6,15 @@
 #include <system_error>
 #include <vector>
 
+// Private to this file: the generator has its own, and neither room includes the other's.
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
 #include <stb_image.h>
+#pragma GCC diagnostic pop
 
 namespace wander {
 

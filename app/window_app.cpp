@@ -297,7 +297,8 @@ int run_window(const WindowRun& run) {
                                                     .y = settings.window_y,
                                                     .maximised = settings.window_maximised});
     if (!window) return fail(window.error());
-    render::RendererConfig config{.window = &*window};
+    render::RendererConfig config;
+    config.window = &*window;
     if (effective.walk.device != "cpu") {
         if (auto uuid = render::cuda_device_uuid(0)) config.device_uuid = *uuid;
     }
