@@ -1,6 +1,7 @@
 #include "tests/unit/quant/cache_oracle.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
