@@ -77,10 +77,22 @@ struct KvCache::Impl {
         }
     }
 
-    void store(PageGroup& group, Page& page, const at::Tensor& rows, std::int64_t group_token) {
-        if (!page.bytes.defined()) {
-            page = codec.new_raw_page(group, arena);
+    // Pages of the open block are there from the chunk's beginning, so that its memory is the same in every pass and the peak
+    // does not depend on what runs beside which pass.
+    void open_pages() {
+        for (std::int64_t latent = chunk_first; latent < chunk_first + chunk_latents;) {
+            PageGroup& group = table.group_for(latent);
+            group.format = raw;
+            for (auto* pages : {&group.keys, &group.values}) {
+                for (Page& page : *pages) {
+                    if (!page.bytes.defined()) page = codec.new_raw_page(group, arena);
+                }
+            }
+            latent = group.end_latent();
         }
+    }
+
+    void store(PageGroup& group, Page& page, const at::Tensor& rows, std::int64_t group_token) {
         codec.raw_view(group, page).narrow(0, group_token, rows.size(0)).copy_(rows);
     }
 
@@ -170,6 +182,7 @@ void KvCache::begin_chunk(const ReadView& view) {
     impl.chunk_latents = view.latents;
     impl.written.assign(static_cast<std::size_t>(impl.shape.layers), false);
     impl.in_chunk = true;
+    impl.open_pages();
 }
 
 at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
@@ -192,7 +205,6 @@ void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {
     for (int n = 0; n < impl.chunk_latents;) {
         const std::int64_t latent = impl.chunk_first + n;
         PageGroup& group = impl.table.group_for(latent);
-        group.format = impl.raw;
         const std::int64_t count = std::min<std::int64_t>(group.end_latent() - latent, impl.chunk_latents - n);
         const std::int64_t group_token = (latent - group.first_latent) * tokens;
         const auto index = static_cast<std::size_t>(layer);
@@ -301,6 +313,11 @@ std::vector<PageCell> KvCache::pages() const {
         cell.format = group->full() || group->sink ? std::string(group->format->name()) : "open";
         cell.sink = group->sink;
         cell.lossy_history = group->lossy_history;
+        for (const auto* pages : {&group->keys, &group->values}) {
+            for (const Page& page : *pages) {
+                if (page.bytes.defined()) cell.bytes += static_cast<std::int64_t>(page.bytes.nbytes());
+            }
+        }
         cells.push_back(std::move(cell));
     }
     return cells;

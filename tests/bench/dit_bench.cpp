@@ -7,6 +7,7 @@
 #include "generator/wan/vae.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <chrono>
