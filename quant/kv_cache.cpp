@@ -77,8 +77,8 @@ struct KvCache::Impl {
         }
     }
 
-    // Pages of the open block are there from the chunk's beginning, so that its memory is the same in every pass and the peak
-    // does not depend on what runs beside which pass.
+    // Pages of the open block are there from the chunk's beginning, so that its memory is the same in every pass and
+    // the peak does not depend on what runs beside which pass.
     void open_pages() {
         for (std::int64_t latent = chunk_first; latent < chunk_first + chunk_latents;) {
             PageGroup& group = table.group_for(latent);
