@@ -2,6 +2,7 @@
 
 #include "app/capture.hpp"
 #include "app/live_walk.hpp"
+#include "app/session_notes.hpp"
 #include "app/settings.hpp"
 #include "app/ui_bridge.hpp"
 #include "gui/gui.hpp"
@@ -50,6 +51,7 @@ public:
           bridge_(renderer),
           capture_(run.record_dir.empty() ? std::filesystem::path(settings_.record_dir) : run.record_dir),
           options_(run.walk),
+          session_out_(run.session_out),
           live_(options_, &render::Window::wake) {
         for (const std::string& line : capture_.finish_leftovers()) gui_.toast(gui::ToastKind::info, line);
         renderer_.set_frame_tap([this](const FrameTicket& ticket, const render::PixelView& picture) {
@@ -103,7 +105,10 @@ private:
         if (!changed) return changed.error();
         if (*changed && renderer_.shown()) bridge_.frame_shown(*renderer_.shown(), now);
         const auto chunks = live_.take_chunks();
-        for (const ChunkTelemetry& chunk : chunks) capture_.chunk(chunk);
+        for (const ChunkTelemetry& chunk : chunks) {
+            capture_.chunk(chunk);
+            session_.chunk(walk, options_, chunk);
+        }
         for (const auto& finished : capture_.take_finished()) say(finished, "Recording saved: ");
         const gui::RecordingState recording = capture_.state();
         if (recording.active && !recording.unavailable.empty()) { // the disk is full, say: what there is becomes a file
@@ -244,6 +249,10 @@ private:
     }
 
     void remember() {
+        if (!session_out_.empty()) {
+            if (auto written = session_.write(session_out_); !written)
+                std::fprintf(stderr, "wander: %s\n", written.error().message.c_str());
+        }
         const render::WindowPlacement placement = window_.placement();
         settings_.window_width = placement.width;
         settings_.window_height = placement.height;
@@ -267,6 +276,8 @@ private:
     UiBridge bridge_;
     Capture capture_;
     WalkOptions options_;
+    std::filesystem::path session_out_;
+    SessionNotes session_;
     std::string last_packed_ = kCompressed;
     std::uint64_t generation_ = 0;
     double last_draw_ = -1;

@@ -1,0 +1,32 @@
+#include "app/session_notes.hpp"
+
+#include "render/atomic_file.hpp"
+
+namespace wander {
+
+void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& options, const ChunkTelemetry& chunk) {
+    if (!walk.info) return;
+    if (chunk.index == 0) {
+        session_ = {};
+        session_.model = walk.info->model;
+        session_.model_folder =
+            options.model == "embedded" ? options.assets / "world" : std::filesystem::path(options.model);
+        session_.seed = walk.seed;
+        session_.start = walk.start;
+        session_.start_pose = options.start_pose;
+        session_.device = walk.info->device;
+        session_.precision = walk.info->precision;
+        session_.threads = walk.info->threads;
+        session_.cache_format = format_ = chunk.format;
+    }
+    std::optional<std::string> change;
+    if (chunk.format != format_) change = format_ = chunk.format;
+    session_.note(chunk.index, chunk.hold, change, std::nullopt);
+    session_.chunks = chunk.index + 1;
+}
+
+Result<void> SessionNotes::write(const std::filesystem::path& file) const {
+    return render::write_file_atomically(file, session_json(session_));
+}
+
+} // namespace wander

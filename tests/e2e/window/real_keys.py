@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""The program in a window, driven by real key events: walk, look, toggle, record, screenshot, restart, quit.
+
+    real_keys.py PATH_TO_WANDER       needs DISPLAY and xdotool
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def wait_for(what, check, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = check()
+        if found:
+            return found
+        time.sleep(0.2)
+    sys.exit(f"real_keys: {what} did not happen within {seconds} s")
+
+
+def xdotool(*words):
+    return subprocess.run(["xdotool", *words], check=True, capture_output=True, text=True).stdout
+
+
+def find_window(process):
+    assert process.poll() is None, "wander ended"
+    found = subprocess.run(["xdotool", "search", "--name", "^Wander$"], capture_output=True, text=True).stdout.split()
+    return found[0] if found else None
+
+
+def hold(key, seconds):
+    xdotool("keydown", key)
+    time.sleep(seconds)
+    xdotool("keyup", key)
+
+
+def count_frames(movie):
+    words = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", str(movie)]
+    return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip().strip(","))
+
+
+def main():
+    wander = sys.argv[1]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        session = root / "session.json"
+        environment = dict(os.environ, XDG_CONFIG_HOME=str(root / "config"))
+        words = [wander, "--record-dir", str(root / "records"), "--session-out", str(session), "--device", "cpu", "--seed", "3"]
+        process = subprocess.Popen(words, env=environment)
+        try:
+            window = wait_for("the window", lambda: find_window(process), 30)
+            xdotool("windowfocus", window)
+            time.sleep(6)  # the first chunks
+            xdotool("key", "F9")
+            hold("w", 2)
+            hold("Right", 2)
+            xdotool("key", "c")  # remembered or default INT2 -> BF16
+            hold("w", 2)
+            xdotool("key", "F12")
+            time.sleep(1)
+            xdotool("key", "F9")
+            movie = wait_for("the finished recording", lambda: list((root / "records").glob("*.mp4")), 20)[0]
+            picture = wait_for("the screenshot", lambda: list((root / "records").glob("*.png")), 10)[0]
+            time.sleep(1)
+            xdotool("key", "ctrl+q")
+            code = process.wait(timeout=30)
+        finally:
+            process.kill()
+        assert code == 0, f"exit code {code}"
+        assert picture.read_bytes().startswith(b"\x89PNG"), "the screenshot is no PNG"
+        frames = count_frames(movie)
+        assert frames >= 16, f"only {frames} frames in seven seconds"
+        facts = json.loads(session.read_text())
+        held = {action for change in facts["controls"] for action in (change.get("hold") or [])}
+        caches = [change["cache"] for change in facts["controls"] if change.get("cache")]
+        assert {"forward", "yaw_right"} <= held, f"keys that arrived: {held}"
+        assert "bf16" in caches, f"cache switches: {caches}"
+        assert facts["seed"] == 3 and facts["chunks"] > 8, facts
+        settings = json.loads((root / "config/wander/settings.json").read_text())
+        assert settings["cache_format"] == "bf16", "the chosen format was not remembered"
+        print(f"real_keys: {facts['chunks']} chunks, {frames} frames recorded, keys {sorted(held)}, cache {caches}")
+
+
+if __name__ == "__main__":
+    main()
