@@ -20,11 +20,12 @@ namespace {
 struct ThreadShares {
     int worker = 1;
     int decoder = 1;
-    bool in_turn = false; // one thread only: the worker waits for the decoder
+    // One thread only: denoise, decode, context pass, one after the other. On a GPU this makes peak memory repeatable.
+    bool in_turn = false;
 };
 
 ThreadShares share_threads(const ComputeDevice& device) {
-    if (device.threads <= 1) return {1, 1, !device.is_cuda()};
+    if (device.threads <= 1) return {1, 1, true};
     return {device.threads - device.threads / 2, device.threads / 2, false};
 }
 
@@ -122,7 +123,11 @@ private:
         const ChunkInput input = steer(state);
         chunk.pose = input.poses.empty() ? Pose{} : input.poses.back();
         (void)rollout_.cache().take_times();
-        rollout_.generate(input, [&](const at::Tensor& latents) { submit(latents, index, input.poses, sampled_at); });
+        rollout_.generate(input, [&](const at::Tensor& latents) {
+            submit(latents, index, input.poses, sampled_at);
+            // Before the context pass: whatever the cache's format, the decoder's peak then meets the cache's own.
+            if (shares_.in_turn) (void)decoder_.finish(); // a failure shows at the next wait
+        });
 
         const RolloutTimes times = rollout_.last_times();
         const auto cache_times = rollout_.cache().take_times();
