@@ -7,6 +7,10 @@
 #include <cassert>
 #include <cstring>
 
+#if WANDER_CUDA
+#include "quant/cuda/expand.hpp"
+#endif
+
 namespace wander::quant {
 namespace {
 
@@ -38,7 +42,14 @@ public:
                         page + static_cast<std::size_t>(t * shape.heads + head) * row, row);
         }
     }
-    int cuda_decoder() const override { return static_cast<int>(PageDecoder::raw); }
+    bool expand([[maybe_unused]] const cuda::ExpandJob& job, const PageShape&, const EncodeOptions&,
+                [[maybe_unused]] CUstream_st* stream) const override {
+#if WANDER_CUDA
+        return cuda::expand_plain(job, stream);
+#else
+        return false;
+#endif
+    }
 };
 
 } // namespace
@@ -72,6 +83,18 @@ std::vector<const PageFormat*> FormatRegistry::formats() const {
         formats.push_back(format.get());
     }
     return formats;
+}
+
+Result<void> smaller_than_bf16(std::string_view name, const PageShape& shape, std::int64_t bytes) {
+    const std::int64_t bf16 = shape.values() * 2;
+    if (bytes < bf16) {
+        return {};
+    }
+    return Error{ErrorCode::wrong_use, "cache format \"" + std::string(name) +
+                                           "\" would not be smaller than BF16 for pages of " +
+                                           std::to_string(shape.tokens) + " tokens x " + std::to_string(shape.heads) +
+                                           " heads x " + std::to_string(shape.head_dim) + " (" + std::to_string(bytes) +
+                                           " of " + std::to_string(bf16) + " bytes); use bf16"};
 }
 
 std::string FormatRegistry::names() const {

@@ -11,7 +11,9 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace wander::quant {
 namespace {
@@ -28,11 +30,29 @@ Result<const PageFormat*> find_format(const std::string& name, const CacheShape&
     }
     for (const bool is_key : {true, false}) {
         const int tokens = shape.page_latents * shape.tokens_per_latent;
-        if (auto fits = format->supports({tokens, shape.heads, shape.head_dim, is_key, compute}); !fits) {
+        const PageShape page{tokens, shape.heads, shape.head_dim, is_key, compute, shape.tokens_per_latent};
+        if (auto fits = format->supports(page); !fits) {
             return fits.error();
         }
     }
     return format;
+}
+
+Result<void> check_policy(const CachePolicy& policy, const CacheShape& shape, at::ScalarType compute) {
+    if (policy.keep_recent < 1) {
+        return Error{ErrorCode::wrong_use, "KV cache: at least one recent chunk must stay uncompressed"};
+    }
+    for (const LayerFormat& entry : policy.layer_formats) {
+        if (entry.first_layer < 0 || entry.last_layer < entry.first_layer || entry.last_layer >= shape.layers) {
+            return Error{ErrorCode::wrong_use, "KV cache: layers " + std::to_string(entry.first_layer) + "-" +
+                                                   std::to_string(entry.last_layer) + " are not among the " +
+                                                   std::to_string(shape.layers) + " of this model"};
+        }
+        if (auto format = find_format(entry.format, shape, compute); !format) {
+            return format.error();
+        }
+    }
+    return {};
 }
 
 std::unique_ptr<Attention> make_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
@@ -46,6 +66,22 @@ std::unique_ptr<Attention> make_attention(const CacheShape& shape, const CachePo
     return make_cpu_attention(shape, policy, compute);
 }
 
+// One name where all layers agree, else every name in the order of the layers: "int8 / int2".
+std::string cell_format(const PageGroup& group) {
+    std::vector<std::string_view> names;
+    for (const Page& page : group.keys) {
+        const std::string_view name = page.format ? page.format->name() : "open";
+        if (std::find(names.begin(), names.end(), name) == names.end()) {
+            names.push_back(name);
+        }
+    }
+    std::string together;
+    for (const std::string_view name : names) {
+        together += (together.empty() ? "" : " / ") + std::string(name);
+    }
+    return together;
+}
+
 } // namespace
 
 struct KvCache::Impl {
@@ -54,11 +90,10 @@ struct KvCache::Impl {
         : shape(cache_shape),
           policy(cache_policy),
           compute(compute_type),
-          raw(FormatRegistry::instance().find("bf16")),
           codec(shape, policy, compute),
           table(shape),
           arena(cache_device),
-          converter(table, arena, codec, format),
+          converter(table, arena, codec, policy, format),
           attention(make_attention(shape, policy, cache_device, compute)),
           encode_timer(cache_device) {
         arena.set_scratch(attention->scratch_bytes());
@@ -82,7 +117,6 @@ struct KvCache::Impl {
     void open_pages() {
         for (std::int64_t latent = chunk_first; latent < chunk_first + chunk_latents;) {
             PageGroup& group = table.group_for(latent);
-            group.format = raw;
             for (auto* pages : {&group.keys, &group.values}) {
                 for (Page& page : *pages) {
                     if (!page.bytes.defined()) page = codec.new_raw_page(group, arena);
@@ -122,7 +156,6 @@ struct KvCache::Impl {
     CacheShape shape;
     CachePolicy policy;
     at::ScalarType compute;
-    const PageFormat* raw;
     PageCodec codec;
     PageTable table;
     PageArena arena;
@@ -156,6 +189,9 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const CacheShape& shape, const 
     auto format = find_format(policy.format, shape, compute);
     if (!format) {
         return format.error();
+    }
+    if (auto checked = check_policy(policy, shape, compute); !checked) {
+        return checked.error();
     }
     return std::unique_ptr<KvCache>(new KvCache(std::make_unique<Impl>(shape, policy, *format, device, compute)));
 }
@@ -222,7 +258,7 @@ void KvCache::commit() {
     impl.in_chunk = false;
     impl.table.commit(impl.chunk_first, impl.chunk_latents);
     impl.encode_timer.begin();
-    impl.converter.settle(impl.chunk_first);
+    impl.converter.settle(impl.chunk_first, impl.chunk_latents);
     impl.converter.convert_old(impl.policy.convert_groups_per_commit);
     impl.encode_timer.end();
 }
@@ -267,7 +303,7 @@ MemoryLedger KvCache::ledger() const {
     const std::int64_t latent_bf16_bytes = static_cast<std::int64_t>(impl.shape.tokens_per_latent) * impl.shape.heads *
                                            impl.shape.head_dim * 2 * 2 * impl.shape.layers;
     for (const auto& group : impl.table.groups()) {
-        const bool packed = group->format->packed();
+        const std::int64_t page_bf16_bytes = group->capacity * latent_bf16_bytes / (2 * impl.shape.layers);
         for (const bool is_key : {true, false}) {
             KindBytes& kind = is_key ? ledger.keys : ledger.values;
             for (const Page& page : is_key ? group->keys : group->values) {
@@ -275,19 +311,18 @@ MemoryLedger KvCache::ledger() const {
                     continue;
                 }
                 const auto bytes = static_cast<std::int64_t>(page.bytes.nbytes());
-                if (!packed) {
+                if (!page.format->packed()) {
                     kind.open += bytes;
                     continue;
                 }
+                const std::int64_t noise = page.noise.defined() ? static_cast<std::int64_t>(page.noise.nbytes()) : 0;
                 kind.codes += page.parts.codes;
                 kind.scales += page.parts.scales;
                 kind.codebooks += page.parts.codebooks;
-                kind.headers += bytes - page.parts.codes - page.parts.scales - page.parts.codebooks;
-                ledger.packed_bytes += bytes;
+                kind.headers += noise + bytes - page.parts.codes - page.parts.scales - page.parts.codebooks;
+                ledger.packed_bytes += noise + bytes;
+                ledger.packed_bf16_bytes += page_bf16_bytes;
             }
-        }
-        if (packed) {
-            ledger.packed_bf16_bytes += group->capacity * latent_bf16_bytes;
         }
         for (int i = 0; i < group->held; ++i) {
             if (impl.table.is_visible(group->first_latent + i, impl.chunk_first)) {
@@ -310,7 +345,7 @@ std::vector<PageCell> KvCache::pages() const {
         for (int i = 0; i < group->held; ++i) {
             cell.visible_latents += impl_->table.is_visible(group->first_latent + i, impl_->chunk_first) ? 1 : 0;
         }
-        cell.format = group->full() || group->sink ? std::string(group->format->name()) : "open";
+        cell.format = group->full() || group->sink ? cell_format(*group) : "open";
         cell.sink = group->sink;
         cell.lossy_history = group->lossy_history;
         for (const auto* pages : {&group->keys, &group->values}) {

@@ -36,12 +36,24 @@ struct CacheShape {
     int window_latents = 0; // last latents that are visible, sink not counted; <= 0: everything
 };
 
+// Layers [first_layer, last_layer] in another format than the selected one, as long as that one packs.
+struct LayerFormat {
+    int first_layer = 0;
+    int last_layer = 0;
+    std::string format;
+};
+
 struct CachePolicy {
-    std::string format = "bf16";               // registry name for pages that become full
-    int centroids = 0;                         // per head and page; 0: default of the format
-    int convert_groups_per_commit = 1;         // page groups that the converter visits at a chunk border
-    std::int64_t max_scratch_bytes = 48 << 20; // expanded slices of both branches, K and V
-    std::uint64_t seed = 0;                    // for centroid initialisation; nothing draws from a global generator
+    std::string format = "bf16";            // registry name for pages that become full
+    std::vector<LayerFormat> layer_formats; // later entries win
+    int keep_recent = 1;                    // newest chunks that stay uncompressed; at least 1
+    bool keep_sink = true;                  // the sink stays uncompressed
+    bool bias_correction = false;           // logits of packed keys, see quant/cache/logit_bias.hpp
+    int centroids = 0;                      // per head and page; 0: default of the format
+    int convert_groups_per_commit = 1;      // page groups that the converter visits at a chunk border
+    std::int64_t slice_bytes = 24 << 20;    // GPU: expanded keys and values at one time, small enough for its L2
+    int heads_together = 0;                 // GPU: heads of one slice; 0: chosen for the shape
+    std::uint64_t seed = 0;                 // for centroid initialisation; nothing draws from a global generator
 };
 
 // How un-rotated keys and values become what is attended, for one chunk.

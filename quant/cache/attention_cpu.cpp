@@ -1,4 +1,5 @@
 #include "quant/cache/attention.hpp"
+#include "quant/cache/logit_bias.hpp"
 #include "quant/cache/page_codec.hpp"
 #include "quant/cache/rotation.hpp"
 #include "quant/cpu/tiles.hpp"
@@ -21,13 +22,14 @@ using Clock = std::chrono::steady_clock;
 template <class E>
 struct Tile {
     const PageGroup* group = nullptr; // of a packed page; null: the rows lie uncompressed in memory
-    const std::uint8_t* key_page = nullptr;
-    const std::uint8_t* value_page = nullptr;
+    const Page* keys = nullptr;       // packed pages
+    const Page* values = nullptr;
+    float log_weight = 0;        // ln of the tokens that one row stands for
     const E* key_rows = nullptr; // uncompressed, first head
     const E* value_rows = nullptr;
-    int page_token = 0; // of the first row, packed pages
-    int latent = 0;     // row of the rotation tables
-    int token = 0;      // of the first row, inside its latent
+    int row = 0;    // stored row in the page, or row in memory
+    int latent = 0; // row of the rotation tables
+    int token = 0;  // of the first row, inside its latent
     int tokens = 0;
 };
 
@@ -40,6 +42,7 @@ public:
     CpuAttention(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute)
         : shape_(shape),
           compute_(compute),
+          bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
           codec_(shape, policy, compute),
           kernels_(cpu::tile_kernels<E>(cpu::best_simd())),
           tiles_per_latent_((shape.tokens_per_latent + cpu::kMaxTileTokens - 1) / cpu::kMaxTileTokens),
@@ -67,6 +70,10 @@ public:
         grow(peak_, block);
         grow(weight_, block);
         grow(rotated_queries_, branches * static_cast<std::size_t>(queries) * dim);
+        grow(bias_, static_cast<std::size_t>(columns_));
+        if (bias_correction_) {
+            grow(energy_, branches * static_cast<std::size_t>(queries * noise_groups()));
+        }
     }
 
     at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q, const at::Tensor& k,
@@ -84,7 +91,7 @@ public:
                 expand_ms_ += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
                 for (int branch = 0; branch < branches(); ++branch) {
                     for (int block = 0; block < blocks_; ++block) {
-                        attend_tile(branch, block, tiles_[i].tokens);
+                        attend_tile(tiles_[i], head, branch, block);
                     }
                 }
             }
@@ -97,8 +104,9 @@ public:
         return static_cast<std::int64_t>((keys_rope_.size() + keys_prope_.size() + values_plain_.size() +
                                           values_prope_.size() + queries_.size() + rotated_queries_.size()) *
                                              sizeof(E) +
-                                         decoded_.size() * sizeof(float) +
-                                         (scores_.size() + out_.size() + peak_.size() + weight_.size()) * sizeof(A));
+                                         (decoded_.size() + energy_.size()) * sizeof(float) +
+                                         (scores_.size() + out_.size() + peak_.size() + weight_.size() + bias_.size()) *
+                                             sizeof(A));
     }
 
     double take_expand_ms() override { return std::exchange(expand_ms_, 0.0); }
@@ -139,6 +147,9 @@ private:
                                   queries_.data() + block_offset(branch, block) * dim);
             }
         }
+        if (bias_correction_) {
+            measure_queries(rope, prope);
+        }
         const std::size_t columns = static_cast<std::size_t>(branches() * blocks_) * static_cast<std::size_t>(columns_);
         std::fill_n(out_.begin(), columns * static_cast<std::size_t>(dim), A(0));
         std::fill_n(peak_.begin(), columns, -std::numeric_limits<A>::infinity());
@@ -152,21 +163,20 @@ private:
     void collect_tiles(int layer, const std::vector<HistorySegment>& segments, const E* own_keys, const E* own_values) {
         tiles_.clear();
         for (const HistorySegment& segment : segments) {
-            const PageGroup& group = *segment.group;
-            const auto* key_page =
-                group.keys[static_cast<std::size_t>(layer)].bytes.template const_data_ptr<std::uint8_t>();
-            const auto* value_page =
-                group.values[static_cast<std::size_t>(layer)].bytes.template const_data_ptr<std::uint8_t>();
-            Tile<E> first;
-            if (group.format->packed()) {
-                first.group = &group;
-                first.key_page = key_page;
-                first.value_page = value_page;
-            } else {
-                first.key_rows = reinterpret_cast<const E*>(key_page);
-                first.value_rows = reinterpret_cast<const E*>(value_page);
+            const auto at = static_cast<std::size_t>(layer);
+            const Page& keys = segment.group->keys[at];
+            const Page& values = segment.group->values[at];
+            Tile<E> page;
+            if (!keys.format->packed()) {
+                page.key_rows = reinterpret_cast<const E*>(keys.bytes.template const_data_ptr<std::uint8_t>());
+                page.value_rows = reinterpret_cast<const E*>(values.bytes.template const_data_ptr<std::uint8_t>());
+                add_latents(page, segment.page_latent, segment.latents, segment.history_index);
+                continue;
             }
-            add_latents(first, segment.page_latent, segment.latents, segment.history_index);
+            page.group = segment.group;
+            page.keys = &keys;
+            page.values = &values;
+            add_packed(page, layer, segment);
         }
         Tile<E> own;
         own.key_rows = own_keys;
@@ -174,20 +184,44 @@ private:
         add_latents(own, 0, rotation_.latents, rotation_.history);
     }
 
-    // Latents [first_latent, first_latent + count) of a page (or of the chunk) whose tables begin at table_latent.
-    void add_latents(const Tile<E>& page, int first_latent, int count, int table_latent) {
+    // Latents [first_latent, first_latent + count) of dense rows whose tables begin at table_latent.
+    void add_latents(const Tile<E>& rows, int first_latent, int count, int table_latent) {
         for (int n = 0; n < count; ++n) {
-            for (int token = 0; token < shape_.tokens_per_latent; token += tile_tokens_) {
-                Tile<E> tile = page;
-                tile.page_token = (first_latent + n) * shape_.tokens_per_latent + token;
-                tile.latent = table_latent + n;
-                tile.token = token;
-                tile.tokens = std::min(tile_tokens_, shape_.tokens_per_latent - token);
-                if (!tile.group) {
-                    tile.key_rows += tile.page_token * row_stride();
-                    tile.value_rows += tile.page_token * row_stride();
-                }
-                tiles_.push_back(tile);
+            Tile<E> tile = rows;
+            tile.latent = table_latent + n;
+            add_tiles(tile, (first_latent + n) * shape_.tokens_per_latent);
+        }
+    }
+
+    void add_packed(const Tile<E>& page, int layer, const HistorySegment& segment) {
+        const PageShape shape = codec_.page_shape(*page.group, true);
+        const EncodeOptions options = codec_.options(*page.group, layer, true);
+        for (int n = 0; n < segment.latents; ++n) {
+            const StoredLatent stored = page.keys->format->stored(shape, options, segment.page_latent + n);
+            Tile<E> tile = page;
+            tile.latent = segment.history_index + n;
+            if (stored.rows == shape_.tokens_per_latent) {
+                add_tiles(tile, stored.row);
+                continue;
+            }
+            tile.row = stored.row;
+            tile.token = shape_.tokens_per_latent / 2; // a row for all tokens stands in the middle of the picture
+            tile.tokens = stored.rows;
+            tile.log_weight = stored.log_weight;
+            tiles_.push_back(tile);
+        }
+    }
+
+    // One latent whose rows begin at `row`.
+    void add_tiles(Tile<E> tile, int row) {
+        for (int token = 0; token < shape_.tokens_per_latent; token += tile_tokens_) {
+            tile.row = row + token;
+            tile.token = token;
+            tile.tokens = std::min(tile_tokens_, shape_.tokens_per_latent - token);
+            tiles_.push_back(tile);
+            if (!tile.group) {
+                tiles_.back().key_rows += tile.row * row_stride();
+                tiles_.back().value_rows += tile.row * row_stride();
             }
         }
     }
@@ -240,14 +274,66 @@ private:
     }
 
     void decode(const Tile<E>& tile, int layer, int head, bool is_key) {
-        const PageGroup& group = *tile.group;
-        group.format->decode_rows(is_key ? tile.key_page : tile.value_page, codec_.page_shape(group, is_key),
-                                  codec_.options(group, layer, is_key), head, tile.page_token,
-                                  tile.page_token + tile.tokens, decoded_.data());
+        const Page& page = is_key ? *tile.keys : *tile.values;
+        page.format->decode_rows(page.bytes.template const_data_ptr<std::uint8_t>(),
+                                 codec_.page_shape(*tile.group, is_key), codec_.options(*tile.group, layer, is_key),
+                                 head, tile.row, tile.row + tile.tokens, decoded_.data());
     }
 
-    void attend_tile(int branch, int block, int tokens) {
+    // What is added to the tile's scores (before their scale): weights of summary rows and the correction of
+    // quant/cache/logit_bias.hpp.
+    bool tile_bias(const Tile<E>& tile, int head, int branch, int block) {
+        const bool noisy = tile.keys && tile.keys->noise.defined();
+        if (!noisy && tile.log_weight == 0) {
+            return false;
+        }
+        const double scale = 1.0 / std::sqrt(static_cast<double>(shape_.head_dim));
+        const float* noise =
+            noisy ? tile.keys->noise.template const_data_ptr<float>() + head * noise_groups() : nullptr;
+        const float* energy =
+            energy_.data() +
+            (static_cast<std::ptrdiff_t>(branch) * queries() + block * block_queries_) * noise_groups();
+        const int count = std::min(block_queries_, queries() - block * block_queries_);
+        for (int q = 0; q < columns_; ++q) {
+            double beta = 0;
+            for (int g = 0; noise && q < count && g < noise_groups(); ++g) {
+                beta += static_cast<double>(noise[g]) * energy[q * noise_groups() + g];
+            }
+            beta = std::min(beta * scale * scale / 2, static_cast<double>(kMaxLogitBias));
+            bias_[static_cast<std::size_t>(q)] = static_cast<A>((tile.log_weight - beta) / scale);
+        }
+        return true;
+    }
+
+    int noise_groups() const { return shape_.head_dim / kNoiseChannels; }
+
+    // |q|^2 of every query and group of kNoiseChannels channels, both branches of one head.
+    void measure_queries(const E* rope, const E* prope) {
+        for (int branch = 0; branch < branches(); ++branch) {
+            const E* rows = branch == 0 ? rope : prope;
+            float* energy = energy_.data() + static_cast<std::ptrdiff_t>(branch) * queries() * noise_groups();
+            for (int q = 0; q < queries(); ++q) {
+                for (int g = 0; g < noise_groups(); ++g) {
+                    float sum = 0;
+                    for (int c = 0; c < kNoiseChannels; ++c) {
+                        const auto value = static_cast<float>(cpu::widen(
+                            rows[static_cast<std::ptrdiff_t>(q) * shape_.head_dim + g * kNoiseChannels + c]));
+                        sum += value * value;
+                    }
+                    *energy++ = sum;
+                }
+            }
+        }
+    }
+
+    void attend_tile(const Tile<E>& from, int head, int branch, int block) {
         const std::ptrdiff_t offset = block_offset(branch, block);
+        // The running peak moves instead of the tile's scores: exp((s + b) - p) = exp(s - (p - b)).
+        const bool biased = tile_bias(from, head, branch, block);
+        A* peak = peak_.data() + offset;
+        for (int q = 0; biased && q < columns_; ++q) {
+            peak[q] -= bias_[static_cast<std::size_t>(q)];
+        }
         cpu::AttendTile<E> tile;
         tile.queries = queries_.data() + offset * shape_.head_dim;
         tile.columns = columns_;
@@ -255,14 +341,17 @@ private:
         tile.key_stride = shape_.head_dim;
         tile.values = branch == 0 ? plain_rows_ : values_prope_.data();
         tile.value_stride = branch == 0 ? plain_stride_ : shape_.head_dim * kRowsTogether;
-        tile.tokens = tokens;
+        tile.tokens = from.tokens;
         tile.head_dim = shape_.head_dim;
         tile.scale_log2 = static_cast<A>(1.4426950408889634074 / std::sqrt(static_cast<double>(shape_.head_dim)));
         tile.scores = scores_.data();
         tile.out = out_.data() + offset * shape_.head_dim;
-        tile.peak = peak_.data() + offset;
+        tile.peak = peak;
         tile.weight = weight_.data() + offset;
         kernels_.attend(tile);
+        for (int q = 0; biased && q < columns_; ++q) {
+            peak[q] += bias_[static_cast<std::size_t>(q)];
+        }
     }
 
     // Divides by the weights, turns the second branch back, and writes the head's rows.
@@ -292,6 +381,7 @@ private:
 
     CacheShape shape_;
     at::ScalarType compute_;
+    bool bias_correction_;
     PageCodec codec_;
     const cpu::TileKernels<E>& kernels_;
     int tiles_per_latent_;
@@ -312,6 +402,8 @@ private:
     // Queries and partial results of one head, [branches][blocks][...][columns].
     std::vector<E> rotated_queries_, queries_;
     std::vector<A> out_, peak_, weight_;
+    std::vector<A> bias_;       // of one tile, [columns]
+    std::vector<float> energy_; // of one head, [branches][queries][noise groups]
 };
 
 } // namespace

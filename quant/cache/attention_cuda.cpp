@@ -1,4 +1,5 @@
 #include "quant/cache/attention.hpp"
+#include "quant/cache/logit_bias.hpp"
 
 #if WANDER_CUDA
 #include "quant/cache/page_codec.hpp"
@@ -19,9 +20,21 @@ namespace {
 // One run of rows that goes into the slice scratch: part of a page, or of the chunk's own keys and values.
 struct Run {
     const PageGroup* group = nullptr; // null: the chunk itself
-    int first_token = 0;              // in the page, or in the chunk
-    int tokens = 0;
+    int first_row = 0;                // stored row in the page, or row of the chunk
+    int first_token = 0;              // whose place the first row has, in the page or the chunk
+    int rows = 0;
     int table_latent = 0; // of the page's (or chunk's) first latent
+};
+
+// Runs that are attended to together. All their logits are corrected alike.
+struct Slice {
+    std::vector<Run> runs;
+    int rows = 0;
+    float log_weight = 0;              // ln of the tokens that one row stands for
+    const at::Tensor* noise = nullptr; // of the one page that all rows come from, see quant/cache/logit_bias.hpp
+    bool takes(float weight, const at::Tensor* page_noise) const {
+        return rows == 0 || (log_weight == weight && noise == page_noise);
+    }
 };
 
 class CudaAttention final : public Attention {
@@ -32,64 +45,55 @@ public:
           device_(device),
           compute_(compute),
           element_(compute == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16),
-          max_scratch_bytes_(policy.max_scratch_bytes),
+          slice_bytes_(policy.slice_bytes),
+          heads_wanted_(policy.heads_together),
+          bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
           timer_(device) {}
 
     void begin_chunk(const ReadView& view, int history_latents) override {
         rotation_.fill(view, shape_, history_latents);
         upload_tables(view);
-        const std::int64_t row = static_cast<std::int64_t>(heads()) * shape_.head_dim;
+        heads_together_ = heads_wanted_ > 0 ? std::min(heads_wanted_, shape_.heads) : heads_for_l2();
+        const std::int64_t row = static_cast<std::int64_t>(branches()) * heads_together_ * shape_.head_dim;
         const std::int64_t row_bytes = 2 * row * static_cast<std::int64_t>(c10::elementSize(compute_));
         const std::int64_t wanted =
             static_cast<std::int64_t>(history_latents + view.latents) * shape_.tokens_per_latent;
-        slice_tokens_ = std::max<std::int64_t>(kMinSliceTokens, std::min(wanted, max_scratch_bytes_ / row_bytes));
-        grow(keys_, slice_tokens_ * row, compute_);
-        grow(values_, slice_tokens_ * row, compute_);
+        slice_rows_ = std::max<std::int64_t>(kMinSliceRows, std::min(wanted, slice_bytes_ / row_bytes));
+        const std::int64_t results = static_cast<std::int64_t>(queries()) * branches() * heads_together_;
+        grow(keys_, slice_rows_ * row, compute_);
+        grow(values_, slice_rows_ * row, compute_);
         grow(queries_, queries() * row, compute_);
         grow(total_, queries() * row, at::kFloat);
-        grow(total_lse_, static_cast<std::int64_t>(queries()) * heads(), at::kFloat);
+        grow(total_lse_, results, at::kFloat);
+        if (bias_correction_) {
+            grow(energy_, results * (shape_.head_dim / kNoiseChannels), at::kFloat);
+        }
     }
 
     at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q, const at::Tensor& k,
                       const at::Tensor& v) override {
-        timer_.begin();
-        expand_plain(q, 0, queries(), true, transposed_, queries_.data_ptr());
-        timer_.end();
-        std::vector<Run> slice;
-        std::int64_t filled = 0;
-        bool first = true;
-        const auto flush = [&] {
-            attend_slice(layer, slice, filled, k, v, first);
-            slice.clear();
-            filled = 0;
-            first = false;
-        };
-        const auto add = [&](const PageGroup* group, int first_token, int tokens, int table_latent) {
-            while (tokens > 0) {
-                const int count = static_cast<int>(std::min<std::int64_t>(tokens, slice_tokens_ - filled));
-                slice.push_back({group, first_token, count, table_latent});
-                filled += count;
-                first_token += count;
-                tokens -= count;
-                if (filled == slice_tokens_) {
-                    flush();
-                }
+        at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
+        const std::vector<Slice> slices = cut(layer, segments);
+        for (int head = 0; head < shape_.heads; head += heads_together_) {
+            heads_ = {head, std::min(heads_together_, shape_.heads - head)};
+            timer_.begin();
+            expand_plain(q, 0, queries(), true, transposed_, queries_.data_ptr());
+            measure_queries();
+            timer_.end();
+            bool first = true;
+            for (const Slice& slice : slices) {
+                attend_slice(layer, slice, k, v, first);
+                first = false;
             }
-        };
-        for (const HistorySegment& segment : segments) {
-            add(segment.group, segment.page_latent * shape_.tokens_per_latent,
-                segment.latents * shape_.tokens_per_latent, segment.history_index - segment.page_latent);
+            finish(result);
         }
-        add(nullptr, 0, queries(), rotation_.history);
-        if (filled > 0) {
-            flush();
-        }
-        return finish(q);
+        return result;
     }
 
     std::int64_t scratch_bytes() const override {
         std::int64_t bytes = 0;
-        for (const at::Tensor* buffer : {&keys_, &values_, &queries_, &total_, &total_lse_, &tables_, &space_}) {
+        for (const at::Tensor* buffer :
+             {&keys_, &values_, &queries_, &total_, &total_lse_, &energy_, &tables_, &space_}) {
             bytes += buffer->defined() ? static_cast<std::int64_t>(buffer->nbytes()) : 0;
         }
         return bytes;
@@ -98,11 +102,24 @@ public:
     double take_expand_ms() override { return timer_.take_ms(); }
 
 private:
-    static constexpr std::int64_t kMinSliceTokens = 256;
+    static constexpr std::int64_t kMinSliceRows = 256;
+    // What one slice of keys and values shares the L2 with: the queries of its heads, a partial and the merged result.
+    static constexpr std::int64_t kL2Bytes = 48 << 20;
 
     int branches() const { return rotation_.prope ? 2 : 1; }
-    int heads() const { return branches() * shape_.heads; }
+    int turned_heads() const { return branches() * heads_.count; }
     int queries() const { return rotation_.latents * shape_.tokens_per_latent; }
+
+    // As many heads as leave room for the slice; few queries do not need to be parted.
+    int heads_for_l2() const {
+        const std::int64_t head_bytes = static_cast<std::int64_t>(queries()) * branches() * shape_.head_dim *
+                                        (2 * static_cast<std::int64_t>(c10::elementSize(compute_)) + 4);
+        int parts = 1;
+        while (parts < shape_.heads && head_bytes * ((shape_.heads + parts - 1) / parts) > kL2Bytes - slice_bytes_) {
+            ++parts;
+        }
+        return (shape_.heads + parts - 1) / parts;
+    }
     cuda::Stream stream() const { return c10::cuda::getCurrentCUDAStream(device_.index()).stream(); }
 
     void grow(at::Tensor& buffer, std::int64_t elements, at::ScalarType type) {
@@ -148,84 +165,144 @@ private:
         projection_ = rotation_.prope ? base + projection_at : nullptr;
     }
 
-    cuda::ExpandJob job(int first_token, int tokens, bool rotary, const float* matrices, int table_latent,
-                        void* out) const {
+    // The layer's visible rows and the chunk's own, in slices of at most slice_rows_.
+    std::vector<Slice> cut(int layer, const std::vector<HistorySegment>& segments) const {
+        std::vector<Slice> slices;
+        std::vector<Slice> summaries; // rows that stand for a whole latent each
+        const auto add = [&](std::vector<Slice>& to, Run run, float log_weight, const at::Tensor* noise) {
+            while (run.rows > 0) {
+                if (to.empty() || to.back().rows == slice_rows_ || !to.back().takes(log_weight, noise)) {
+                    to.push_back({{}, 0, log_weight, noise});
+                }
+                Run part = run;
+                part.rows = static_cast<int>(std::min<std::int64_t>(run.rows, slice_rows_ - to.back().rows));
+                to.back().rows += part.rows;
+                to.back().runs.push_back(part);
+                run.first_row += part.rows;
+                run.first_token += part.rows;
+                run.rows -= part.rows;
+            }
+        };
+        const int tokens = shape_.tokens_per_latent;
+        for (const HistorySegment& segment : segments) {
+            const Page& page = segment.group->keys[static_cast<std::size_t>(layer)];
+            const at::Tensor* noise = bias_correction_ && page.noise.defined() ? &page.noise : nullptr;
+            const int table = segment.history_index - segment.page_latent;
+            if (!page.format->prunes()) {
+                add(slices,
+                    {segment.group, segment.page_latent * tokens, segment.page_latent * tokens,
+                     segment.latents * tokens, table},
+                    0.0F, noise);
+                continue;
+            }
+            const PageShape shape = codec_.page_shape(*segment.group, true);
+            const EncodeOptions options = codec_.options(*segment.group, layer, true);
+            for (int n = segment.page_latent; n < segment.page_latent + segment.latents; ++n) {
+                const StoredLatent stored = page.format->stored(shape, options, n);
+                const bool whole = stored.rows == tokens;
+                // A row for all tokens stands in the middle of the picture.
+                add(whole ? slices : summaries,
+                    {segment.group, stored.row, n * tokens + (whole ? 0 : tokens / 2), stored.rows, table},
+                    stored.log_weight, nullptr);
+            }
+        }
+        add(slices, {nullptr, 0, 0, queries(), rotation_.history}, 0.0F, nullptr);
+        slices.insert(slices.end(), summaries.begin(), summaries.end());
+        return slices;
+    }
+
+    cuda::ExpandJob job(const Run& run, bool rotary, const float* matrices, void* out) const {
         cuda::ExpandJob job;
+        job.source_element = element_;
         job.heads = shape_.heads;
         job.head_dim = shape_.head_dim;
-        job.element = element_;
-        job.first_token = first_token;
-        job.tokens = tokens;
+        job.first_head = heads_.first;
+        job.head_count = heads_.count;
+        job.first_row = run.first_row;
+        job.first_token = run.first_token;
+        job.rows = run.rows;
         job.tables = &device_tables_;
-        job.table_latent = table_latent;
+        job.table_latent = run.table_latent;
         job.rotary = rotary;
         job.matrices = matrices;
+        job.element = element_;
         job.out = out;
         return job;
     }
 
-    void expand_plain(const at::Tensor& rows, int first_token, int tokens, bool rotary, const float* matrices,
+    void expand_plain(const at::Tensor& rows, int first_row, int count, bool rotary, const float* matrices,
                       void* out) const {
-        cuda::ExpandJob plain = job(first_token, tokens, rotary, matrices, rotation_.history, out);
+        cuda::ExpandJob plain = job({nullptr, first_row, first_row, count, rotation_.history}, rotary, matrices, out);
         plain.source = rows.const_data_ptr();
-        cuda::launch_expand(plain, stream());
+        cuda::expand_plain(plain, stream());
     }
 
-    void expand_page(const PageGroup& group, int layer, bool is_key, const Run& run, void* out) const {
-        const Page& page = (is_key ? group.keys : group.values)[static_cast<std::size_t>(layer)];
-        cuda::ExpandJob paged = job(run.first_token, run.tokens, is_key, inverse_, run.table_latent, out);
+    void expand_page(const Run& run, int layer, bool is_key, void* out) const {
+        const Page& page = (is_key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
+        cuda::ExpandJob paged = job(run, is_key, inverse_, out);
         paged.source = page.bytes.const_data_ptr();
-        paged.decoder = group.format->cuda_decoder();
-        paged.page_tokens = codec_.page_shape(group, is_key).tokens;
-        paged.centroids = codec_.options(group, layer, is_key).centroids;
-        TORCH_CHECK(cuda::launch_expand(paged, stream()), "cache format ", group.format->name(),
-                    " has no CUDA decoder");
+        TORCH_CHECK(page.format->expand(paged, codec_.page_shape(*run.group, is_key),
+                                        codec_.options(*run.group, layer, is_key), stream()),
+                    "cache format ", page.format->name(), " has no CUDA decoder");
     }
 
-    void attend_slice(int layer, const std::vector<Run>& slice, std::int64_t tokens, const at::Tensor& k,
-                      const at::Tensor& v, bool first) {
+    // |q|^2 of every query, head and kNoiseChannels channels.
+    void measure_queries() const {
+        if (bias_correction_) {
+            cuda::EnergyJob energy;
+            energy.rows = static_cast<std::int64_t>(queries()) * turned_heads();
+            energy.head_dim = shape_.head_dim;
+            energy.channels = kNoiseChannels;
+            energy.element = element_;
+            energy.source = queries_.const_data_ptr();
+            energy.out = energy_.data_ptr<float>();
+            cuda::launch_energy(energy, stream());
+        }
+    }
+
+    void attend_slice(int layer, const Slice& slice, const at::Tensor& k, const at::Tensor& v, bool first) {
         timer_.begin();
         std::int64_t offset = 0; // bytes
-        const std::int64_t row_bytes = static_cast<std::int64_t>(heads()) * shape_.head_dim *
+        const std::int64_t row_bytes = static_cast<std::int64_t>(turned_heads()) * shape_.head_dim *
                                        static_cast<std::int64_t>(c10::elementSize(compute_));
-        for (const Run& run : slice) {
+        for (const Run& run : slice.runs) {
             auto* keys = static_cast<std::uint8_t*>(keys_.data_ptr()) + offset;
             auto* values = static_cast<std::uint8_t*>(values_.data_ptr()) + offset;
             if (run.group) {
-                expand_page(*run.group, layer, true, run, keys);
-                expand_page(*run.group, layer, false, run, values);
+                expand_page(run, layer, true, keys);
+                expand_page(run, layer, false, values);
             } else {
-                expand_plain(k, run.first_token, run.tokens, true, inverse_, keys);
-                expand_plain(v, run.first_token, run.tokens, false, inverse_, values);
+                expand_plain(k, run.first_row, run.rows, true, inverse_, keys);
+                expand_plain(v, run.first_row, run.rows, false, inverse_, values);
             }
-            offset += run.tokens * row_bytes;
+            offset += run.rows * row_bytes;
         }
         timer_.end();
 
         const at::Tensor query = as_heads(queries_, queries());
-        const at::Tensor keys = as_heads(keys_, tokens);
-        const at::Tensor values = as_heads(values_, tokens);
+        const at::Tensor keys = as_heads(keys_, slice.rows);
+        const at::Tensor values = as_heads(values_, slice.rows);
         const double scale = 1.0 / std::sqrt(static_cast<double>(shape_.head_dim));
         if (compute_ == at::kFloat) {
             const auto part =
                 at::_scaled_dot_product_efficient_attention(query, keys, values, std::nullopt, true, 0.0, false, scale);
-            merge(std::get<0>(part), std::get<1>(part), first);
+            merge(std::get<0>(part), std::get<1>(part), slice, first);
         } else {
             const auto part = at::_scaled_dot_product_flash_attention(query, keys, values, 0.0, false, false, scale);
-            merge(std::get<0>(part), std::get<1>(part), first);
+            merge(std::get<0>(part), std::get<1>(part), slice, first);
         }
     }
 
     at::Tensor as_heads(const at::Tensor& buffer, std::int64_t tokens) const {
-        const std::int64_t row = static_cast<std::int64_t>(heads()) * shape_.head_dim;
-        return buffer.narrow(0, 0, tokens * row).view({1, tokens, heads(), shape_.head_dim}).transpose(1, 2);
+        const std::int64_t row = static_cast<std::int64_t>(turned_heads()) * shape_.head_dim;
+        return buffer.narrow(0, 0, tokens * row).view({1, tokens, turned_heads(), shape_.head_dim}).transpose(1, 2);
     }
 
     // part [1, heads, queries, head_dim], lse [1, heads, >= queries]
-    void merge(const at::Tensor& part, const at::Tensor& lse, bool first) {
+    void merge(const at::Tensor& part, const at::Tensor& lse, const Slice& slice, bool first) {
         cuda::MergeJob merge;
         merge.queries = queries();
-        merge.heads = heads();
+        merge.heads = turned_heads();
         merge.head_dim = shape_.head_dim;
         merge.first = first;
         merge.element = element_;
@@ -235,17 +312,28 @@ private:
         merge.part_lse = lse.const_data_ptr<float>();
         merge.lse_head_stride = lse.stride(1);
         merge.lse_query_stride = lse.stride(2);
+        merge.log_weight = slice.log_weight;
+        if (slice.noise) {
+            merge.noise = slice.noise->const_data_ptr<float>();
+            merge.branch_heads = heads_.count;
+            merge.first_head = heads_.first;
+            merge.noise_groups = shape_.head_dim / kNoiseChannels;
+            merge.energy = energy_.const_data_ptr<float>();
+            merge.half_square_scale = 0.5F / static_cast<float>(shape_.head_dim);
+            merge.max_bias = kMaxLogitBias;
+        }
         merge.total = total_.data_ptr<float>();
         merge.total_lse = total_lse_.data_ptr<float>();
         cuda::launch_merge(merge, stream());
     }
 
-    at::Tensor finish(const at::Tensor& q) const {
-        at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
+    void finish(at::Tensor& result) const {
         cuda::FinishJob finish;
         finish.queries = queries();
         finish.branches = branches();
         finish.heads = shape_.heads;
+        finish.first_head = heads_.first;
+        finish.head_count = heads_.count;
         finish.head_dim = shape_.head_dim;
         finish.tokens_per_latent = shape_.tokens_per_latent;
         finish.element = element_;
@@ -253,16 +341,24 @@ private:
         finish.matrices = projection_;
         finish.result = result.data_ptr();
         cuda::launch_finish(finish, stream());
-        return result;
     }
+
+    struct HeadRange {
+        int first = 0;
+        int count = 0;
+    };
 
     CacheShape shape_;
     PageCodec codec_;
     at::Device device_;
     at::ScalarType compute_;
     cuda::Element element_;
-    std::int64_t max_scratch_bytes_;
-    std::int64_t slice_tokens_ = 0;
+    std::int64_t slice_bytes_;
+    int heads_wanted_;
+    bool bias_correction_;
+    std::int64_t slice_rows_ = 0;
+    int heads_together_ = 1;
+    HeadRange heads_; // that are attended to at present
     StageTimer timer_;
 
     RotationTables<float> rotation_;
@@ -274,8 +370,8 @@ private:
     const float* transposed_ = nullptr;
     const float* projection_ = nullptr;
 
-    // Shared by all layers: one slice, the turned queries, the merged result so far.
-    at::Tensor keys_, values_, queries_, total_, total_lse_;
+    // Shared by all layers: one slice, the turned queries of its heads, the merged result so far.
+    at::Tensor keys_, values_, queries_, total_, total_lse_, energy_;
 };
 
 } // namespace

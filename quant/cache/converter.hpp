@@ -13,24 +13,29 @@ namespace wander::quant {
 
 class Converter {
 public:
-    Converter(PageTable& table, PageArena& arena, const PageCodec& codec, const PageFormat* format)
-        : table_(table), arena_(arena), codec_(codec), format_(format) {}
+    Converter(PageTable& table, PageArena& arena, const PageCodec& codec, const CachePolicy& policy,
+              const PageFormat* format)
+        : table_(table), arena_(arena), codec_(codec), policy_(policy), format_(format) {}
 
     void select(const PageFormat* format) { format_ = format; }
     const PageFormat* selected() const { return format_; }
 
-    // Packs the groups that are full and do not hold the chunk beginning at `newest_first_latent`, for the first time.
-    void settle(std::int64_t newest_first_latent);
-    // Brings up to `groups` settled groups to the selected format, oldest first.
+    // Packs the groups that are full and older than the newest `keep_recent` chunks, for the first time. The newest
+    // chunk begins at `newest_first_latent` and holds `chunk_latents`.
+    void settle(std::int64_t newest_first_latent, int chunk_latents);
+    // Brings up to `groups` settled groups to the selected formats, oldest first.
     void convert_old(int groups);
-    std::int64_t waiting() const; // settled groups in another format than the selected one
+    std::int64_t waiting() const; // settled groups that are not in the selected formats
 
 private:
+    const PageFormat* target(const PageGroup& group, int layer) const;
+    bool is_done(const PageGroup& group) const;
     void change(PageGroup& group);
 
     PageTable& table_;
     PageArena& arena_;
     const PageCodec& codec_;
+    const CachePolicy& policy_;
     const PageFormat* format_;
 };
 

@@ -1,7 +1,10 @@
 #include "quant/cache/page_codec.hpp"
 
+#include "quant/cache/logit_bias.hpp"
+
 #include <ATen/Functions.h>
 
+#include <algorithm>
 #include <utility>
 
 #if WANDER_CUDA
@@ -24,16 +27,30 @@ std::uint64_t mix(std::uint64_t state, std::uint64_t value) {
 } // namespace
 
 PageCodec::PageCodec(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute)
-    : shape_(shape), centroids_(policy.centroids), seed_(policy.seed), compute_(compute) {}
+    : shape_(shape),
+      centroids_(policy.centroids),
+      bias_correction_(policy.bias_correction),
+      seed_(policy.seed),
+      compute_(compute) {}
 
 PageShape PageCodec::page_shape(const PageGroup& group, bool is_key) const {
-    return {group.capacity * shape_.tokens_per_latent, shape_.heads, shape_.head_dim, is_key, compute_};
+    return {group.capacity * shape_.tokens_per_latent,
+            shape_.heads,
+            shape_.head_dim,
+            is_key,
+            compute_,
+            shape_.tokens_per_latent};
 }
 
 EncodeOptions PageCodec::options(const PageGroup& group, int layer, bool is_key) const {
     // Neither device nor schedule enters: the same page gets the same centroids whenever it is packed.
     const auto page_key = static_cast<std::uint64_t>(group.first_latent) * 2 + (is_key ? 0 : 1);
-    return {centroids_, mix(mix(seed_, static_cast<std::uint64_t>(layer)), page_key)};
+    EncodeOptions options;
+    options.centroids = centroids_;
+    options.seed = mix(mix(seed_, static_cast<std::uint64_t>(layer)), page_key);
+    options.kept = group.kept;
+    options.codebook = (is_key ? group.keys : group.values)[static_cast<std::size_t>(layer)].codebook.get();
+    return options;
 }
 
 std::int64_t PageCodec::raw_bytes(const PageGroup& group) const {
@@ -50,75 +67,138 @@ Page PageCodec::new_raw_page(const PageGroup& group, PageArena& arena) const {
     Page page;
     page.bytes = arena.allocate(raw_bytes(group));
     page.parts.raw = static_cast<std::int64_t>(page.bytes.nbytes());
+    page.format = FormatRegistry::instance().find("bf16");
     return page;
 }
 
-void PageCodec::decode(const PageGroup& group, int layer, bool is_key, const Page& page, int first_token, int tokens,
-                       at::Tensor& out) const {
+// out: [rows, heads, head_dim], float32 or the compute type.
+void PageCodec::decode_rows(const PageGroup& group, int layer, bool is_key, const Page& page, int first_row, int rows,
+                            at::Tensor& out) const {
     const PageShape shape = page_shape(group, is_key);
     const EncodeOptions encode_options = options(group, layer, is_key);
 #if WANDER_CUDA
     if (page.bytes.is_cuda()) {
         cuda::ExpandJob job;
         job.source = page.bytes.const_data_ptr();
-        job.decoder = group.format->cuda_decoder();
-        job.page_tokens = shape.tokens;
-        job.centroids = encode_options.centroids;
+        job.source_element = compute_ == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16;
         job.heads = shape.heads;
         job.head_dim = shape.head_dim;
-        job.element = compute_ == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16;
-        job.first_token = first_token;
-        job.tokens = tokens;
+        job.head_count = shape.heads;
+        job.first_row = first_row;
+        job.rows = rows;
+        job.element = out.scalar_type() == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16;
         job.out = out.data_ptr();
-        TORCH_CHECK(cuda::launch_expand(job, c10::cuda::getCurrentCUDAStream(page.bytes.device().index()).stream()),
-                    "cache format ", group.format->name(), " has no CUDA decoder");
+        TORCH_CHECK(page.format->expand(job, shape, encode_options,
+                                        c10::cuda::getCurrentCUDAStream(page.bytes.device().index()).stream()),
+                    "cache format ", page.format->name(), " has no CUDA decoder");
         return;
     }
 #endif
-    at::Tensor rows = at::empty({tokens, shape_.head_dim}, at::kFloat);
+    at::Tensor values = at::empty({rows, shape_.head_dim}, at::kFloat);
     for (int head = 0; head < shape_.heads; ++head) {
-        group.format->decode_rows(page.bytes.data_ptr<std::uint8_t>(), shape, encode_options, head, first_token,
-                                  first_token + tokens, rows.data_ptr<float>());
-        out.select(1, head).copy_(rows);
+        page.format->decode_rows(page.bytes.const_data_ptr<std::uint8_t>(), shape, encode_options, head, first_row,
+                                 first_row + rows, values.data_ptr<float>());
+        out.select(1, head).copy_(values);
+    }
+}
+
+// out: [count * tokens_per_latent, heads, head_dim].
+void PageCodec::decode(const PageGroup& group, int layer, bool is_key, const Page& page, int first, int count,
+                       at::Tensor& out) const {
+    const PageShape shape = page_shape(group, is_key);
+    const EncodeOptions encode_options = options(group, layer, is_key);
+    for (int n = 0; n < count; ++n) {
+        const StoredLatent stored = page.format->stored(shape, encode_options, first + n);
+        at::Tensor rows = out.narrow(0, static_cast<std::int64_t>(n) * shape_.tokens_per_latent, stored.rows);
+        decode_rows(group, layer, is_key, page, stored.row, stored.rows, rows);
+        if (stored.rows < shape_.tokens_per_latent) {
+            out.narrow(0, static_cast<std::int64_t>(n) * shape_.tokens_per_latent, shape_.tokens_per_latent)
+                .copy_(rows.clone().expand({shape_.tokens_per_latent, shape_.heads, shape_.head_dim}));
+        }
     }
 }
 
 at::Tensor PageCodec::read(const PageGroup& group, int layer, bool is_key, int first, int count) const {
     const Page& page = (is_key ? group.keys : group.values)[static_cast<std::size_t>(layer)];
-    const int first_token = first * shape_.tokens_per_latent;
-    const int tokens = count * shape_.tokens_per_latent;
-    if (!group.format->packed()) {
-        return raw_view(group, page).narrow(0, first_token, tokens).clone();
+    const std::int64_t tokens = static_cast<std::int64_t>(count) * shape_.tokens_per_latent;
+    if (!page.format->packed()) {
+        return raw_view(group, page)
+            .narrow(0, static_cast<std::int64_t>(first) * shape_.tokens_per_latent, tokens)
+            .clone();
     }
     at::Tensor out = at::empty({tokens, shape_.heads, shape_.head_dim}, page.bytes.options().dtype(compute_));
-    decode(group, layer, is_key, page, first_token, tokens, out);
+    decode(group, layer, is_key, page, first, count, out);
     return out;
 }
 
-void PageCodec::decode_to_raw(const PageGroup& group, int layer, bool is_key, Page& page, PageArena& arena) const {
-    Page raw = new_raw_page(group, arena);
-    at::Tensor values = raw_view(group, raw);
-    decode(group, layer, is_key, page, 0, static_cast<int>(values.size(0)), values);
+void PageCodec::decode_to_raw(const PageRef& ref, PageArena& arena) const {
+    Page& page = ref.page();
+    Page raw = new_raw_page(*ref.group, arena);
+    raw.noise = page.noise;
+    at::Tensor values = raw_view(*ref.group, raw);
+    decode(*ref.group, ref.layer, ref.is_key, page, 0, ref.group->capacity, values);
     arena.release(page.bytes);
     page = std::move(raw);
 }
 
-void PageCodec::convert(const PageGroup& group, int layer, bool is_key, Page& page, const PageFormat& target,
-                        PageArena& arena) const {
-    if (group.format->packed()) {
-        decode_to_raw(group, layer, is_key, page, arena);
+void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena) const {
+    std::vector<EncodeJob> jobs;
+    std::vector<Page> packed(pages.size());
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        const PageRef& ref = pages[i];
+        packed[i].format = &target;
+        EncodeJob job;
+        job.source = raw_view(*ref.group, ref.page());
+        job.shape = page_shape(*ref.group, ref.is_key);
+        job.options = options(*ref.group, ref.layer, ref.is_key);
+        packed[i].parts = target.bytes(job.shape, job.options);
+        packed[i].bytes = arena.allocate(packed[i].parts.total());
+        job.page = packed[i].bytes;
+        jobs.push_back(std::move(job));
     }
-    if (!target.packed()) {
+    target.encode_all(jobs);
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        Page& page = pages[i].page();
+        note_noise(pages[i], jobs[i].source, packed[i]);
+        jobs[i].source.reset();
+        arena.release(page.bytes);
+        page = std::move(packed[i]);
+    }
+}
+
+// Mean squared error of the packed keys; what an earlier lossy format did to them stays part of it.
+void PageCodec::note_noise(const PageRef& ref, const at::Tensor& source, Page& packed) const {
+    if (!bias_correction_ || !ref.is_key || packed.format->prunes() || shape_.head_dim % kNoiseChannels != 0) {
         return;
     }
-    const PageShape shape = page_shape(group, is_key);
-    const EncodeOptions encode_options = options(group, layer, is_key);
-    Page packed;
-    packed.parts = target.bytes(shape, encode_options);
-    packed.bytes = arena.allocate(packed.parts.total());
-    target.encode(raw_view(group, page), shape, encode_options, packed.bytes);
-    arena.release(page.bytes);
-    page = std::move(packed);
+    at::Tensor values = at::empty(source.sizes(), source.options().dtype(at::kFloat));
+    decode(*ref.group, ref.layer, true, packed, 0, ref.group->capacity, values);
+    values.sub_(source).pow_(2);
+    packed.noise = values.view({source.size(0), shape_.heads, shape_.head_dim / kNoiseChannels, kNoiseChannels})
+                       .mean(at::IntArrayRef{0, 3});
+    const at::Tensor& before = ref.page().noise;
+    if (before.defined()) {
+        packed.noise.add_(before);
+    }
+}
+
+std::size_t PageCodec::batch_pages(const PageGroup& group, const Page& page, const PageFormat& target) const {
+    if (page.format->packed() || !target.packed()) {
+        return 1;
+    }
+    const std::int64_t packed = target.bytes(page_shape(group, true), options(group, 0, true)).total();
+    return static_cast<std::size_t>(std::max<std::int64_t>(1, raw_bytes(group) / std::max<std::int64_t>(1, packed)));
+}
+
+void PageCodec::convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena) const {
+    for (const PageRef& ref : pages) {
+        if (ref.page().format->packed()) {
+            decode_to_raw(ref, arena);
+        }
+    }
+    if (target.packed()) {
+        encode(pages, target, arena);
+    }
 }
 
 } // namespace wander::quant

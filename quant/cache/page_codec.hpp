@@ -1,5 +1,5 @@
 #pragma once
-// Pages seen as values: shapes, options, views, packing and unpacking of single pages. Stateless but for the sizes.
+// Pages seen as values: shapes, options, views, packing and unpacking. Stateless but for the sizes.
 
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/page_table.hpp"
@@ -8,7 +8,17 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 namespace wander::quant {
+
+// One page of a group.
+struct PageRef {
+    PageGroup* group = nullptr;
+    int layer = 0;
+    bool is_key = true;
+    Page& page() const { return (is_key ? group->keys : group->values)[static_cast<std::size_t>(layer)]; }
+};
 
 class PageCodec {
 public:
@@ -22,21 +32,28 @@ public:
     at::Tensor raw_view(const PageGroup& group, const Page& page) const;
     Page new_raw_page(const PageGroup& group, PageArena& arena) const;
 
-    // Values of latents [first, first + count) of a page in any format: [tokens, heads, head_dim], compute type.
+    // Values of latents [first, first + count) of a page in any format: [tokens, heads, head_dim], compute type. Where
+    // a format keeps one row for a latent, all its tokens have that row.
     at::Tensor read(const PageGroup& group, int layer, bool is_key, int first, int count) const;
 
-    // Replaces the page's bytes by the same values in `target`, one page extra at a time (two where both formats are
-    // packed: the values pass through an uncompressed page). The source is freed before this returns.
-    void convert(const PageGroup& group, int layer, bool is_key, Page& page, const PageFormat& target,
-                 PageArena& arena) const;
+    // Replaces the pages' bytes by the same values in `target`. All pages are of one group and none of them is in
+    // `target` already. Extra memory: the packed pages, or where a source is packed one uncompressed page; sources are
+    // freed before this returns. batch_pages() pages together need about one uncompressed page.
+    void convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena) const;
+    std::size_t batch_pages(const PageGroup& group, const Page& page, const PageFormat& target) const;
 
 private:
-    void decode_to_raw(const PageGroup& group, int layer, bool is_key, Page& page, PageArena& arena) const;
-    void decode(const PageGroup& group, int layer, bool is_key, const Page& page, int first_token, int tokens,
+    void decode_to_raw(const PageRef& ref, PageArena& arena) const;
+    void encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena) const;
+    void decode_rows(const PageGroup& group, int layer, bool is_key, const Page& page, int first_row, int rows,
+                     at::Tensor& out) const;
+    void decode(const PageGroup& group, int layer, bool is_key, const Page& page, int first, int count,
                 at::Tensor& out) const;
+    void note_noise(const PageRef& ref, const at::Tensor& source, Page& packed) const;
 
     CacheShape shape_;
     int centroids_;
+    bool bias_correction_;
     std::uint64_t seed_;
     at::ScalarType compute_;
 };

@@ -19,6 +19,10 @@ namespace wander::quant {
 struct Page {
     at::Tensor bytes; // uint8, one allocation; undefined until written
     PageBytes parts;  // how the format divides it
+    const PageFormat* format = nullptr;
+    std::shared_ptr<const Codebook> codebook; // that it was packed with, of formats with a session codebook
+    at::Tensor
+        noise; // float32 [heads, head_dim / kNoiseChannels] on the cache's device, see LogitBias; undefined: none
 };
 
 struct PageGroup {
@@ -28,8 +32,8 @@ struct PageGroup {
     bool sink = false;
     bool settled = false; // was packed in its turn (or kept, in an uncompressed cache): the converter's from now on
     bool lossy_history = false;
-    const PageFormat* format = nullptr;
-    std::vector<Page> keys; // one a layer
+    std::uint32_t kept = 0xffffffffU; // latents that a pruning format keeps whole, see EncodeOptions
+    std::vector<Page> keys;           // one a layer
     std::vector<Page> values;
 
     std::int64_t end_latent() const { return first_latent + capacity; }

@@ -12,7 +12,7 @@ namespace wander::quant::cuda {
 
 using Stream = CUstream_st*;
 
-enum class Element { float32, bfloat16 };
+enum class Element { float32, bfloat16, e4m3 };
 
 // Device tables of one chunk; latents are counted visible history first, then the new chunk.
 struct DeviceTables {
@@ -22,26 +22,29 @@ struct DeviceTables {
     int tokens_per_latent = 1;
 };
 
-// Reads `tokens` rows of one page or of plain memory and writes them, turned, to out[token][branch][head][head_dim].
+// Reads `rows` stored rows of one page (or of plain memory) and writes them, turned, to
+// out[row][branch][head_count][head_dim].
 struct ExpandJob {
-    const void* source = nullptr; // page, or [tokens][heads][head_dim] in `element`
-    int decoder = 0;              // PageDecoder of the format; 0: raw
-    int page_tokens = 0;          // of the whole page; packed pages only
-    int centroids = 0;            // as in EncodeOptions; packed pages only
-    int heads = 0;
+    const void* source = nullptr;              // page, or [tokens][heads][head_dim] in source_element
+    Element source_element = Element::float32; // of plain memory; packed pages know theirs
+    int heads = 0;                             // of the source
     int head_dim = 0;
-    Element element = Element::float32;
-    int first_token = 0; // in the page
-    int tokens = 0;
+    int first_head = 0; // heads [first_head, first_head + head_count) are read
+    int head_count = 0;
+    int first_row = 0;   // stored row in the page
+    int first_token = 0; // the token of the page whose place that row has; the rows after it have the places after it
+    int rows = 0;
     const DeviceTables* tables = nullptr; // null: nothing turns
     int table_latent = 0;                 // row of the tables for the page's first latent
     bool rotary = false;                  // first branch: RoPE (keys, queries) or unchanged (values)
     const float* matrices = nullptr;      // [latents][16], same rows as the tables; null: one branch only
+    Element element = Element::float32;   // of out
+    const float* inverse_scale = nullptr; // device scalar that values are multiplied by, e4m3 only; null: 1
     void* out = nullptr;
 };
 
-// False when no kernel exists for this decoder.
-bool launch_expand(const ExpandJob& job, Stream stream);
+// Plain memory, any source type but e4m3. False when no kernel exists for these types.
+bool expand_plain(const ExpandJob& job, Stream stream);
 
 // total <- softmax-weighted union of total and part, both with their natural log-sum-exp. Rows are (query, head).
 struct MergeJob {
@@ -56,18 +59,41 @@ struct MergeJob {
     const float* part_lse = nullptr;
     std::int64_t lse_head_stride = 0;
     std::int64_t lse_query_stride = 1;
+    float log_weight = 0;          // added to part_lse
+    const float* noise = nullptr;  // [heads of the model][noise_groups], of the part's keys; null: no correction
+    const float* energy = nullptr; // [queries][heads][noise_groups], |q|^2
+    int first_head = 0;            // of this part among the heads of the model
+    int branch_heads = 1;          // heads of one branch here
+    int noise_groups = 0;
+    float half_square_scale = 0; // s^2 / 2
+    float max_bias = 0;
     float* total = nullptr;     // [queries][heads][head_dim]
     float* total_lse = nullptr; // [heads][queries]
 };
 
+// out[row][group] = sum of the squares of `channels` channels; rows of head_dim. The twin is in attention_cpu.cpp.
+struct EnergyJob {
+    std::int64_t rows = 0;
+    int head_dim = 0;
+    int channels = 16;
+    Element element = Element::float32;
+    const void* source = nullptr;
+    float* out = nullptr;
+};
+
+void launch_energy(const EnergyJob& job, Stream stream);
+
 void launch_merge(const MergeJob& job, Stream stream);
 
-// total [queries][branches][heads][head_dim] -> result [branches][queries][heads][head_dim] in `element`; the second
-// branch is turned by matrices[query / tokens_per_latent].
+// total [queries][branches][head_count][head_dim] -> heads [first_head, first_head + head_count) of
+// result [branches][queries][heads][head_dim] in `element`; the second branch is turned by
+// matrices[query / tokens_per_latent].
 struct FinishJob {
     int queries = 0;
     int branches = 1;
     int heads = 0;
+    int first_head = 0;
+    int head_count = 0;
     int head_dim = 0;
     int tokens_per_latent = 1;
     Element element = Element::float32;

@@ -8,6 +8,39 @@ constexpr int kThreads = 256;
 
 unsigned blocks_for(long long threads) { return static_cast<unsigned>((threads + kThreads - 1) / kThreads); }
 
+// The part's log-sum-exp with what its keys stand for and what their noise added taken into account.
+__device__ inline float corrected_lse(const MergeJob& job, int query, int head) {
+    float lse = job.part_lse[head * job.lse_head_stride + query * job.lse_query_stride] + job.log_weight;
+    if (job.noise) {
+        const float* noise = job.noise + (job.first_head + head % job.branch_heads) * job.noise_groups;
+        const float* energy = job.energy + (static_cast<long long>(query) * job.heads + head) * job.noise_groups;
+        float beta = 0.0F;
+        for (int g = 0; g < job.noise_groups; ++g) {
+            beta = fmaf(noise[g], energy[g], beta);
+        }
+        lse -= fminf(beta * job.half_square_scale, job.max_bias);
+    }
+    return lse;
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) square_rows(EnergyJob job) {
+    const int groups = job.head_dim / job.channels;
+    const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+    if (index >= job.rows * groups) {
+        return;
+    }
+    const T* source = static_cast<const T*>(job.source) + index * job.channels;
+    float sum = 0.0F;
+    for (int c = 0; c < job.channels; c += 8) {
+        const Eight value = load_eight(source + c);
+        for (int i = 0; i < 8; ++i) {
+            sum += value.x[i] * value.x[i];
+        }
+    }
+    job.out[index] = sum;
+}
+
 // One thread: eight channels of one (query, head).
 template <class T>
 __global__ void __launch_bounds__(kThreads) merge_rows(MergeJob job) {
@@ -20,7 +53,7 @@ __global__ void __launch_bounds__(kThreads) merge_rows(MergeJob job) {
     const int channel = static_cast<int>(index % groups) * 8;
     const int query = static_cast<int>(row / job.heads);
     const int head = static_cast<int>(row % job.heads);
-    const float part_lse = job.part_lse[head * job.lse_head_stride + query * job.lse_query_stride];
+    const float part_lse = corrected_lse(job, query, head);
     const Eight part = load_eight(static_cast<const T*>(job.part) + head * job.part_head_stride +
                                   query * job.part_query_stride + channel);
     float* total = job.total + row * job.head_dim + channel;
@@ -48,7 +81,7 @@ __global__ void __launch_bounds__(kThreads) merge_lse(MergeJob job) {
     }
     const long long head = index / job.queries;
     const long long query = index % job.queries;
-    const float part = job.part_lse[head * job.lse_head_stride + query * job.lse_query_stride];
+    const float part = corrected_lse(job, static_cast<int>(query), static_cast<int>(head));
     if (job.first) {
         job.total_lse[index] = part;
         return;
@@ -63,14 +96,15 @@ __global__ void __launch_bounds__(kThreads) finish_rows(FinishJob job) {
     const int groups = job.head_dim / 8;
     const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
     const long long row = index / groups; // (branch, query, head)
-    if (row >= static_cast<long long>(job.branches) * job.queries * job.heads) {
+    if (row >= static_cast<long long>(job.branches) * job.queries * job.head_count) {
         return;
     }
     const int channel = static_cast<int>(index % groups) * 8;
-    const int head = static_cast<int>(row % job.heads);
-    const int query = static_cast<int>(row / job.heads % job.queries);
-    const int branch = static_cast<int>(row / job.heads / job.queries);
-    const long long source = (static_cast<long long>(query) * job.branches + branch) * job.heads + head;
+    const int head = static_cast<int>(row % job.head_count);
+    const int query = static_cast<int>(row / job.head_count % job.queries);
+    const int branch = static_cast<int>(row / job.head_count / job.queries);
+    const long long source = (static_cast<long long>(query) * job.branches + branch) * job.head_count + head;
+    const long long target = (static_cast<long long>(branch) * job.queries + query) * job.heads + job.first_head + head;
     Eight value = load_eight(job.total + source * job.head_dim + channel);
     if (branch == 1) {
         float matrix[16];
@@ -79,7 +113,7 @@ __global__ void __launch_bounds__(kThreads) finish_rows(FinishJob job) {
         }
         value = turn_eight(matrix, value);
     }
-    store_eight(static_cast<T*>(job.result) + row * job.head_dim + channel, value);
+    store_eight(static_cast<T*>(job.result) + target * job.head_dim + channel, value);
 }
 
 } // namespace
@@ -95,9 +129,18 @@ void launch_merge(const MergeJob& job, Stream stream) {
     merge_lse<<<blocks_for(rows), kThreads, 0, stream>>>(job);
 }
 
+void launch_energy(const EnergyJob& job, Stream stream) {
+    const unsigned blocks = blocks_for(job.rows * (job.head_dim / job.channels));
+    if (job.element == Element::float32) {
+        square_rows<float><<<blocks, kThreads, 0, stream>>>(job);
+    } else {
+        square_rows<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(job);
+    }
+}
+
 void launch_finish(const FinishJob& job, Stream stream) {
     const unsigned blocks =
-        blocks_for(static_cast<long long>(job.branches) * job.queries * job.heads * (job.head_dim / 8));
+        blocks_for(static_cast<long long>(job.branches) * job.queries * job.head_count * (job.head_dim / 8));
     if (job.element == Element::float32) {
         finish_rows<float><<<blocks, kThreads, 0, stream>>>(job);
     } else {

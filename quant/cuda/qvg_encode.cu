@@ -7,14 +7,14 @@
 namespace wander::quant::cuda {
 namespace {
 
-__global__ void decode_kernel(PageSource source, int head, float* out) {
-    const int per_row = source.layout.head_dim / 8;
+__global__ void decode_kernel(const std::uint8_t* page, QvgPageLayout layout, float middle, int head, float* out) {
+    const int per_row = layout.head_dim / 8;
     const int index = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-    if (index >= source.layout.tokens * per_row) {
+    if (index >= layout.tokens * per_row) {
         return;
     }
     float values[8];
-    decode_channels<8>(source, index / per_row, head, index % per_row * 8, values);
+    decode_packed<8>(page, layout, middle, index / per_row, head, index % per_row * 8, values);
     for (int c = 0; c < 8; ++c) {
         out[static_cast<std::int64_t>(index) * 8 + c] = values[c];
     }
@@ -104,12 +104,8 @@ cudaError_t encode_pages(const EncodeBatch& batch, cudaStream_t stream) {
 
 cudaError_t decode_head(const std::uint8_t* page, const QvgPageLayout& layout, QvgGrid grid, int head, float* out,
                         cudaStream_t stream) {
-    PageSource source;
-    source.page = page;
-    source.decoder = grid == QvgGrid::four_level ? PageDecoder::four_level : PageDecoder::ternary;
-    source.layout = layout;
     const std::int64_t items = static_cast<std::int64_t>(layout.tokens) * (layout.head_dim / 8);
-    decode_kernel<<<blocks_for(items, 256), 256, 0, stream>>>(source, head, out);
+    decode_kernel<<<blocks_for(items, 256), 256, 0, stream>>>(page, layout, qvg_middle(grid), head, out);
     return cudaGetLastError();
 }
 

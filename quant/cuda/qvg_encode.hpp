@@ -5,6 +5,7 @@
 // One set of launches serves up to kMaxPages pages of one shape, all heads at once. All pointers but `pages` are device
 // memory; the work is queued on the stream. Only where WANDER_CUDA is 1.
 
+#include "quant/cuda/expand.hpp"
 #include "quant/formats/qvg_page_layout.hpp"
 
 #include <cuda_runtime_api.h>
@@ -46,6 +47,9 @@ struct EncodeScratch {
     std::uint8_t* ids = nullptr; // [pages][heads][tokens]
 };
 EncodeScratch scratch_parts(const EncodeBatch& batch);
+
+// A page as a source of the expansion (quant/cuda/expand_rows.cuh).
+bool expand_qvg(const ExpandJob& job, const QvgPageLayout& layout, QvgGrid grid, Stream stream);
 
 // out [tokens][head_dim] float32 of one head, read with page_decode.cuh; page in device memory.
 cudaError_t decode_head(const std::uint8_t* page, const QvgPageLayout& layout, QvgGrid grid, int head, float* out,

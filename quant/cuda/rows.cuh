@@ -1,7 +1,8 @@
 #pragma once
-// Eight channels at a time, the unit of all page kernels: 16 bytes of bf16, 32 of float.
+// Eight channels at a time, the unit of all page kernels: 16 bytes of bf16, 32 of float, 8 of e4m3.
 
 #include <cuda_bf16.h>
+#include <cuda_fp8.h>
 
 namespace wander::quant::cuda {
 
@@ -38,6 +39,19 @@ __device__ inline void store_eight(__nv_bfloat16* target, const Eight& value) {
         pairs[i] = __floats2bfloat162_rn(value.x[2 * i], value.x[2 * i + 1]);
     }
     *reinterpret_cast<uint4*>(target) = bits;
+}
+
+// `scale` serves the narrow type alone; rows of the other types keep their values.
+__device__ inline void store_eight(float* target, const Eight& value, float) { store_eight(target, value); }
+__device__ inline void store_eight(__nv_bfloat16* target, const Eight& value, float) { store_eight(target, value); }
+__device__ inline void store_eight(__nv_fp8_e4m3* target, const Eight& value, float scale) { // saturates at 448
+    unsigned words[2] = {};
+    for (int i = 0; i < 8; i += 2) {
+        const auto pair = __nv_cvt_float2_to_fp8x2(make_float2(value.x[i] * scale, value.x[i + 1] * scale),
+                                                   __NV_SATFINITE, __NV_E4M3);
+        words[i / 4] |= static_cast<unsigned>(pair) << (i % 4 * 8);
+    }
+    *reinterpret_cast<uint2*>(target) = make_uint2(words[0], words[1]);
 }
 
 // matrix: 4 x 4 row-major, for both groups of 4 channels.

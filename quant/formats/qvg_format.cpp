@@ -5,7 +5,9 @@
 #include <ATen/Functions.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #if WANDER_CUDA
 #include "quant/cuda/qvg_encode.hpp"
@@ -16,25 +18,28 @@
 namespace wander::quant {
 namespace {
 
-std::string described(const PageShape& shape) {
-    return std::to_string(shape.tokens) + " tokens x " + std::to_string(shape.heads) + " heads x " +
-           std::to_string(shape.head_dim);
-}
-
-void encode_on_device([[maybe_unused]] const at::Tensor& source, [[maybe_unused]] const QvgPageLayout& layout,
-                      [[maybe_unused]] const qvg::PageOptions& options, [[maybe_unused]] at::Tensor& page) {
+void encode_on_device([[maybe_unused]] const std::vector<EncodeJob>& jobs, [[maybe_unused]] const QvgPageLayout& layout,
+                      [[maybe_unused]] QvgGrid grid) {
 #if WANDER_CUDA
-    const at::Tensor scratch = at::empty({cuda::encode_scratch_bytes(layout, 1)}, page.options());
+    const at::Tensor& first = jobs.front().page;
+    const int together = static_cast<int>(std::min<std::size_t>(jobs.size(), cuda::kMaxPages));
+    const at::Tensor scratch = at::empty({cuda::encode_scratch_bytes(layout, together)}, first.options());
     cuda::EncodeBatch batch;
-    batch.pages[0] = {source.data_ptr(), page.data_ptr<std::uint8_t>(), options.seed, options.is_key};
-    batch.count = 1;
-    batch.bf16 = source.scalar_type() == at::kBFloat16;
-    batch.grid = options.grid;
+    batch.bf16 = jobs.front().source.scalar_type() == at::kBFloat16;
+    batch.grid = grid;
     batch.layout = layout;
     batch.scratch = scratch.data_ptr();
-    const cudaError_t error =
-        cuda::encode_pages(batch, c10::cuda::getCurrentCUDAStream(page.device().index()).stream());
-    TORCH_CHECK(error == cudaSuccess, "QvgFormat: packing on the GPU failed: ", cudaGetErrorString(error));
+    for (std::size_t begin = 0; begin < jobs.size(); begin += cuda::kMaxPages) {
+        batch.count = static_cast<int>(std::min<std::size_t>(jobs.size() - begin, cuda::kMaxPages));
+        for (int i = 0; i < batch.count; ++i) {
+            const EncodeJob& job = jobs[begin + static_cast<std::size_t>(i)];
+            batch.pages[i] = {job.source.const_data_ptr(), job.page.data_ptr<std::uint8_t>(), job.options.seed,
+                              job.shape.is_key};
+        }
+        const cudaError_t error =
+            cuda::encode_pages(batch, c10::cuda::getCurrentCUDAStream(first.device().index()).stream());
+        TORCH_CHECK(error == cudaSuccess, "QvgFormat: packing on the GPU failed: ", cudaGetErrorString(error));
+    }
 #else
     TORCH_CHECK(false, "QvgFormat: this build has no CUDA kernels");
 #endif
@@ -57,14 +62,7 @@ Result<void> QvgFormat::supports(const PageShape& shape) const {
         return Error{ErrorCode::wrong_use, what + " takes head dimensions up to " + std::to_string(kQvgMaxHeadDim) +
                                                ", this model has " + std::to_string(shape.head_dim) + "; use bf16"};
     }
-    const std::int64_t packed = layout(shape, {}).total_bytes;
-    const std::int64_t bf16 = static_cast<std::int64_t>(shape.tokens) * shape.heads * shape.head_dim * 2;
-    if (packed >= bf16) {
-        return Error{ErrorCode::wrong_use, what + " would not be smaller than BF16 for pages of " + described(shape) +
-                                               " (" + std::to_string(packed) + " of " + std::to_string(bf16) +
-                                               " bytes); use bf16"};
-    }
-    return {};
+    return smaller_than_bf16(name(), shape, layout(shape, {}).total_bytes);
 }
 
 PageBytes QvgFormat::bytes(const PageShape& shape, const EncodeOptions& options) const {
@@ -79,22 +77,33 @@ PageBytes QvgFormat::bytes(const PageShape& shape, const EncodeOptions& options)
 
 void QvgFormat::encode(const at::Tensor& source, const PageShape& shape, const EncodeOptions& options,
                        at::Tensor& page) const {
-    const QvgPageLayout page_layout = layout(shape, options);
-    TORCH_CHECK(source.is_contiguous() &&
-                    source.numel() == static_cast<std::int64_t>(shape.tokens) * shape.heads * shape.head_dim,
-                "QvgFormat: source must be contiguous [tokens, heads, head_dim]");
-    TORCH_CHECK(source.scalar_type() == at::kFloat || source.scalar_type() == at::kBFloat16,
-                "QvgFormat: float or bfloat16 only");
-    TORCH_CHECK(page.nbytes() == static_cast<std::size_t>(page_layout.total_bytes),
-                "QvgFormat: page of the wrong size");
-    TORCH_CHECK(options.centroids <= kQvgMaxCentroids, "QvgFormat: at most ", kQvgMaxCentroids, " centroids");
-    const qvg::PageOptions page_options{grid_, shape.is_key, options.seed};
-    if (page.is_cuda()) {
-        encode_on_device(source, page_layout, page_options, page);
+    std::vector<EncodeJob> jobs{{source, page, shape, options}};
+    encode_all(jobs);
+}
+
+void QvgFormat::encode_all(std::vector<EncodeJob>& jobs) const {
+    if (jobs.empty()) {
         return;
     }
-    const qvg::PageRows rows{source.data_ptr(), source.scalar_type() == at::kBFloat16};
-    qvg::encode_page(rows, page_layout, page_options, page.data_ptr<std::uint8_t>());
+    const QvgPageLayout page_layout = layout(jobs.front().shape, jobs.front().options);
+    for (const EncodeJob& job : jobs) {
+        TORCH_CHECK(job.source.is_contiguous() && job.source.numel() == job.shape.values(),
+                    "QvgFormat: source must be contiguous [tokens, heads, head_dim]");
+        TORCH_CHECK(job.source.scalar_type() == at::kFloat || job.source.scalar_type() == at::kBFloat16,
+                    "QvgFormat: float or bfloat16 only");
+        TORCH_CHECK(job.page.nbytes() == static_cast<std::size_t>(page_layout.total_bytes),
+                    "QvgFormat: page of the wrong size");
+        TORCH_CHECK(job.options.centroids <= kQvgMaxCentroids, "QvgFormat: at most ", kQvgMaxCentroids, " centroids");
+    }
+    if (jobs.front().page.is_cuda()) {
+        encode_on_device(jobs, page_layout, grid_);
+        return;
+    }
+    for (EncodeJob& job : jobs) {
+        const qvg::PageRows rows{job.source.data_ptr(), job.source.scalar_type() == at::kBFloat16};
+        qvg::encode_page(rows, page_layout, {grid_, job.shape.is_key, job.options.seed},
+                         job.page.data_ptr<std::uint8_t>());
+    }
 }
 
 void QvgFormat::decode_rows(const std::uint8_t* page, const PageShape& shape, const EncodeOptions& options, int head,
@@ -102,8 +111,13 @@ void QvgFormat::decode_rows(const std::uint8_t* page, const PageShape& shape, co
     qvg::decode_page_rows(page, layout(shape, options), grid_, head, t0, t1, out);
 }
 
-int QvgFormat::cuda_decoder() const {
-    return static_cast<int>(grid_ == QvgGrid::four_level ? PageDecoder::four_level : PageDecoder::ternary);
+bool QvgFormat::expand([[maybe_unused]] const cuda::ExpandJob& job, [[maybe_unused]] const PageShape& shape,
+                       [[maybe_unused]] const EncodeOptions& options, [[maybe_unused]] CUstream_st* stream) const {
+#if WANDER_CUDA
+    return cuda::expand_qvg(job, layout(shape, options), grid_, stream);
+#else
+    return false;
+#endif
 }
 
 } // namespace wander::quant

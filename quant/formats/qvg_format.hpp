@@ -25,9 +25,11 @@ public:
     PageBytes bytes(const PageShape& shape, const EncodeOptions& options) const override;
     void encode(const at::Tensor& source, const PageShape& shape, const EncodeOptions& options,
                 at::Tensor& page) const override;
+    void encode_all(std::vector<EncodeJob>& jobs) const override;
     void decode_rows(const std::uint8_t* page, const PageShape& shape, const EncodeOptions& options, int head, int t0,
                      int t1, float* out) const override;
-    int cuda_decoder() const override;
+    bool expand(const cuda::ExpandJob& job, const PageShape& shape, const EncodeOptions& options,
+                CUstream_st* stream) const override;
 
     static QvgPageLayout layout(const PageShape& shape, const EncodeOptions& options);
 

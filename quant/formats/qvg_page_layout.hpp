@@ -30,8 +30,8 @@ inline constexpr std::uint32_t kQvgMagic = 0x31475651; // "QVG1"
 
 enum class QvgGrid : std::uint8_t { ternary = 0, four_level = 2 };
 
-// PageFormat::cuda_decoder(): how the device reads a page.
-enum class PageDecoder : int { raw = 0, four_level = 1, ternary = 2 };
+// The code that stands for zero.
+WANDER_HOST_DEVICE constexpr float qvg_middle(QvgGrid grid) { return grid == QvgGrid::four_level ? 1.5F : 1.0F; }
 
 struct QvgPageHeader {
     std::uint32_t magic = kQvgMagic;

@@ -1,0 +1,26 @@
+#include "quant/cuda/expand_rows.cuh"
+#include "quant/cuda/page_decode.cuh"
+#include "quant/cuda/qvg_encode.hpp"
+
+namespace wander::quant::cuda {
+namespace {
+
+struct PackedRows {
+    const std::uint8_t* page;
+    QvgPageLayout layout;
+    float middle; // code that stands for zero
+    __device__ Eight load(int row, int head, int channel) const {
+        Eight value;
+        decode_packed<8>(page, layout, middle, row, head, channel, value.x);
+        return value;
+    }
+};
+
+} // namespace
+
+bool expand_qvg(const ExpandJob& job, const QvgPageLayout& layout, QvgGrid grid, Stream stream) {
+    return expand_source(PackedRows{static_cast<const std::uint8_t*>(job.source), layout, qvg_middle(grid)}, job,
+                         stream);
+}
+
+} // namespace wander::quant::cuda
