@@ -42,7 +42,8 @@ std::vector<FormatInfo> usable_formats(const quant::CacheShape& shape, at::Scala
                                 .heads = shape.heads,
                                 .head_dim = shape.head_dim,
                                 .is_key = true,
-                                .compute = compute};
+                                .compute = compute,
+                                .tokens_per_latent = shape.tokens_per_latent};
     std::vector<FormatInfo> formats;
     for (const quant::PageFormat* format : quant::FormatRegistry::instance().formats()) {
         if (!format->supports(page)) continue;
@@ -61,8 +62,9 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     config.rows = model.latent_rows;
     config.cols = model.latent_cols;
     // The centroids' seed stays 0: pages shall not depend on what was walked before.
-    auto cache =
-        quant::KvCache::create(shape, {.format = options.cache_format}, model.device.device, model.device.compute);
+    quant::CachePolicy policy;
+    policy.format = options.cache_format;
+    auto cache = quant::KvCache::create(shape, policy, model.device.device, model.device.compute);
     if (!cache) return cache.error();
     model.formats = usable_formats(shape, model.device.compute);
     model.noise = std::make_shared<NoiseSource>(keyed_noise(options.seed));
