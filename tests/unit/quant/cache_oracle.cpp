@@ -1,5 +1,7 @@
 #include "tests/unit/quant/cache_oracle.hpp"
 
+#include "quant/cache/logit_bias.hpp"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
@@ -47,9 +49,16 @@ at::Tensor turn(const at::Tensor& rows, const at::Tensor& matrix, std::int64_t t
     return at::einsum("nij,nthgj->nthgi", {matrix.to(at::kDouble), groups}).reshape(rows.sizes());
 }
 
-at::Tensor softmax_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+// noise: as dense_attention's, of all keys; undefined: none.
+at::Tensor softmax_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& noise) {
     const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(2)));
-    const at::Tensor scores = at::einsum("qhd,khd->hqk", {q, k}) * scale;
+    at::Tensor scores = at::einsum("qhd,khd->hqk", {q, k}) * scale;
+    if (noise.defined()) {
+        const std::int64_t groups = q.size(2) / quant::kNoiseChannels;
+        const at::Tensor energy = q.square().view({q.size(0), q.size(1), groups, quant::kNoiseChannels}).sum(3);
+        const at::Tensor beta = at::einsum("qhg,khg->hqk", {energy, noise}) * (scale * scale / 2);
+        scores = scores - beta.clamp_max(static_cast<double>(quant::kMaxLogitBias));
+    }
     return at::einsum("hqk,khd->qhd", {scores.softmax(2), v});
 }
 
@@ -88,20 +97,26 @@ at::Tensor random_rows(const CacheSetup& setup, int latents, std::uint64_t seed)
 }
 
 at::Tensor dense_attention(const CacheSetup& setup, const quant::ReadView& view, const at::Tensor& history_k,
-                           const at::Tensor& history_v, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+                           const at::Tensor& history_v, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const at::Tensor& history_noise) {
     const std::int64_t tokens = setup.shape.tokens_per_latent;
     const auto dense = [](const at::Tensor& t) { return t.to(at::kCPU, at::kDouble); };
     const at::Tensor keys = at::cat({dense(history_k), dense(k)}, 0);
     const at::Tensor values = at::cat({dense(history_v), dense(v)}, 0);
+    at::Tensor noise;
+    if (history_noise.defined()) {
+        noise =
+            at::cat({dense(history_noise), at::zeros({k.size(0), k.size(1), history_noise.size(2)}, at::kDouble)}, 0);
+    }
     std::vector<float> positions = view.history_positions;
     positions.insert(positions.end(), view.new_positions.begin(), view.new_positions.end());
 
     std::vector<at::Tensor> branches = {
-        softmax_attention(rope(view, dense(q), view.new_positions), rope(view, keys, positions), values)};
+        softmax_attention(rope(view, dense(q), view.new_positions), rope(view, keys, positions), values, noise)};
     if (view.prope) {
         const at::Tensor inverse = at::cat({view.history_inverse, view.new_inverse}, 0);
         const at::Tensor result = softmax_attention(turn(dense(q), view.new_projection.transpose(1, 2), tokens),
-                                                    turn(keys, inverse, tokens), turn(values, inverse, tokens));
+                                                    turn(keys, inverse, tokens), turn(values, inverse, tokens), noise);
         branches.push_back(turn(result, view.new_projection, tokens));
     }
     return at::stack(branches, 0);

@@ -1,4 +1,5 @@
 // attend() on an NVIDIA GPU against one dense softmax in double precision, slices smaller than the history included.
+#include "quant/format.hpp"
 #include "tests/support/cuda_runtime.hpp"
 #include "tests/unit/quant/cache_oracle.hpp"
 
@@ -31,7 +32,7 @@ protected:
         setup.time_pairs = 11; // not a multiple of the four pairs a thread turns
         setup.compute = compute;
         setup.device = at::Device(at::kCUDA, 0);
-        setup.policy.max_scratch_bytes = 2 << 20; // several slices a layer, borders inside pages
+        setup.policy.slice_bytes = 2 << 20; // several slices a layer, borders inside pages
         return setup;
     }
 
@@ -67,6 +68,51 @@ TEST_F(AttendCuda, PackedPagesEqualTheirDecodedValues) {
         EXPECT_LT(worst_of_walk(packed, 14, 1), 1e-5) << format;
         packed.compute = at::kBFloat16;
         EXPECT_LT(worst_of_walk(packed, 14, 1), 2e-2) << format;
+    }
+}
+
+TEST_F(AttendCuda, HeadsInPartsGiveTheSame) {
+    for (const int together : {1, 2, 5}) {
+        CacheSetup parts = setup(at::kFloat);
+        parts.policy.heads_together = together;
+        EXPECT_LT(worst_of_walk(parts, 14, 1), 1e-5) << together;
+    }
+}
+
+// Every format, the logit correction included, against the CPU's walk over the same chunks.
+TEST_F(AttendCuda, EveryFormatReadsAsOnTheCpu) {
+    for (const quant::PageFormat* format : quant::FormatRegistry::instance().formats()) {
+        for (const bool corrected : {false, true}) {
+            CacheSetup on_device = setup(at::kFloat);
+            on_device.policy.format = format->name();
+            on_device.policy.bias_correction = corrected;
+            CacheSetup on_host = on_device;
+            on_host.device = at::kCPU;
+            auto device = quant::KvCache::create(on_device.shape, on_device.policy, on_device.device, at::kFloat);
+            auto host = quant::KvCache::create(on_host.shape, on_host.policy, on_host.device, at::kFloat);
+            ASSERT_TRUE(device && host) << format->name();
+            for (int n = 0; n < 12; ++n) {
+                const auto history = (*host)->visible_history(n);
+                const quant::ReadView view = random_view(on_host, history, n, 1, static_cast<std::uint64_t>(n + 1));
+                (*device)->begin_chunk(view);
+                (*host)->begin_chunk(view);
+                for (int layer = 0; layer < on_host.shape.layers; ++layer) {
+                    const std::uint64_t base = static_cast<std::uint64_t>(n * 100 + layer * 10);
+                    const at::Tensor q = random_rows(on_host, 1, base);
+                    const at::Tensor k = random_rows(on_host, 1, base + 1);
+                    const at::Tensor v = random_rows(on_host, 1, base + 2);
+                    const at::Tensor expected = (*host)->attend(layer, q, k, v);
+                    const at::Tensor got = (*device)->attend(layer, q.cuda(), k.cuda(), v.cuda());
+                    // Ties of a page encoder may fall differently; a tie moves one value by one step.
+                    EXPECT_LT(relative_error(got, expected), 5e-3) << format->name() << " chunk " << n;
+                    (*device)->write(layer, k.cuda(), v.cuda());
+                    (*host)->write(layer, k, v);
+                }
+                (*device)->commit();
+                (*host)->commit();
+            }
+            EXPECT_EQ((*device)->ledger().bytes(), (*host)->ledger().bytes()) << format->name();
+        }
     }
 }
 
