@@ -103,7 +103,8 @@ public:
     virtual void decode_rows(const std::uint8_t* page, const PageShape& shape, const EncodeOptions& options, int head,
                              int t0, int t1, float* out) const = 0;
 
-    // CUDA: queues the expansion of job.source (a page in device memory) on the stream, quant/cuda/expand_rows.cuh.
+    // CUDA: queues the expansion of job.runs (pages of this shape in device memory) on the stream, see
+    // quant/cuda/expand_rows.cuh. Of the options what the reader needs (codebook, kept) is the same for all runs.
     // False: this format has no CUDA kernel.
     virtual bool expand(const cuda::ExpandJob& job, const PageShape& shape, const EncodeOptions& options,
                         CUstream_st* stream) const = 0;

@@ -77,7 +77,7 @@ public:
         for (int head = 0; head < shape_.heads; head += heads_together_) {
             heads_ = {head, std::min(heads_together_, shape_.heads - head)};
             timer_.begin();
-            expand_plain(q, 0, queries(), true, transposed_, queries_.data_ptr());
+            expand_plain(q, {nullptr, 0, 0, queries(), rotation_.history}, 0, true, transposed_, queries_.data_ptr());
             measure_queries();
             timer_.end();
             bool first = true;
@@ -211,18 +211,14 @@ private:
         return slices;
     }
 
-    cuda::ExpandJob job(const Run& run, bool rotary, const float* matrices, void* out) const {
+    cuda::ExpandJob job(bool rotary, const float* matrices, void* out) const {
         cuda::ExpandJob job;
         job.source_element = element_;
         job.heads = shape_.heads;
         job.head_dim = shape_.head_dim;
         job.first_head = heads_.first;
         job.head_count = heads_.count;
-        job.first_row = run.first_row;
-        job.first_token = run.first_token;
-        job.rows = run.rows;
         job.tables = &device_tables_;
-        job.table_latent = run.table_latent;
         job.rotary = rotary;
         job.matrices = matrices;
         job.element = element_;
@@ -230,20 +226,53 @@ private:
         return job;
     }
 
-    void expand_plain(const at::Tensor& rows, int first_row, int count, bool rotary, const float* matrices,
+    void expand_plain(const at::Tensor& rows, const Run& run, int out_row, bool rotary, const float* matrices,
                       void* out) const {
-        cuda::ExpandJob plain = job({nullptr, first_row, first_row, count, rotation_.history}, rotary, matrices, out);
-        plain.source = rows.const_data_ptr();
+        cuda::ExpandJob plain = job(rotary, matrices, out);
+        plain.runs[0] = {rows.const_data_ptr(), run.first_row, run.first_token, run.rows, run.table_latent, out_row};
+        plain.run_count = 1;
         cuda::expand_plain(plain, stream());
     }
 
-    void expand_page(const Run& run, int layer, bool is_key, void* out) const {
-        const Page& page = (is_key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
-        cuda::ExpandJob paged = job(run, is_key, inverse_, out);
-        paged.source = page.bytes.const_data_ptr();
-        TORCH_CHECK(page.format->expand(paged, codec_.page_shape(*run.group, is_key),
-                                        codec_.options(*run.group, layer, is_key), stream()),
-                    "cache format ", page.format->name(), " has no CUDA decoder");
+    // Whether two pages can be read by one launch: the same format, shape, and whatever else the reader needs.
+    bool read_alike(const Page& a, const PageGroup& of_a, const Page& b, const PageGroup& of_b) const {
+        return a.format == b.format && of_a.capacity == of_b.capacity && a.codebook == b.codebook &&
+               (!a.format->prunes() || of_a.kept == of_b.kept);
+    }
+
+    // All rows of a slice, pages that are read alike in one launch.
+    void expand_slice(const Slice& slice, int layer, bool is_key, const at::Tensor& own, void* out) const {
+        const auto page_of = [&](const Run& run) -> const Page& {
+            return (is_key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
+        };
+        int out_row = 0;
+        for (std::size_t i = 0; i < slice.runs.size();) {
+            const Run& first = slice.runs[i];
+            if (!first.group) {
+                expand_plain(own, first, out_row, is_key, inverse_, out);
+                out_row += first.rows;
+                ++i;
+                continue;
+            }
+            cuda::ExpandJob paged = job(is_key, inverse_, out);
+            const Page& page = page_of(first);
+            for (; i < slice.runs.size() && paged.run_count < cuda::kMaxRuns; ++i) {
+                const Run& run = slice.runs[i];
+                if (!run.group || !read_alike(page, *first.group, page_of(run), *run.group)) {
+                    break;
+                }
+                paged.runs[paged.run_count++] = {page_of(run).bytes.const_data_ptr(),
+                                                 run.first_row,
+                                                 run.first_token,
+                                                 run.rows,
+                                                 run.table_latent,
+                                                 out_row};
+                out_row += run.rows;
+            }
+            TORCH_CHECK(page.format->expand(paged, codec_.page_shape(*first.group, is_key),
+                                            codec_.options(*first.group, layer, is_key), stream()),
+                        "cache format ", page.format->name(), " has no CUDA decoder");
+        }
     }
 
     // |q|^2 of every query, head and kNoiseChannels channels.
@@ -262,21 +291,8 @@ private:
 
     void attend_slice(int layer, const Slice& slice, const at::Tensor& k, const at::Tensor& v, bool first) {
         timer_.begin();
-        std::int64_t offset = 0; // bytes
-        const std::int64_t row_bytes = static_cast<std::int64_t>(turned_heads()) * shape_.head_dim *
-                                       static_cast<std::int64_t>(c10::elementSize(compute_));
-        for (const Run& run : slice.runs) {
-            auto* keys = static_cast<std::uint8_t*>(keys_.data_ptr()) + offset;
-            auto* values = static_cast<std::uint8_t*>(values_.data_ptr()) + offset;
-            if (run.group) {
-                expand_page(run, layer, true, keys);
-                expand_page(run, layer, false, values);
-            } else {
-                expand_plain(k, run.first_row, run.rows, true, inverse_, keys);
-                expand_plain(v, run.first_row, run.rows, false, inverse_, values);
-            }
-            offset += run.rows * row_bytes;
-        }
+        expand_slice(slice, layer, true, k, keys_.data_ptr());
+        expand_slice(slice, layer, false, v, values_.data_ptr());
         timer_.end();
 
         const at::Tensor query = as_heads(queries_, queries());

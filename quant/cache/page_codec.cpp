@@ -79,13 +79,12 @@ void PageCodec::decode_rows(const PageGroup& group, int layer, bool is_key, cons
 #if WANDER_CUDA
     if (page.bytes.is_cuda()) {
         cuda::ExpandJob job;
-        job.source = page.bytes.const_data_ptr();
+        job.runs[0] = {page.bytes.const_data_ptr(), first_row, 0, rows, 0, 0};
+        job.run_count = 1;
         job.source_element = compute_ == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16;
         job.heads = shape.heads;
         job.head_dim = shape.head_dim;
         job.head_count = shape.heads;
-        job.first_row = first_row;
-        job.rows = rows;
         job.element = out.scalar_type() == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16;
         job.out = out.data_ptr();
         TORCH_CHECK(page.format->expand(job, shape, encode_options,

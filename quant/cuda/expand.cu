@@ -6,11 +6,11 @@ namespace {
 
 template <class T>
 struct PlainRows {
-    const T* rows;
+    const T* page;
     int heads;
     int head_dim;
     __device__ Eight load(int row, int head, int channel) const {
-        return load_eight(rows + (static_cast<long long>(row) * heads + head) * head_dim + channel);
+        return load_eight(page + (static_cast<long long>(row) * heads + head) * head_dim + channel);
     }
 };
 
@@ -18,13 +18,9 @@ struct PlainRows {
 
 bool expand_plain(const ExpandJob& job, Stream stream) {
     switch (job.source_element) {
-        case Element::float32:
-            return expand_source(PlainRows<float>{static_cast<const float*>(job.source), job.heads, job.head_dim}, job,
-                                 stream);
+        case Element::float32: return expand_source(PlainRows<float>{nullptr, job.heads, job.head_dim}, job, stream);
         case Element::bfloat16:
-            return expand_source(
-                PlainRows<__nv_bfloat16>{static_cast<const __nv_bfloat16*>(job.source), job.heads, job.head_dim}, job,
-                stream);
+            return expand_source(PlainRows<__nv_bfloat16>{nullptr, job.heads, job.head_dim}, job, stream);
         case Element::e4m3: return false;
     }
     return false;

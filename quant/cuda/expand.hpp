@@ -22,20 +22,29 @@ struct DeviceTables {
     int tokens_per_latent = 1;
 };
 
-// Reads `rows` stored rows of one page (or of plain memory) and writes them, turned, to
-// out[row][branch][head_count][head_dim].
+// Consecutive rows of one page, or of plain memory [tokens][heads][head_dim].
+struct ExpandRun {
+    const void* source = nullptr;
+    int first_row = 0;   // stored row in the page
+    int first_token = 0; // the token of the page whose place that row has; the rows after it have the places after it
+    int rows = 0;
+    int table_latent = 0; // row of the tables for the page's first latent
+    int out_row = 0;      // where its rows begin in out
+};
+
+inline constexpr int kMaxRuns = 32;
+
+// Reads runs of pages that agree in everything but their bytes and writes them, turned, to
+// out[out_row + row][branch][head_count][head_dim].
 struct ExpandJob {
-    const void* source = nullptr;              // page, or [tokens][heads][head_dim] in source_element
+    ExpandRun runs[kMaxRuns];
+    int run_count = 0;
     Element source_element = Element::float32; // of plain memory; packed pages know theirs
     int heads = 0;                             // of the source
     int head_dim = 0;
     int first_head = 0; // heads [first_head, first_head + head_count) are read
     int head_count = 0;
-    int first_row = 0;   // stored row in the page
-    int first_token = 0; // the token of the page whose place that row has; the rows after it have the places after it
-    int rows = 0;
     const DeviceTables* tables = nullptr; // null: nothing turns
-    int table_latent = 0;                 // row of the tables for the page's first latent
     bool rotary = false;                  // first branch: RoPE (keys, queries) or unchanged (values)
     const float* matrices = nullptr;      // [latents][16], same rows as the tables; null: one branch only
     Element element = Element::float32;   // of out

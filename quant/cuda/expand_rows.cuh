@@ -3,6 +3,7 @@
 // the .cu of a format only.
 //
 // A Source is a small struct, copied to the device, with
+//     const T* page;  // set by the kernel to the run's source
 //     __device__ Eight load(int row, int head, int channel) const;
 // un-rotated values of channels [channel, channel + 8) of a stored row. head_dim / 8 neighbouring lanes of a warp call
 // it together for the same row and head, lane after lane the next eight channels, so a source whose channels depend on
@@ -28,12 +29,14 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
     const int groups = job.head_dim / 8;
     const long long index = static_cast<long long>(blockIdx.x) * kExpandThreads + threadIdx.x;
     const int row = static_cast<int>(index / groups);
-    if (row >= job.rows) {
+    const ExpandRun& run = job.runs[blockIdx.z];
+    if (row >= run.rows) {
         return;
     }
+    source.page = static_cast<decltype(source.page)>(run.source);
     const int channel = static_cast<int>(index % groups) * 8;
-    const int token = job.first_token + row;
-    const int latent = job.table_latent + token / tables.tokens_per_latent;
+    const int token = run.first_token + row;
+    const int latent = run.table_latent + token / tables.tokens_per_latent;
 
     float2 turn[4];
     if (job.rotary) {
@@ -57,13 +60,14 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
     const int branches = job.matrices ? 2 : 1;
     const int first = static_cast<int>(blockIdx.y) * kExpandHeads;
     T* target = static_cast<T*>(job.out) +
-                (static_cast<long long>(row) * branches * job.head_count + first) * job.head_dim + channel;
+                (static_cast<long long>(run.out_row + row) * branches * job.head_count + first) * job.head_dim +
+                channel;
 #pragma unroll
     for (int i = 0; i < kExpandHeads; ++i, target += job.head_dim) {
         if (first + i >= job.head_count) {
             return;
         }
-        const Eight value = source.load(job.first_row + row, job.first_head + first + i, channel);
+        const Eight value = source.load(run.first_row + row, job.first_head + first + i, channel);
         if (job.rotary) {
             Eight turned;
             for (int p = 0; p < 4; ++p) {
@@ -84,12 +88,17 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
 // False when `job.element` has no kernel.
 template <class Source>
 bool expand_source(const Source& source, const ExpandJob& job, Stream stream) {
-    if (job.rows <= 0) {
+    int rows = 0;
+    for (int i = 0; i < job.run_count; ++i) {
+        rows = job.runs[i].rows > rows ? job.runs[i].rows : rows;
+    }
+    if (rows == 0) {
         return true;
     }
-    const long long threads = static_cast<long long>(job.rows) * (job.head_dim / 8);
+    const long long threads = static_cast<long long>(rows) * (job.head_dim / 8);
     const dim3 blocks(static_cast<unsigned>((threads + kExpandThreads - 1) / kExpandThreads),
-                      static_cast<unsigned>((job.head_count + kExpandHeads - 1) / kExpandHeads));
+                      static_cast<unsigned>((job.head_count + kExpandHeads - 1) / kExpandHeads),
+                      static_cast<unsigned>(job.run_count));
     const DeviceTables tables = job.tables ? *job.tables : DeviceTables{};
     switch (job.element) {
         case Element::float32:

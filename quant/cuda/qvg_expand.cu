@@ -19,8 +19,7 @@ struct PackedRows {
 } // namespace
 
 bool expand_qvg(const ExpandJob& job, const QvgPageLayout& layout, QvgGrid grid, Stream stream) {
-    return expand_source(PackedRows{static_cast<const std::uint8_t*>(job.source), layout, qvg_middle(grid)}, job,
-                         stream);
+    return expand_source(PackedRows{nullptr, layout, qvg_middle(grid)}, job, stream);
 }
 
 } // namespace wander::quant::cuda
