@@ -43,6 +43,10 @@ struct LayerFormat {
     std::string format;
 };
 
+// What the GPU multiplies in. fp8: queries, keys, values and probabilities as E4M3, twice the arithmetic of BF16 and about
+// 3 % relative error in a layer's result; only where cuDNN has it (compute capability 9.0) and only for BF16 caches.
+enum class AttentionType : std::uint8_t { bf16, fp8 };
+
 struct CachePolicy {
     std::string format = "bf16";            // registry name for pages that become full
     std::vector<LayerFormat> layer_formats; // later entries win
@@ -51,6 +55,7 @@ struct CachePolicy {
     bool bias_correction = false;           // logits of packed keys, see quant/cache/logit_bias.hpp
     int centroids = 0;                      // per head and page; 0: default of the format
     int convert_groups_per_commit = 1;      // page groups that the converter visits at a chunk border
+    AttentionType attention = AttentionType::bf16; // GPU
     std::int64_t slice_bytes = 24 << 20;    // GPU: expanded keys and values at one time, small enough for its L2
     int heads_together = 0;                 // GPU: heads of one slice; 0: chosen for the shape
     std::uint64_t seed = 0;                 // for centroid initialisation; nothing draws from a global generator

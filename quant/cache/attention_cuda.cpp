@@ -6,6 +6,7 @@
 #include "quant/cache/rotation.hpp"
 #include "quant/cache/stage_timer.hpp"
 #include "quant/cuda/expand.hpp"
+#include "quant/cuda/sdpa_cudnn.hpp"
 
 #include <ATen/Functions.h>
 #include <c10/cuda/CUDAStream.h>
@@ -45,6 +46,10 @@ public:
           device_(device),
           compute_(compute),
           element_(compute == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16),
+          fp8_(policy.attention == AttentionType::fp8 && compute == at::kBFloat16 && shape.head_dim % 16 == 0 &&
+               cuda::sdpa_supports(cuda::SdpaType::e4m3, device.index())),
+          cudnn_(compute == at::kBFloat16 && shape.head_dim <= 128 &&
+                 cuda::sdpa_supports(cuda::SdpaType::bfloat16, device.index())),
           slice_bytes_(policy.slice_bytes),
           heads_wanted_(policy.heads_together),
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
@@ -55,14 +60,21 @@ public:
         upload_tables(view);
         heads_together_ = heads_wanted_ > 0 ? std::min(heads_wanted_, shape_.heads) : heads_for_l2();
         const std::int64_t row = static_cast<std::int64_t>(branches()) * heads_together_ * shape_.head_dim;
-        const std::int64_t row_bytes = 2 * row * static_cast<std::int64_t>(c10::elementSize(compute_));
+        const std::int64_t row_bytes = 2 * row * static_cast<std::int64_t>(c10::elementSize(slice_type()));
         const std::int64_t wanted =
             static_cast<std::int64_t>(history_latents + view.latents) * shape_.tokens_per_latent;
         slice_rows_ = std::max<std::int64_t>(kMinSliceRows, std::min(wanted, slice_bytes_ / row_bytes));
         const std::int64_t results = static_cast<std::int64_t>(queries()) * branches() * heads_together_;
-        grow(keys_, slice_rows_ * row, compute_);
-        grow(values_, slice_rows_ * row, compute_);
-        grow(queries_, queries() * row, compute_);
+        grow(keys_, slice_rows_ * row, slice_type());
+        grow(values_, slice_rows_ * row, slice_type());
+        grow(queries_, queries() * row, slice_type());
+        if (fp8_ || cudnn_) {
+            grow(part_, queries() * row, at::kBFloat16);
+            grow(part_lse_, results, at::kFloat);
+        }
+        if (fp8_) {
+            grow(scales_, 6, at::kFloat);
+        }
         grow(total_, queries() * row, at::kFloat);
         grow(total_lse_, results, at::kFloat);
         if (bias_correction_) {
@@ -74,10 +86,16 @@ public:
                       const at::Tensor& v) override {
         at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
         const std::vector<Slice> slices = cut(layer, segments);
+        if (fp8_) {
+            cuda::ScaleJob scales{{q.const_data_ptr(), k.const_data_ptr(), v.const_data_ptr()}, q.numel(), element_};
+            scales.inverse_scale = scales_.data_ptr<float>();
+            scales.descale = scales.inverse_scale + 3;
+            cuda::launch_scales(scales, stream());
+        }
         for (int head = 0; head < shape_.heads; head += heads_together_) {
             heads_ = {head, std::min(heads_together_, shape_.heads - head)};
             timer_.begin();
-            expand_plain(q, {nullptr, 0, 0, queries(), rotation_.history}, 0, true, transposed_, queries_.data_ptr());
+            expand_plain(q, {nullptr, 0, 0, queries(), rotation_.history}, 0, query, transposed_, queries_.data_ptr());
             measure_queries();
             timer_.end();
             bool first = true;
@@ -92,8 +110,8 @@ public:
 
     std::int64_t scratch_bytes() const override {
         std::int64_t bytes = 0;
-        for (const at::Tensor* buffer :
-             {&keys_, &values_, &queries_, &total_, &total_lse_, &energy_, &tables_, &space_}) {
+        for (const at::Tensor* buffer : {&keys_, &values_, &queries_, &total_, &total_lse_, &part_, &part_lse_,
+                                         &energy_, &scales_, &tables_, &space_}) {
             bytes += buffer->defined() ? static_cast<std::int64_t>(buffer->nbytes()) : 0;
         }
         return bytes;
@@ -211,7 +229,11 @@ private:
         return slices;
     }
 
-    cuda::ExpandJob job(bool rotary, const float* matrices, void* out) const {
+    at::ScalarType slice_type() const { return fp8_ ? at::kFloat8_e4m3fn : compute_; }
+
+    enum Operand { query, key, value }; // in the order of ScaleJob
+
+    cuda::ExpandJob job(Operand operand, const float* matrices, void* out) const {
         cuda::ExpandJob job;
         job.source_element = element_;
         job.heads = shape_.heads;
@@ -219,16 +241,17 @@ private:
         job.first_head = heads_.first;
         job.head_count = heads_.count;
         job.tables = &device_tables_;
-        job.rotary = rotary;
+        job.rotary = operand != value;
         job.matrices = matrices;
-        job.element = element_;
+        job.element = fp8_ ? cuda::Element::e4m3 : element_;
+        job.inverse_scale = fp8_ ? scales_.const_data_ptr<float>() + operand : nullptr;
         job.out = out;
         return job;
     }
 
-    void expand_plain(const at::Tensor& rows, const Run& run, int out_row, bool rotary, const float* matrices,
+    void expand_plain(const at::Tensor& rows, const Run& run, int out_row, Operand operand, const float* matrices,
                       void* out) const {
-        cuda::ExpandJob plain = job(rotary, matrices, out);
+        cuda::ExpandJob plain = job(operand, matrices, out);
         plain.runs[0] = {rows.const_data_ptr(), run.first_row, run.first_token, run.rows, run.table_latent, out_row};
         plain.run_count = 1;
         cuda::expand_plain(plain, stream());
@@ -241,7 +264,8 @@ private:
     }
 
     // All rows of a slice, pages that are read alike in one launch.
-    void expand_slice(const Slice& slice, int layer, bool is_key, const at::Tensor& own, void* out) const {
+    void expand_slice(const Slice& slice, int layer, Operand operand, const at::Tensor& own, void* out) const {
+        const bool is_key = operand == key;
         const auto page_of = [&](const Run& run) -> const Page& {
             return (is_key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
         };
@@ -249,12 +273,12 @@ private:
         for (std::size_t i = 0; i < slice.runs.size();) {
             const Run& first = slice.runs[i];
             if (!first.group) {
-                expand_plain(own, first, out_row, is_key, inverse_, out);
+                expand_plain(own, first, out_row, operand, inverse_, out);
                 out_row += first.rows;
                 ++i;
                 continue;
             }
-            cuda::ExpandJob paged = job(is_key, inverse_, out);
+            cuda::ExpandJob paged = job(operand, inverse_, out);
             const Page& page = page_of(first);
             for (; i < slice.runs.size() && paged.run_count < cuda::kMaxRuns; ++i) {
                 const Run& run = slice.runs[i];
@@ -282,7 +306,8 @@ private:
             energy.rows = static_cast<std::int64_t>(queries()) * turned_heads();
             energy.head_dim = shape_.head_dim;
             energy.channels = kNoiseChannels;
-            energy.element = element_;
+            energy.element = fp8_ ? cuda::Element::e4m3 : element_;
+            energy.descale = fp8_ ? scales_.const_data_ptr<float>() + 3 + query : nullptr;
             energy.source = queries_.const_data_ptr();
             energy.out = energy_.data_ptr<float>();
             cuda::launch_energy(energy, stream());
@@ -291,20 +316,57 @@ private:
 
     void attend_slice(int layer, const Slice& slice, const at::Tensor& k, const at::Tensor& v, bool first) {
         timer_.begin();
-        expand_slice(slice, layer, true, k, keys_.data_ptr());
-        expand_slice(slice, layer, false, v, values_.data_ptr());
+        expand_slice(slice, layer, key, k, keys_.data_ptr());
+        expand_slice(slice, layer, value, v, values_.data_ptr());
         timer_.end();
 
-        const at::Tensor query = as_heads(queries_, queries());
+        if (fp8_ || cudnn_) {
+            attend_cudnn(slice, first);
+        } else {
+            attend_torch(slice, first);
+        }
+    }
+
+    void attend_cudnn(const Slice& slice, bool first) {
+        cuda::SdpaJob sdpa;
+        sdpa.type = fp8_ ? cuda::SdpaType::e4m3 : cuda::SdpaType::bfloat16;
+        sdpa.device = device_.index();
+        sdpa.heads = turned_heads();
+        sdpa.head_dim = shape_.head_dim;
+        sdpa.queries = queries();
+        sdpa.keys = slice.rows;
+        sdpa.scale = 1.0 / std::sqrt(static_cast<double>(shape_.head_dim));
+        sdpa.q = queries_.const_data_ptr();
+        sdpa.k = keys_.const_data_ptr();
+        sdpa.v = values_.const_data_ptr();
+        if (fp8_) {
+            const float* descale = scales_.const_data_ptr<float>() + 3;
+            sdpa.descale_q = descale + query;
+            sdpa.descale_k = descale + key;
+            sdpa.descale_v = descale + value;
+        }
+        sdpa.out = part_.data_ptr();
+        sdpa.lse = part_lse_.data_ptr<float>();
+        cuda::attend(sdpa);
+        merge(as_heads(part_, queries()),
+              part_lse_.narrow(0, 0, static_cast<std::int64_t>(turned_heads()) * queries())
+                  .view({1, turned_heads(), queries()}),
+              slice, first);
+    }
+
+    // The float path, and BF16 where cuDNN cannot be had.
+    void attend_torch(const Slice& slice, bool first) {
+        const at::Tensor queries_at = as_heads(queries_, queries());
         const at::Tensor keys = as_heads(keys_, slice.rows);
         const at::Tensor values = as_heads(values_, slice.rows);
         const double scale = 1.0 / std::sqrt(static_cast<double>(shape_.head_dim));
         if (compute_ == at::kFloat) {
-            const auto part =
-                at::_scaled_dot_product_efficient_attention(query, keys, values, std::nullopt, true, 0.0, false, scale);
+            const auto part = at::_scaled_dot_product_efficient_attention(queries_at, keys, values, std::nullopt, true,
+                                                                          0.0, false, scale);
             merge(std::get<0>(part), std::get<1>(part), slice, first);
         } else {
-            const auto part = at::_scaled_dot_product_flash_attention(query, keys, values, 0.0, false, false, scale);
+            const auto part =
+                at::_scaled_dot_product_flash_attention(queries_at, keys, values, 0.0, false, false, scale);
             merge(std::get<0>(part), std::get<1>(part), slice, first);
         }
     }
@@ -369,6 +431,8 @@ private:
     at::Device device_;
     at::ScalarType compute_;
     cuda::Element element_;
+    bool fp8_;
+    bool cudnn_;
     std::int64_t slice_bytes_;
     int heads_wanted_;
     bool bias_correction_;
@@ -387,7 +451,8 @@ private:
     const float* projection_ = nullptr;
 
     // Shared by all layers: one slice, the turned queries of its heads, the merged result so far.
-    at::Tensor keys_, values_, queries_, total_, total_lse_, energy_;
+    at::Tensor keys_, values_, queries_, part_, part_lse_, total_, total_lse_, energy_;
+    at::Tensor scales_; // E4M3: what to multiply queries, keys, values by when stored; then the inverses
 };
 
 } // namespace

@@ -55,6 +55,19 @@ struct ExpandJob {
 // Plain memory, any source type but e4m3. False when no kernel exists for these types.
 bool expand_plain(const ExpandJob& job, Stream stream);
 
+// The factors of three tensors for E4M3: what values are multiplied by when they are stored, and its inverse. The
+// largest magnitude of each maps to 448, or to 224 for keys and values, since older ones than those measured may be
+// larger.
+struct ScaleJob {
+    const void* tensors[3] = {}; // queries, keys, values: `count` values each
+    std::int64_t count = 0;
+    Element element = Element::bfloat16;
+    float* inverse_scale = nullptr; // [3]
+    float* descale = nullptr;       // [3]
+};
+
+void launch_scales(const ScaleJob& job, Stream stream);
+
 // total <- softmax-weighted union of total and part, both with their natural log-sum-exp. Rows are (query, head).
 struct MergeJob {
     int queries = 0;
@@ -87,6 +100,7 @@ struct EnergyJob {
     int channels = 16;
     Element element = Element::float32;
     const void* source = nullptr;
+    const float* descale = nullptr; // device scalar that stored values are multiplied by; null: 1
     float* out = nullptr;
 };
 

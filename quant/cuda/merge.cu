@@ -38,7 +38,8 @@ __global__ void __launch_bounds__(kThreads) square_rows(EnergyJob job) {
             sum += value.x[i] * value.x[i];
         }
     }
-    job.out[index] = sum;
+    const float factor = job.descale ? *job.descale : 1.0F;
+    job.out[index] = sum * factor * factor;
 }
 
 // One thread: eight channels of one (query, head).
@@ -131,10 +132,10 @@ void launch_merge(const MergeJob& job, Stream stream) {
 
 void launch_energy(const EnergyJob& job, Stream stream) {
     const unsigned blocks = blocks_for(job.rows * (job.head_dim / job.channels));
-    if (job.element == Element::float32) {
-        square_rows<float><<<blocks, kThreads, 0, stream>>>(job);
-    } else {
-        square_rows<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(job);
+    switch (job.element) {
+        case Element::float32: square_rows<float><<<blocks, kThreads, 0, stream>>>(job); break;
+        case Element::bfloat16: square_rows<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(job); break;
+        case Element::e4m3: square_rows<__nv_fp8_e4m3><<<blocks, kThreads, 0, stream>>>(job); break;
     }
 }
 

@@ -27,6 +27,18 @@ __device__ inline Eight load_eight(const __nv_bfloat16* source) {
     return out;
 }
 
+__device__ inline Eight load_eight(const __nv_fp8_e4m3* source) {
+    const uint2 bits = *reinterpret_cast<const uint2*>(source);
+    const unsigned words[2] = {bits.x, bits.y};
+    Eight out;
+    for (int i = 0; i < 8; ++i) {
+        __nv_fp8_e4m3 value;
+        value.__x = static_cast<__nv_fp8_storage_t>(words[i / 4] >> (i % 4 * 8));
+        out.x[i] = static_cast<float>(value);
+    }
+    return out;
+}
+
 __device__ inline void store_eight(float* target, const Eight& value) {
     reinterpret_cast<float4*>(target)[0] = make_float4(value.x[0], value.x[1], value.x[2], value.x[3]);
     reinterpret_cast<float4*>(target)[1] = make_float4(value.x[4], value.x[5], value.x[6], value.x[7]);
