@@ -2,7 +2,9 @@
 // latents, sink 3): for every format the time of one layer-forward of attention, of packing, of converting, and what
 // memory it really saves. Prints one JSON object.
 //
-//     attend_gpu_bench [--formats a,b,...] [--latents 42,180] [--layers 30] [--out FILE.json]
+//     attend_gpu_bench [--formats a,b,...] [--latents 42,168,180] [--layers 30] [--attention bf16|fp8] [--out
+//     FILE.json] ncu --profile-from-start off --cache-control none --clock-control none --metrics dram__bytes.sum
+//         attend_gpu_bench --profile int2 --latents 180      DRAM traffic of one layer-forward, kernel by kernel
 //
 // Keys and values are random: a few centres a head with Gaussian noise around them, as page_rules.hpp expects of video.
 // The yardstick is cuDNN's BF16 attention over one dense cache of keys that are turned already (a cache that nothing
@@ -26,6 +28,7 @@
 #if WANDER_CUDA
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_profiler_api.h>
 #include <cuda_runtime_api.h>
 
 namespace {
@@ -158,8 +161,9 @@ void add_chunk(KvCache& cache, const CacheShape& shape, std::int64_t latent, con
 
 struct Settings {
     std::vector<std::string> formats;
-    std::vector<int> latents = {42, 180};
-    int layers = 30;
+    std::vector<int> latents = {42, 168, 180};
+    int layers = 30; // 0: no measurement of memory
+    std::string profile;
     CachePolicy policy;
     std::string out;
 };
@@ -180,6 +184,15 @@ json layer_forward(const std::string& format, int history, const Settings& setti
     const at::Tensor q = rows.next();
     const at::Tensor k = rows.next();
     const at::Tensor v = rows.next();
+    if (settings.profile == format) {
+        cache->attend(0, q, k, v);
+        cudaDeviceSynchronize();
+        cudaProfilerStart();
+        cache->attend(0, q, k, v);
+        cudaDeviceSynchronize();
+        cudaProfilerStop();
+        return nullptr;
+    }
     cache->take_times();
     const Spread spread = timed([&] { cache->attend(0, q, k, v); });
     const double expand_ms = cache->take_times().expand_ms / (kTimed + 3);
@@ -300,6 +313,10 @@ Settings read_settings(int argc, char** argv) {
         if (name == "--layers") settings.layers = std::stoi(value);
         if (name == "--out") settings.out = value;
         if (name == "--slice-mib") settings.policy.slice_bytes = std::stoll(value) << 20;
+        if (name == "--profile") settings.profile = value;
+        if (name == "--attention" && value == "fp8") {
+            settings.policy.attention = wander::quant::AttentionType::fp8;
+        }
         if (name == "--heads") settings.policy.heads_together = std::stoi(value);
         if (name == "--latents") {
             settings.latents.clear();
@@ -322,6 +339,10 @@ int main(int argc, char** argv) {
     cudaDeviceProp properties{};
     cudaGetDeviceProperties(&properties, 0);
     const Rows rows;
+    if (!settings.profile.empty()) {
+        for (const int latents : settings.latents) layer_forward(settings.profile, latents, settings, rows);
+        return 0;
+    }
     json report = {{"device", properties.name}, {"formats", json::array()}};
     for (const int latents : settings.latents) {
         report["dense"][std::to_string(latents)] = dense_forward(latents);
