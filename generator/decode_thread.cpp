@@ -65,8 +65,14 @@ void DecodeThread::submit(DecodeJob job) {
         if (error_) return;
         TORCH_CHECK(!waiting_, "DecodeThread: submit without room");
         waiting_ = std::move(job);
+        ++submitted_;
     }
     changed_.notify_all();
+}
+
+void DecodeThread::wait_for_first_latent() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, thread_.get_stop_token(), [this] { return begun_ == submitted_ || error_; });
 }
 
 Result<void> DecodeThread::finish() {
@@ -114,6 +120,11 @@ int DecodeThread::frames_of(std::int64_t latents) const {
     return static_cast<int>(4 * latents - (first_latent_ ? 3 : 0));
 }
 
+at::Tensor DecodeThread::decode_latent(const at::Tensor& latent) {
+    const MemoryTurnGuard turn(settings_.turn);
+    return stream_.decode(latent);
+}
+
 void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
     if (job.ready && cuda_stream_) job.ready->block(*cuda_stream_);
     const double begin = steady_seconds();
@@ -126,7 +137,12 @@ void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
     // Latent by latent: the first frames leave early, and the decoder's memory does not grow with the chunk.
     for (std::int64_t latent = 0; latent < job.latents.size(0); ++latent) {
         if (stop.stop_requested()) return;
-        const at::Tensor frames = stream_.decode(job.latents.narrow(0, latent, 1));
+        const at::Tensor frames = decode_latent(job.latents.narrow(0, latent, 1));
+        if (latent == 0) {
+            const std::lock_guard lock(mutex_);
+            ++begun_;
+            changed_.notify_all();
+        }
         const Pose pose = job.poses.empty() ? Pose{} : job.poses[static_cast<std::size_t>(latent)];
         if (first_latent_) last_pose_ = pose;
         for (std::int64_t i = 0; i < frames.size(0); ++i) {

@@ -8,6 +8,7 @@
 #include "generator/chunk_reports.hpp"
 #include "generator/device.hpp"
 #include "generator/plain/frame_sink.hpp"
+#include "generator/plain/memory_turn.hpp"
 #include "generator/wan/vae.hpp"
 
 #include <c10/core/Event.h>
@@ -37,6 +38,7 @@ public:
         ComputeDevice device;
         int threads = 1; // of the CPU, for this thread's work
         double fps = 16;
+        MemoryTurn* turn = nullptr; // held while a latent's work is handed to the GPU
     };
     DecodeThread(std::shared_ptr<const WanVae> vae, Settings settings, FrameSink& sink, ChunkReports& reports,
                  std::stop_token stop);
@@ -47,12 +49,15 @@ public:
     // Waits until the place in the queue is free. False when stopped or failed.
     bool wait_for_room();
     void submit(DecodeJob job);
+    // Waits until the first latent of every job was handed to the GPU (or the thread stopped or failed).
+    void wait_for_first_latent();
     // Waits until every job is done (or the thread stopped or failed).
     Result<void> finish();
 
 private:
     void work(const std::stop_token& stop);
     void decode(DecodeJob job, const std::stop_token& stop);
+    at::Tensor decode_latent(const at::Tensor& latent);
     void emit(const at::Tensor& frame, const FrameTicket& ticket, const std::stop_token& stop, double& waited_seconds);
     int frames_of(std::int64_t latents) const;
 
@@ -69,6 +74,8 @@ private:
     std::condition_variable_any changed_;
     std::optional<DecodeJob> waiting_;
     bool busy_ = false;
+    std::uint64_t submitted_ = 0; // jobs
+    std::uint64_t begun_ = 0;     // jobs whose first latent was handed over
     std::optional<Error> error_;
     std::optional<std::stop_callback<std::function<void()>>> outer_stop_;
     std::jthread thread_;

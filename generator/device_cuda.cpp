@@ -5,11 +5,13 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/empty.h>
+#include <c10/cuda/CUDAAllocatorConfig.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #endif
@@ -28,6 +30,14 @@ std::filesystem::path torch_folder() {
 }
 
 Error unavailable(std::string message) { return {ErrorCode::unavailable, std::move(message)}; }
+
+// torch's allocator leaves the end of a block unused where it is under 1 MiB: 0.3 MiB behind every raw page of the 1.3B
+// configuration, 278 MiB for a full BF16 cache, in no ledger. In expandable segments it splits blocks to 512 bytes.
+// Who sets the allocator up by its environment variables has the last word.
+void use_expandable_segments() {
+    if (std::getenv("PYTORCH_ALLOC_CONF") || std::getenv("PYTORCH_CUDA_ALLOC_CONF")) return;
+    c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");
+}
 
 Result<CudaDevice> try_open() {
     if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL)) return unavailable("no NVIDIA driver is installed here");
@@ -50,6 +60,7 @@ Result<CudaDevice> try_open() {
     device.name = properties.name;
     std::memcpy(device.uuid.data(), &properties.uuid, device.uuid.size());
     try {
+        use_expandable_segments();
         at::globalContext().lazyInitDevice(at::kCUDA);
         at::empty({1}, at::TensorOptions(at::kCUDA)); // the first allocation sets up the context, or says why not
     } catch (...) {

@@ -39,11 +39,15 @@ public:
           stop_(stop),
           reports_(report),
           shares_(share_threads(model.device)),
-          decoder_(model.decoder, {model.device, shares_.decoder, model.fps}, sink, reports_, stop) {
+          decoder_(model.decoder, {model.device, shares_.decoder, model.fps, turn()}, sink, reports_, stop) {
         set_own_thread_count(shares_.worker);
         if (model.world)
             walker_.emplace(&model.world->maps[static_cast<std::size_t>(start.world)], model.world->limits, start.pose);
+        if (turn()) rollout_.set_between_blocks([this] { let_decoder_in(); });
     }
+    ~Run() { rollout_.set_between_blocks({}); }
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
 
     Result<void> walk(const ControlSource& source) {
         rollout_.reset();
@@ -65,11 +69,26 @@ public:
     }
 
 private:
+    // On a GPU with a decoder beside the passes; see MemoryTurn.
+    MemoryTurn* turn() { return model_.device.is_cuda() && !shares_.in_turn ? &turn_ : nullptr; }
+
+    // Between two blocks of a pass, holding the turn. The first latent of a chunk always gets in at the first boundary
+    // of the context pass: the open pages are there and nothing was packed yet, so in every format the decoder's widest
+    // moment meets the cache's own.
+    void let_decoder_in() {
+        if (!decode_due_) return turn_.yield();
+        decode_due_ = false;
+        turn_.give();
+        decoder_.wait_for_first_latent();
+        turn_.take();
+    }
+
     void emit_start() {
         if (!start_.latent.defined()) return;
         const at::Tensor latent = start_.latent.unsqueeze(0).to(model_.device.device);
         submit(latent, -1, {start_.pose}, steady_seconds());
         if (shares_.in_turn) (void)decoder_.finish(); // a failure shows at the next wait_for_room
+        const MemoryTurnGuard guard(turn());
         rollout_.prefill(
             latent, {.latents = 1, .labels = {0}, .poses = {start_.pose}, .token_bias = pose_tokens({start_.pose})});
     }
@@ -123,11 +142,14 @@ private:
         const ChunkInput input = steer(state);
         chunk.pose = input.poses.empty() ? Pose{} : input.poses.back();
         (void)rollout_.cache().take_times();
-        rollout_.generate(input, [&](const at::Tensor& latents) {
-            submit(latents, index, input.poses, sampled_at);
-            // Before the context pass: whatever the cache's format, the decoder's peak then meets the cache's own.
-            if (shares_.in_turn) (void)decoder_.finish(); // a failure shows at the next wait
-        });
+        {
+            const MemoryTurnGuard guard(turn());
+            rollout_.generate(input, [&](const at::Tensor& latents) {
+                submit(latents, index, input.poses, sampled_at);
+                // Before the context pass: whatever the cache's format, the decoder's peak then meets the cache's own.
+                if (shares_.in_turn) (void)decoder_.finish(); // a failure shows at the next wait
+            });
+        }
 
         const RolloutTimes times = rollout_.last_times();
         const auto cache_times = rollout_.cache().take_times();
@@ -150,6 +172,7 @@ private:
             job.ready->record(c10::impl::VirtualGuardImpl(at::kCUDA).getStream(model_.device.device));
         }
         decoder_.submit(std::move(job));
+        decode_due_ = true;
     }
 
     WalkModel& model_;
@@ -159,7 +182,9 @@ private:
     ChunkReports reports_;
     ThreadShares shares_;
     std::optional<Walker> walker_;
-    DecodeThread decoder_; // last: its thread uses what is above
+    MemoryTurn turn_;
+    bool decode_due_ = false; // a chunk was submitted and its first latent not let in yet
+    DecodeThread decoder_;    // last: its thread uses what is above
 };
 
 } // namespace

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gathers into one folder what a machine without a package source needs to run and to build Wander: pack.sh BUILD FOLDER.
-#   include/ googletest/ imgui-bundle/ shaders/   found by the build there (cmake/wander_dependencies.cmake)
+#   include/ googletest/ imgui-bundle/ cudnn-frontend/ shaders/   found by the build there (cmake/wander_dependencies.cmake)
 #   run/                                          programs of BUILD, the system libraries they need, and `with-libs`, which starts them
 # torch and the CUDA libraries are not copied: they are large, and the other machine has those that fit its driver.
 set -euo pipefail
@@ -21,6 +21,11 @@ for bundle in "${WANDER_IMGUI_BUNDLE:-}" "$deps_dir/imgui-bundle-1.93.0"; do
     [ -f "$bundle/imgui/imgui.cpp" ] || continue
     mkdir "$fresh/imgui-bundle" && cp -r "$bundle"/{imgui,implot,glfw,portable_file_dialogs} "$fresh/imgui-bundle/"
     rm -f "$fresh"/imgui-bundle/imgui/imgui_demo.cpp.orig
+    break
+done
+for frontend in "${WANDER_CUDNN_FRONTEND_DIR:-}" "$deps_dir/cudnn-frontend-1.32.0"; do
+    [ -f "$frontend/include/cudnn_frontend.h" ] || continue
+    mkdir "$fresh/cudnn-frontend" && cp -r "$frontend/include" "$fresh/cudnn-frontend/"
     break
 done
 find "$build/shaders" -name '*.spv.hpp' -exec cp {} "$fresh/shaders/" \; 2>/dev/null || true

@@ -84,6 +84,7 @@ DitPass Rollout::Impl::pass_of(const at::Tensor& latents, const ChunkInput& inpu
     pass.timesteps.assign(static_cast<std::size_t>(input.latents), timestep);
     pass.labels = input.labels;
     pass.token_bias = input.token_bias;
+    pass.between_blocks = config.between_blocks;
     return pass;
 }
 
@@ -170,6 +171,10 @@ quant::KvCache& Rollout::cache() { return *impl_->cache; }
 RolloutTimes Rollout::last_times() const {
     return {impl_->clock.ms_between(denoise_begins, denoise_ends),
             impl_->clock.ms_between(context_begins, context_ends)};
+}
+
+void Rollout::set_between_blocks(std::function<void()> between_blocks) {
+    impl_->config.between_blocks = std::move(between_blocks);
 }
 
 void Rollout::reset() {

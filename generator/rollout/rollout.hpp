@@ -61,6 +61,8 @@ public:
         double focal_y = 0.6; // over height
         // Sees every denoise pass (its input and the velocity): for traces and tests.
         std::function<void(int step, const at::Tensor& input, const at::Tensor& velocity)> on_step;
+        // DitPass::between_blocks of every pass.
+        std::function<void()> between_blocks;
     };
     Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config, NoiseSource noise);
 
@@ -75,6 +77,8 @@ public:
     // Of the last generate(); on a GPU it waits for that chunk's passes.
     RolloutTimes last_times() const;
     void reset();
+    // Replaces Config::between_blocks; empty for none.
+    void set_between_blocks(std::function<void()> between_blocks);
 
 private:
     struct Impl;

@@ -55,6 +55,8 @@ struct DitPass {
     std::vector<int> labels;       // one per latent when action_label
     at::Tensor token_bias;         // optional [F * tokens, dim] float32: pose embedding, added to the patch tokens
     bool context = false;          // stop after K, V of the last block; write them to the cache; no output
+    // Optional: called before every block but the first, where only the running sum of the pass is alive.
+    std::function<void()> between_blocks;
 };
 
 class WanDit {

@@ -39,7 +39,10 @@ at::Tensor WanDit::forward(const DitPass& pass, quant::KvCache& cache) const {
     at::Tensor x = w.embed_patches(latents);
     if (pass.token_bias.defined()) x.add_(pass.token_bias);
     const int last = w.config.layers - 1;
-    for (int layer = 0; layer < last; ++layer) w.run_block(layer, x, factors.blocks[layer], cache, pass.context);
+    for (int layer = 0; layer < last; ++layer) {
+        w.run_block(layer, x, factors.blocks[layer], cache, pass.context);
+        if (pass.between_blocks) pass.between_blocks();
+    }
     if (pass.context) {
         w.write_last(x, factors.blocks[last], cache);
         return {};

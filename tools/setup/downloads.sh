@@ -64,7 +64,7 @@ download_imgui() {
 # fetch_all FOLDER: every pinned file, packed as it is, for a machine without a network. With a second word `cuda` also those for GPUs.
 fetch_all() {
     local pins options lists=(torch-cpu checks)
-    [ "${2:-}" = cuda ] && lists+=(torch-cuda cuda-compiler)
+    [ "${2:-}" = cuda ] && lists+=(torch-cuda cuda-compiler cudnn-frontend)
     pip_command
     wheel_options
     for pins in "${lists[@]}"; do
@@ -112,6 +112,21 @@ find_cuda() {
     cuda_root=$deps_dir/cuda-13.0/nvidia/cu13
 }
 
+# Headers for FP8 attention, where a CUDA compiler and cuDNN's headers (they come with torch's CUDA libraries) are; else nothing.
+find_cudnn_frontend() {
+    local folder=$deps_dir/cudnn-frontend-1.32.0
+    if [ -n "${WANDER_CUDNN_FRONTEND_DIR:-}" ]; then
+        [ -f "$WANDER_CUDNN_FRONTEND_DIR/include/cudnn_frontend.h" ] || die "WANDER_CUDNN_FRONTEND_DIR=$WANDER_CUDNN_FRONTEND_DIR holds no include/cudnn_frontend.h"
+        return 0
+    fi
+    [ -n "$cuda_root" ] && [ ! -d "$folder" ] && [ ! -f "$root/.travel/cudnn-frontend/include/cudnn_frontend.h" ] || return 0
+    [ -f "$torch_dir/nvidia/cudnn/include/cudnn.h" ] || [ -f /usr/include/cudnn.h ] || [ -f "$cuda_root/include/cudnn.h" ] || return 0
+    # Not worth failing for: the build then has every other kind of attention.
+    (PIP_RETRIES=1 unpack_wheels cudnn-frontend.txt cudnn-frontend-1.32.0 "the headers of cudnn-frontend 1.32.0 (12 MB)") ||
+        { say "building without FP8 attention"; return 0; }
+    rm -rf "$folder/cudnn" # the Python part
+}
+
 find_imgui() {
     imgui_dir=${WANDER_IMGUI_BUNDLE:-}
     [ -z "$imgui_dir" ] || { [ -f "$imgui_dir/imgui/imgui.cpp" ] || die "WANDER_IMGUI_BUNDLE=$imgui_dir holds no imgui/imgui.cpp"; return 0; }
@@ -133,6 +148,7 @@ install_downloads() {
     find_torch
     find_imgui
     find_cuda
+    find_cudnn_frontend
     if [ "$1" = test ]; then
         unpack_wheels checks.txt checks-23.1.4 "clang-format and clang-tidy 23.1.4 (for the tests)"
     fi

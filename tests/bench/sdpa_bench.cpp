@@ -1,0 +1,275 @@
+// One attention call over a slice or a whole history on an NVIDIA GPU: torch's flash attention, cuDNN in BF16 and cuDNN
+// in E4M3 (quant/cuda/sdpa_cudnn.hpp), at the shape of one 1.3B layer (4680 queries, 12 heads x 128). Prints one JSON
+// object a line: milliseconds of the first call (a plan is made) and the median of the others, relative error of the
+// output and largest error of the log-sum-exp against float32 on 192 queries.
+//
+//     sdpa_bench [KEYS...]      default: 2048 4096 8192 16384 65520 280800
+#include "quant/cuda/sdpa_cudnn.hpp"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
+#include <cstdio>
+
+#if WANDER_CUDA
+#include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using wander::quant::cuda::SdpaJob;
+using wander::quant::cuda::SdpaType;
+
+constexpr std::int64_t kQueries = 4680;
+constexpr std::int64_t kSlices[] = {1560, 4680, 9360}; // one latent, one and two page groups
+constexpr int kHeads = 12;
+constexpr int kHeadDim = 128;
+constexpr double kScale = 0.08838834764831845; // 1 / sqrt(128)
+
+struct Rows {
+    at::Tensor values;  // bf16 [tokens, heads, head_dim]
+    at::Tensor stored;  // E4M3
+    at::Tensor descale; // float [1]
+};
+
+// Every head has a mean of its own, as keys have; `spread` widens the rest.
+Rows make_rows(std::int64_t tokens, double spread, double mean) {
+    const auto options = at::TensorOptions().dtype(at::kFloat).device(at::kCUDA);
+    Rows rows;
+    rows.values =
+        (at::randn({tokens, kHeads, kHeadDim}, options).mul_(spread) + mean * at::randn({1, kHeads, kHeadDim}, options))
+            .to(at::kBFloat16);
+    rows.descale = rows.values.abs().amax().to(at::kFloat).div_(448.0).reshape({1});
+    rows.stored = (rows.values.to(at::kFloat) / rows.descale).to(at::kFloat8_e4m3fn);
+    return rows;
+}
+
+struct Result {
+    at::Tensor out; // [queries, heads, head_dim]
+    at::Tensor lse; // [heads, queries]
+};
+
+// float32, `queries` [n, heads, head_dim].
+Result reference(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values) {
+    const auto heads = [](const at::Tensor& t) { return t.to(at::kFloat).transpose(0, 1).contiguous(); };
+    const at::Tensor scores = at::matmul(heads(queries), heads(keys).transpose(1, 2)).mul_(kScale);
+    const at::Tensor lse = at::logsumexp(scores, {2});
+    return {at::matmul(at::exp(scores - lse.unsqueeze(2)), heads(values)).transpose(0, 1), lse};
+}
+
+double now_ms() {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Times {
+    double first_ms = 0;
+    double median_ms = 0;
+};
+
+Times measure(const std::function<Result()>& call, Result& result) {
+    cudaDeviceSynchronize();
+    Times times;
+    const double begin = now_ms();
+    result = call();
+    cudaDeviceSynchronize();
+    times.first_ms = now_ms() - begin;
+    cudaEvent_t from{}, to{};
+    cudaEventCreate(&from);
+    cudaEventCreate(&to);
+    const auto stream = c10::cuda::getCurrentCUDAStream().stream();
+    std::vector<float> all;
+    float spent_ms = 0;
+    while (all.size() < 5 || (all.size() < 40 && spent_ms < 400)) {
+        cudaEventRecord(from, stream);
+        result = call();
+        cudaEventRecord(to, stream);
+        cudaEventSynchronize(to);
+        float ms = 0;
+        cudaEventElapsedTime(&ms, from, to);
+        all.push_back(ms);
+        spent_ms += ms;
+    }
+    cudaEventDestroy(from);
+    cudaEventDestroy(to);
+    std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
+    times.median_ms = all[all.size() / 2];
+    return times;
+}
+
+Result by_flash(const Rows& q, const Rows& k, const Rows& v) {
+    const auto heads = [](const at::Tensor& t) { return t.unsqueeze(0).transpose(1, 2); };
+    const auto part = at::_scaled_dot_product_flash_attention(heads(q.values), heads(k.values), heads(v.values), 0.0,
+                                                              false, false, kScale);
+    return {std::get<0>(part)[0].transpose(0, 1), std::get<1>(part)[0]};
+}
+
+Result by_torch_cudnn(const Rows& q, const Rows& k, const Rows& v) {
+    const auto heads = [](const at::Tensor& t) { return t.unsqueeze(0).transpose(1, 2); };
+    const auto part = at::_scaled_dot_product_cudnn_attention(heads(q.values), heads(k.values), heads(v.values),
+                                                              std::nullopt, true, 0.0, false, false, kScale);
+    static bool shown = false;
+    if (!shown) {
+        const at::Tensor& lse = std::get<1>(part);
+        std::string text = "{\"cudnn_lse_shape\": \"";
+        for (std::int64_t d = 0; d < lse.dim(); ++d)
+            text += std::to_string(lse.size(d)) + ":" + std::to_string(lse.stride(d)) + " ";
+        std::printf("%s\"}\n", text.c_str());
+        shown = true;
+    }
+    return {std::get<0>(part)[0].transpose(0, 1), std::get<1>(part).reshape({kHeads, kQueries})};
+}
+
+SdpaJob job_of(SdpaType type, const Rows& q, const Rows& k, const Rows& v) {
+    const bool e4m3 = type == SdpaType::e4m3;
+    const auto data = [e4m3](const Rows& rows) { return (e4m3 ? rows.stored : rows.values).const_data_ptr(); };
+    SdpaJob job;
+    job.type = type;
+    job.heads = kHeads;
+    job.head_dim = kHeadDim;
+    job.queries = kQueries;
+    job.keys = k.values.size(0);
+    job.scale = kScale;
+    job.q = data(q);
+    job.k = data(k);
+    job.v = data(v);
+    job.descale_q = q.descale.const_data_ptr<float>();
+    job.descale_k = k.descale.const_data_ptr<float>();
+    job.descale_v = v.descale.const_data_ptr<float>();
+    return job;
+}
+
+Result new_result(at::ScalarType type) {
+    const auto options = at::TensorOptions().device(at::kCUDA);
+    return {at::empty({kQueries, kHeads, kHeadDim}, options.dtype(type)),
+            at::empty({kHeads, kQueries}, options.dtype(at::kFloat))};
+}
+
+Result by_attend(SdpaType type, const Rows& q, const Rows& k, const Rows& v) {
+    Result result = new_result(at::kBFloat16);
+    SdpaJob job = job_of(type, q, k, v);
+    job.out = result.out.data_ptr();
+    job.lse = result.lse.data_ptr<float>();
+    wander::quant::cuda::attend(job);
+    return result;
+}
+
+// As the cache does it: slice by slice, merged by log-sum-exp.
+Result by_slices(SdpaType type, std::int64_t slice, const Rows& q, const Rows& k, const Rows& v) {
+    Result part = new_result(at::kBFloat16);
+    Result total = new_result(at::kFloat);
+    SdpaJob job = job_of(type, q, k, v);
+    job.out = part.out.data_ptr();
+    job.lse = part.lse.data_ptr<float>();
+    const std::int64_t all = job.keys;
+    const std::int64_t row_bytes =
+        kHeads * kHeadDim * static_cast<std::int64_t>(type == SdpaType::e4m3 ? 1 : sizeof(std::uint16_t));
+    wander::quant::cuda::MergeJob merge;
+    merge.queries = kQueries;
+    merge.heads = kHeads;
+    merge.head_dim = kHeadDim;
+    merge.element = wander::quant::cuda::Element::bfloat16;
+    merge.part = job.out;
+    merge.part_head_stride = kHeadDim;
+    merge.part_query_stride = kHeads * kHeadDim;
+    merge.part_lse = job.lse;
+    merge.lse_head_stride = kQueries;
+    merge.lse_query_stride = 1;
+    merge.total = total.out.data_ptr<float>();
+    merge.total_lse = total.lse.data_ptr<float>();
+    for (std::int64_t done = 0; done < all; done += job.keys) {
+        job.keys = std::min(slice, all - done);
+        job.k = static_cast<const std::uint8_t*>(job_of(type, q, k, v).k) + done * row_bytes;
+        job.v = static_cast<const std::uint8_t*>(job_of(type, q, k, v).v) + done * row_bytes;
+        wander::quant::cuda::attend(job);
+        merge.first = done == 0;
+        wander::quant::cuda::launch_merge(merge, c10::cuda::getCurrentCUDAStream().stream());
+    }
+    return total;
+}
+
+double relative(const at::Tensor& a, const at::Tensor& b) { return ((a - b).norm() / b.norm()).item().toDouble(); }
+
+void run(std::int64_t keys) {
+    const Rows q = make_rows(kQueries, 2.0, 1.0);
+    const Rows k = make_rows(keys, 1.0, 1.0);
+    const Rows v = make_rows(keys, 1.0, 0.5);
+    const at::Tensor picked =
+        at::arange(0, kQueries, kQueries / 192, at::TensorOptions().dtype(at::kLong).device(at::kCUDA))
+            .narrow(0, 0, 192);
+    const Result exact = reference(q.values.index_select(0, picked), k.values, v.values);
+    const auto widened = [](const Rows& rows) { return rows.stored.to(at::kFloat) * rows.descale; };
+    const Result exact_stored = reference(widened(q).index_select(0, picked), widened(k), widened(v));
+
+    const double flops = 4.0 * static_cast<double>(kQueries) * static_cast<double>(keys) * kHeads * kHeadDim;
+    double flash_ms = 0;
+    const auto show = [&](const char* name, const std::function<Result()>& call) {
+        Result result;
+        Times times;
+        try {
+            times = measure(call, result);
+        } catch (const std::exception& error) {
+            std::string text = error.what();
+            std::replace(text.begin(), text.end(), '\n', ' ');
+            std::printf("{\"keys\": %lld, \"by\": \"%s\", \"refused\": \"%.600s\"}\n", static_cast<long long>(keys),
+                        name, text.c_str());
+            return;
+        }
+        if (flash_ms == 0) flash_ms = times.median_ms;
+        const at::Tensor out = result.out.to(at::kFloat).index_select(0, picked);
+        const at::Tensor lse = result.lse.index_select(1, picked);
+        std::printf(
+            "{\"keys\": %lld, \"by\": \"%s\", \"first_ms\": %.2f, \"ms\": %.3f, \"tflops\": %.0f, "
+            "\"of_flash\": %.3f, \"error\": %.2e, \"error_of_stored\": %.2e, \"lse_error\": %.2e, "
+            "\"lse_error_of_stored\": %.2e}\n",
+            static_cast<long long>(keys), name, times.first_ms, times.median_ms, flops / times.median_ms / 1e9,
+            times.median_ms / flash_ms, relative(out, exact.out), relative(out, exact_stored.out),
+            (lse - exact.lse).abs().max().item().toDouble(), (lse - exact_stored.lse).abs().max().item().toDouble());
+        std::fflush(stdout);
+    };
+    show("torch flash", [&] { return by_flash(q, k, v); });
+    show("torch cudnn bf16", [&] { return by_torch_cudnn(q, k, v); });
+    show("attend bf16", [&] { return by_attend(SdpaType::bfloat16, q, k, v); });
+    show("attend e4m3", [&] { return by_attend(SdpaType::e4m3, q, k, v); });
+    for (const std::int64_t slice : kSlices) {
+        if (slice >= keys) continue;
+        show(("bf16 slices of " + std::to_string(slice)).c_str(),
+             [&] { return by_slices(SdpaType::bfloat16, slice, q, k, v); });
+        show(("e4m3 slices of " + std::to_string(slice)).c_str(),
+             [&] { return by_slices(SdpaType::e4m3, slice, q, k, v); });
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    Dl_info info{};
+    dladdr(reinterpret_cast<const void*>(&at::globalContext), &info);
+    std::string library = info.dli_fname ? info.dli_fname : "";
+    library = library.substr(0, library.rfind('/') + 1) + "libtorch_cuda.so";
+    if (!dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL)) {
+        std::fprintf(stderr, "sdpa_bench: %s\n", dlerror());
+        return 1;
+    }
+    const c10::InferenceMode inference;
+    at::globalContext().lazyInitDevice(at::kCUDA);
+    std::vector<std::int64_t> lengths;
+    for (int i = 1; i < argc; ++i) lengths.push_back(std::strtoll(argv[i], nullptr, 10));
+    if (lengths.empty()) lengths = {2048, 4096, 8192, 16384, 65520, 280800};
+    for (const std::int64_t keys : lengths) run(keys);
+    return 0;
+}
+#else
+int main() {
+    std::puts("sdpa_bench: built without CUDA");
+    return 0;
+}
+#endif
