@@ -38,8 +38,7 @@ public:
         int threads = 1; // of the CPU, for this thread's work
         double fps = 16;
     };
-    DecodeThread(std::shared_ptr<const WanVae> vae, Settings settings, FrameSink& sink, ChunkReports& reports,
-                 std::stop_token stop);
+    DecodeThread(const WanVae& vae, Settings settings, FrameSink& sink, ChunkReports& reports, std::stop_token stop);
     ~DecodeThread();
     DecodeThread(const DecodeThread&) = delete;
     DecodeThread& operator=(const DecodeThread&) = delete;

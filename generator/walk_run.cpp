@@ -39,7 +39,7 @@ public:
           stop_(stop),
           reports_(report),
           shares_(share_threads(model.device)),
-          decoder_(model.decoder, {model.device, shares_.decoder, model.fps}, sink, reports_, stop) {
+          decoder_(*model.decoder, {model.device, shares_.decoder, model.fps}, sink, reports_, stop) {
         set_own_thread_count(shares_.worker);
         if (model.world)
             walker_.emplace(&model.world->maps[static_cast<std::size_t>(start.world)], model.world->limits, start.pose);
@@ -104,6 +104,7 @@ private:
 
     at::Tensor pose_tokens(const std::vector<Pose>& poses) const {
         std::vector<at::Tensor> tokens;
+        tokens.reserve(poses.size());
         for (const Pose& p : poses) {
             tokens.push_back(model_.dit->pose_tokens(p.x, p.z, p.yaw, p.pitch, start_.world, model_.token_rows(),
                                                      model_.token_cols()));
