@@ -54,10 +54,11 @@ public:
           session_out_(run.session_out),
           live_(options_, &render::Window::wake) {
         for (const std::string& line : capture_.finish_leftovers()) gui_.toast(gui::ToastKind::info, line);
-        renderer_.set_frame_tap([this](const FrameTicket& ticket, const render::PixelView& picture) {
-            live_.frame_shown(ticket);
-            capture_.frame(picture);
-        });
+        renderer_.set_frame_tap(
+            [this](const FrameTicket& ticket, const render::PixelView& picture, double planned_seconds) {
+                live_.frame_shown(ticket, planned_seconds);
+                capture_.frame(picture);
+            });
         bridge_.model().upscale = settings_.upscale;
         bridge_.model().fullscreen = settings_.fullscreen;
         if (settings_.fullscreen) window_.set_fullscreen(true);

@@ -169,7 +169,7 @@ TEST_F(RendererTest, RingDeliversEveryFrameUnharmed) {
         }
     });
     std::int64_t tapped = 0;
-    renderer_->set_frame_tap([&](const FrameTicket& ticket, const PixelView& pixels) {
+    renderer_->set_frame_tap([&](const FrameTicket& ticket, const PixelView& pixels, double) {
         EXPECT_EQ(ticket.frame_index, tapped++);
         EXPECT_EQ(pixels.rgba[4], pattern(ticket.frame_index, 4));
     });

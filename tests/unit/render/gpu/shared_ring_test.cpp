@@ -68,7 +68,7 @@ TEST(SharedRing, RendererShowsWhatCudaWrote) {
     ASSERT_TRUE((*ring)->shared_with_cuda()) << renderer->notes();
 
     std::int64_t tapped = 0;
-    renderer->set_frame_tap([&](const FrameTicket& ticket, const PixelView& pixels) {
+    renderer->set_frame_tap([&](const FrameTicket& ticket, const PixelView& pixels, double) {
         EXPECT_EQ(ticket.frame_index, tapped++);
         EXPECT_EQ(wrong_bytes(pixels.rgba, ticket.frame_index), 0u) << "tap, frame " << ticket.frame_index;
     });
