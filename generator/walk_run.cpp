@@ -117,6 +117,7 @@ private:
         ChunkTelemetry chunk;
         chunk.index = index;
         chunk.hold = held_names(state);
+        chunk.mouse = {state.mouse_yaw_rad, state.mouse_pitch_rad};
         chunk.input_age_ms = state.changed_at_seconds > 0 ? (sampled_at - state.changed_at_seconds) * 1000 : 0;
         chunk.format = rollout_.cache().format();
         chunk.frames = 4 * model_.chunk_latents - (rollout_.next_latent() == 0 ? 3 : 0);
