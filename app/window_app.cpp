@@ -121,7 +121,8 @@ private:
         dirty_ = dirty_ || *changed || had_events || !chunks.empty() || walk.state != drawn_state_;
         if (!(dirty_ && now - last_draw_ >= draw_interval()) && now - last_draw_ < kIdleDrawSeconds) return {};
 
-        if (!renderer_.begin_ui()) { // minimised
+        if (!renderer_.begin_ui()) { // minimised: nobody walks
+            live_.set_controls({});
             last_draw_ = now;
             dirty_ = false;
             return {};
