@@ -1,6 +1,7 @@
 #include "app/capture.hpp"
 
 #include "app/paths.hpp"
+#include "app/session_file.hpp"
 #include "render/screenshot.hpp"
 #include "render/video/recorder.hpp"
 
@@ -49,8 +50,10 @@ void Capture::frame(const render::PixelView& picture) {
 }
 
 void Capture::chunk(const ChunkTelemetry& chunk) {
-    if (state_->recorder)
-        state_->controls.push_back({{"chunk", chunk.index}, {"hold", chunk.hold}, {"cache", chunk.format}});
+    if (!state_->recorder) return;
+    nlohmann::json controls = {{"chunk", chunk.index}, {"hold", chunk.hold}, {"cache", chunk.format}};
+    if (chunk.mouse.any()) controls["mouse"] = mouse_numbers(chunk.mouse);
+    state_->controls.push_back(std::move(controls));
 }
 
 void Capture::stop() {

@@ -22,6 +22,7 @@ using Json = nlohmann::json;
 constexpr std::uintmax_t kMaxFileBytes = 64 << 20;
 constexpr std::int64_t kMaxChunk = std::int64_t{1} << 40;
 constexpr double kMaxPauseSeconds = 3600;
+constexpr double kMaxMouseRadians = 1000;
 
 std::string all_action_names() {
     std::string names;
@@ -55,6 +56,7 @@ private:
     Result<void> read_key(const std::string& key, const Json& value) {
         if (key == "chunk") return {};
         if (key == "hold") return read_hold(value);
+        if (key == "mouse") return read_mouse(value);
         if (key == "cache" || key == "prompt") {
             if (!value.is_string()) return fail("\"" + key + "\" must be a text");
             (key == "cache" ? entry_.cache : entry_.prompt) = value.get<std::string>();
@@ -72,7 +74,7 @@ private:
             entry_.record = value.get<bool>();
             return {};
         }
-        return fail("unknown key \"" + key + "\"; known are chunk hold cache prompt pause record");
+        return fail("unknown key \"" + key + "\"; known are chunk hold mouse cache prompt pause record");
     }
 
     Result<void> read_hold(const Json& value) {
@@ -86,6 +88,16 @@ private:
             state.set(*action, true);
         }
         entry_.held = state.held;
+        return {};
+    }
+
+    Result<void> read_mouse(const Json& value) {
+        const auto radians = [](const Json& number) {
+            return number.is_number() && std::abs(number.get<double>()) <= kMaxMouseRadians;
+        };
+        if (!value.is_array() || value.size() != 2 || !radians(value[0]) || !radians(value[1]))
+            return fail("\"mouse\" must be [YAW, PITCH], radians to the right and up, like [0.1, -0.02]");
+        entry_.mouse = {value[0].get<float>(), value[1].get<float>()};
         return {};
     }
 

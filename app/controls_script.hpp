@@ -17,6 +17,7 @@ namespace wander {
 struct ControlsEntry {
     std::int64_t chunk = 0;
     std::optional<std::uint16_t> held; // bits as in ControlState
+    MouseTravel mouse;                 // of this chunk alone
     std::optional<std::string> cache;
     std::optional<std::string> prompt;
     std::optional<double> pause_seconds; // before the chunk

@@ -159,9 +159,11 @@ private:
         if (entry.pause_seconds) pause(*entry.pause_seconds, stop);
         if (entry.record) sinks_->record_from(index, *entry.record);
         controls.state.held = entry.held.value_or(0);
+        controls.state.mouse_yaw_rad = entry.mouse.yaw_rad;
+        controls.state.mouse_pitch_rad = entry.mouse.pitch_rad;
         controls.cache_format = entry.cache;
         controls.prompt = entry.prompt;
-        session_.note(index, held_names(controls.state), entry.cache, entry.prompt);
+        session_.note(index, held_names(controls.state), entry.mouse, entry.cache, entry.prompt);
         return controls;
     }
 

@@ -7,6 +7,10 @@ namespace wander {
 
 namespace {
 constexpr std::size_t kKeptChunks = 256;
+
+double steady_now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 } // namespace
 
 bool may_follow(WorkerState from, WorkerState to) {
@@ -56,10 +60,10 @@ void LiveWalk::attach_sink(std::shared_ptr<FrameSink> sink, std::uint64_t genera
     changed_.notify_all();
 }
 
-void LiveWalk::frame_shown(const FrameTicket& ticket) {
+void LiveWalk::frame_shown(const FrameTicket& ticket, double planned_seconds) {
     {
         std::lock_guard lock(mutex_);
-        gate_.frame_shown(ticket.frame_index);
+        gate_.frame_shown(ticket.frame_index, planned_seconds);
     }
     changed_.notify_all();
 }
@@ -216,12 +220,11 @@ ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
         if (!stop.stop_requested()) change_state(WorkerState::generating);
     }
     while (!stop.stop_requested() && !interrupted()) {
-        const double wait = gate_.wait_seconds();
+        const double wait = gate_.wait_seconds(steady_now());
         if (wait <= 0) break;
-        // Shown frames notify; the time-out is for a screen that shows nothing (minimised): the walk then waits with
-        // it.
+        // A shown frame notifies, and may have moved the moment.
         changed_.wait_for(lock, stop, std::chrono::duration<double>(wait),
-                          [&] { return interrupted() || gate_.wait_seconds() < wait; });
+                          [&, before = gate_.shown_frame()] { return interrupted() || gate_.shown_frame() != before; });
     }
     ChunkControls controls;
     controls.stop = interrupted() || stop.stop_requested();

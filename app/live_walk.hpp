@@ -46,7 +46,7 @@ public:
 
     // Frames go here from the next run on; generation as in the snapshot it was made for.
     void attach_sink(std::shared_ptr<FrameSink> sink, std::uint64_t generation);
-    void frame_shown(const FrameTicket& ticket);
+    void frame_shown(const FrameTicket& ticket, double planned_seconds); // steady clock
 
     void set_controls(const ControlState& state); // mouse travel is added up until sampled
     void set_paused(bool paused);

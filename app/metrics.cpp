@@ -51,6 +51,7 @@ Json chunk_json(const ChunkTelemetry& chunk) {
     return {{"index", chunk.index},
             {"frames", chunk.frames},
             {"hold", chunk.hold},
+            {"mouse", {chunk.mouse.yaw_rad, chunk.mouse.pitch_rad}},
             {"format", chunk.format},
             {"ms", stages_json(chunk.ms)},
             {"cache_bytes", chunk.cache_bytes},

@@ -1,6 +1,9 @@
 #include "app/session_file.hpp"
 
+#include "app/metrics.hpp"
+
 #include <algorithm>
+#include <numeric>
 #include <system_error>
 
 #include <nlohmann/json.hpp>
@@ -14,6 +17,7 @@ using Json = nlohmann::ordered_json;
 Json change_json(const SessionChange& change) {
     Json json = {{"chunk", change.chunk}};
     if (change.hold) json["hold"] = *change.hold;
+    if (change.mouse.any()) json["mouse"] = mouse_numbers(change.mouse);
     if (change.cache) json["cache"] = *change.cache;
     if (change.prompt) json["prompt"] = *change.prompt;
     return json;
@@ -23,6 +27,26 @@ Json changes_json(const SessionFile& session) {
     Json changes = Json::array();
     for (const auto& change : session.changes) changes.push_back(change_json(change));
     return changes;
+}
+
+// The first chunk has no predecessor, so its period says nothing.
+Json measured_json(const std::vector<StageMs>& chunks) {
+    std::vector<double> totals;
+    std::vector<double> periods;
+    totals.reserve(chunks.size());
+    periods.reserve(chunks.size());
+    for (const StageMs& ms : chunks) {
+        totals.push_back(ms.total);
+        periods.push_back(ms.period);
+    }
+    periods.erase(periods.begin());
+    if (periods.empty()) return {{"total_p50_ms", percentile(totals, 50)}};
+    const double mean = std::accumulate(periods.begin(), periods.end(), 0.0) / static_cast<double>(periods.size());
+    return {{"total_p50_ms", percentile(totals, 50)},
+            {"total_p99_ms", percentile(totals, 99)},
+            {"period_p50_ms", percentile(periods, 50)},
+            {"period_p99_ms", percentile(periods, 99)},
+            {"period_mean_ms", mean}};
 }
 
 Json weights_json(const std::filesystem::path& folder) {
@@ -42,11 +66,13 @@ Json weights_json(const std::filesystem::path& folder) {
 
 } // namespace
 
-void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold,
+std::array<float, 2> mouse_numbers(const MouseTravel& mouse) { return {mouse.yaw_rad, mouse.pitch_rad}; }
+
+void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
                        const std::optional<std::string>& cache, const std::optional<std::string>& new_prompt) {
-    SessionChange change{chunk, std::nullopt, cache, new_prompt};
+    SessionChange change{chunk, std::nullopt, mouse, cache, new_prompt};
     if (hold != held_) change.hold = held_ = hold;
-    if (change.hold || change.cache || change.prompt) changes.push_back(change);
+    if (change.hold || mouse.any() || change.cache || change.prompt) changes.push_back(change);
     chunks = chunk + 1;
 }
 
@@ -69,6 +95,7 @@ std::string session_json(const SessionFile& session) {
         const auto& [world, pose] = *session.start_pose;
         json["start_pose"] = {{"world", world}, {"x", pose.x}, {"z", pose.z}, {"yaw", pose.yaw}, {"pitch", pose.pitch}};
     }
+    if (!session.measured.empty()) json["measured"] = measured_json(session.measured);
     return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -3,7 +3,9 @@
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/result.hpp"
+#include "generator/plain/telemetry.hpp"
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -17,6 +19,7 @@ namespace wander {
 struct SessionChange {
     std::int64_t chunk = 0;
     std::optional<std::vector<std::string>> hold;
+    MouseTravel mouse; // of this chunk alone
     std::optional<std::string> cache;
     std::optional<std::string> prompt;
 };
@@ -34,16 +37,19 @@ struct SessionFile {
     std::string cache_format; // at the start
     std::int64_t chunks = 0;
     std::vector<SessionChange> changes; // ascending
+    std::vector<StageMs> measured;      // one a chunk; empty where the metrics file has them
 
-    // Notes what chunk `chunk` was given; only differences are kept. Mouse travel is not part of a session yet.
-    void note(std::int64_t chunk, const std::vector<std::string>& hold, const std::optional<std::string>& cache,
-              const std::optional<std::string>& prompt);
+    // Notes what chunk `chunk` was given; only differences, and mouse travel where there is any, are kept.
+    void note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
+              const std::optional<std::string>& cache, const std::optional<std::string>& prompt);
 
 private:
     std::vector<std::string> held_;
 };
 
 std::string session_json(const SessionFile& session);
+// Mouse travel as "mouse" of a controls file has it.
+std::array<float, 2> mouse_numbers(const MouseTravel& mouse);
 // The changes alone, one line: a tag of recordings.
 std::string controls_json(const SessionFile& session);
 

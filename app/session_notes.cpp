@@ -21,8 +21,8 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
     }
     std::optional<std::string> change;
     if (chunk.format != format_) change = format_ = chunk.format;
-    session_.note(chunk.index, chunk.hold, change, std::nullopt);
-    session_.chunks = chunk.index + 1;
+    session_.note(chunk.index, chunk.hold, chunk.mouse, change, std::nullopt);
+    session_.measured.push_back(chunk.ms);
 }
 
 Result<void> SessionNotes::write(const std::filesystem::path& file) const {

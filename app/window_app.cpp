@@ -54,10 +54,11 @@ public:
           session_out_(run.session_out),
           live_(options_, &render::Window::wake) {
         for (const std::string& line : capture_.finish_leftovers()) gui_.toast(gui::ToastKind::info, line);
-        renderer_.set_frame_tap([this](const FrameTicket& ticket, const render::PixelView& picture) {
-            live_.frame_shown(ticket);
-            capture_.frame(picture);
-        });
+        renderer_.set_frame_tap(
+            [this](const FrameTicket& ticket, const render::PixelView& picture, double planned_seconds) {
+                live_.frame_shown(ticket, planned_seconds);
+                capture_.frame(picture);
+            });
         bridge_.model().upscale = settings_.upscale;
         bridge_.model().fullscreen = settings_.fullscreen;
         if (settings_.fullscreen) window_.set_fullscreen(true);
@@ -120,7 +121,8 @@ private:
         dirty_ = dirty_ || *changed || had_events || !chunks.empty() || walk.state != drawn_state_;
         if (!(dirty_ && now - last_draw_ >= draw_interval()) && now - last_draw_ < kIdleDrawSeconds) return {};
 
-        if (!renderer_.begin_ui()) { // minimised
+        if (!renderer_.begin_ui()) { // minimised: nobody walks
+            live_.set_controls({});
             last_draw_ = now;
             dirty_ = false;
             return {};

@@ -36,9 +36,9 @@ Pose between(const Pose& from, const Pose& to, double share) {
             mix(from.pitch, to.pitch - from.pitch)};
 }
 
-DecodeThread::DecodeThread(std::shared_ptr<const WanVae> vae, Settings settings, FrameSink& sink, ChunkReports& reports,
+DecodeThread::DecodeThread(const WanVae& vae, Settings settings, FrameSink& sink, ChunkReports& reports,
                            std::stop_token stop)
-    : stream_(vae->decode_stream()), settings_(std::move(settings)), sink_(sink), reports_(reports) {
+    : stream_(vae.decode_stream()), settings_(std::move(settings)), sink_(sink), reports_(reports) {
     if (settings_.device.is_cuda()) {
         cuda_stream_ = c10::impl::VirtualGuardImpl(at::kCUDA).getStreamFromGlobalPool(settings_.device.device);
     }

@@ -40,8 +40,7 @@ public:
         double fps = 16;
         MemoryTurn* turn = nullptr; // held while a latent's work is handed to the GPU
     };
-    DecodeThread(std::shared_ptr<const WanVae> vae, Settings settings, FrameSink& sink, ChunkReports& reports,
-                 std::stop_token stop);
+    DecodeThread(const WanVae& vae, Settings settings, FrameSink& sink, ChunkReports& reports, std::stop_token stop);
     ~DecodeThread();
     DecodeThread(const DecodeThread&) = delete;
     DecodeThread& operator=(const DecodeThread&) = delete;

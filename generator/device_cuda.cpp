@@ -51,7 +51,7 @@ Result<CudaDevice> try_open() {
         return unavailable(fmt::format("the NVIDIA driver answers: {}", cudaGetErrorString(status)));
     }
     if (count == 0) return unavailable("there is no CUDA device");
-    if (!at::globalContext().hasCUDA()) return unavailable(fmt::format("{} brings no CUDA", library.string()));
+    if (!at::Context::hasCUDA()) return unavailable(fmt::format("{} brings no CUDA", library.string()));
     cudaDeviceProp properties{};
     if (const auto status = cudaGetDeviceProperties(&properties, 0); status != cudaSuccess) {
         return unavailable(fmt::format("the NVIDIA driver answers: {}", cudaGetErrorString(status)));

@@ -39,7 +39,7 @@ public:
           stop_(stop),
           reports_(report),
           shares_(share_threads(model.device)),
-          decoder_(model.decoder, {model.device, shares_.decoder, model.fps, turn()}, sink, reports_, stop) {
+          decoder_(*model.decoder, {model.device, shares_.decoder, model.fps, turn()}, sink, reports_, stop) {
         set_own_thread_count(shares_.worker);
         if (model.world)
             walker_.emplace(&model.world->maps[static_cast<std::size_t>(start.world)], model.world->limits, start.pose);
@@ -123,6 +123,7 @@ private:
 
     at::Tensor pose_tokens(const std::vector<Pose>& poses) const {
         std::vector<at::Tensor> tokens;
+        tokens.reserve(poses.size());
         for (const Pose& p : poses) {
             tokens.push_back(model_.dit->pose_tokens(p.x, p.z, p.yaw, p.pitch, start_.world, model_.token_rows(),
                                                      model_.token_cols()));
@@ -135,6 +136,7 @@ private:
         ChunkTelemetry chunk;
         chunk.index = index;
         chunk.hold = held_names(state);
+        chunk.mouse = {state.mouse_yaw_rad, state.mouse_pitch_rad};
         chunk.input_age_ms = state.changed_at_seconds > 0 ? (sampled_at - state.changed_at_seconds) * 1000 : 0;
         chunk.format = rollout_.cache().format();
         chunk.frames = 4 * model_.chunk_latents - (rollout_.next_latent() == 0 ? 3 : 0);

@@ -75,8 +75,9 @@ public:
     double chunk_period_seconds() const;             // the pacer's estimate
     void interrupt_pacing();                         // paused, stepped, or a new walk: see FramePacer
     void clear_frames();                             // drops all frames that wait
-    // Called by advance for every frame in order, skipped ones too; the pixels live during the call.
-    using FrameTap = std::function<void(const FrameTicket&, const PixelView&)>;
+    // Called by advance for every frame in order, skipped ones too, with the time it was planned for; the pixels live
+    // during the call.
+    using FrameTap = std::function<void(const FrameTicket&, const PixelView&, double planned_seconds)>;
     void set_frame_tap(FrameTap tap);
     // Shows a picture that comes from no ring (a start picture).
     Result<void> show_picture(PixelView picture);

@@ -20,9 +20,9 @@ bool Renderer::State::advance(double now_seconds) {
         arriving.pop_front();
     }
     const FramePacer::Due due = pacer.take_due(now_seconds);
-    for (const FrameTicket& ticket : due.skipped) {
-        call_tap(ticket);
-        ring->release(ticket);
+    for (const FramePacer::Timed& frame : due.skipped) {
+        call_tap(frame);
+        ring->release(frame.ticket);
         ++skipped;
     }
     if (!due.show) {
@@ -33,8 +33,8 @@ bool Renderer::State::advance(double now_seconds) {
         ring->release(*upload); // overtaken before it was drawn (a minimised window)
         ++skipped;
     }
-    upload = due.show;
-    shown = due.show;
+    upload = due.show->ticket;
+    shown = due.show->ticket;
     return true;
 }
 
@@ -84,10 +84,11 @@ void Renderer::State::drop_frames() {
     }
 }
 
-void Renderer::State::call_tap(const FrameTicket& ticket) {
+void Renderer::State::call_tap(const FramePacer::Timed& frame) {
     if (!tap) {
         return;
     }
+    const FrameTicket& ticket = frame.ticket;
     const std::uint8_t* bytes = ring->host_bytes(ticket.slot);
     if (!bytes) {
         const PixelSize size = ring->frame_size();
@@ -102,7 +103,7 @@ void Renderer::State::call_tap(const FrameTicket& ticket) {
         read_into(commands, size.bytes(), ring->sync_for(ticket));
         bytes = read_back.mapped();
     }
-    tap(ticket, {ring->frame_size(), bytes});
+    tap(ticket, {ring->frame_size(), bytes}, frame.at_seconds);
 }
 
 void Renderer::State::set_ring(std::shared_ptr<GpuRing> next) {

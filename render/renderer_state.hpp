@@ -83,7 +83,7 @@ struct Renderer::State {
     void note_submitted(std::uint64_t value);
     void release_finished();
     void drop_frames();
-    void call_tap(const FrameTicket& ticket);
+    void call_tap(const FramePacer::Timed& frame);
     void set_ring(std::shared_ptr<GpuRing> next);
     void show_picture(PixelView picture);
 

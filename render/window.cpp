@@ -115,7 +115,6 @@ Result<Window> Window::create(const std::string& title, const WindowPlacement& p
     if (placement.x && placement.y) {
         glfwWindowHint(GLFW_POSITION_X, *placement.x);
         glfwWindowHint(GLFW_POSITION_Y, *placement.y);
-        glfwWindowHint(GLFW_SCALE_TO_MONITOR, GLFW_FALSE); // a remembered size is the size that was meant
     }
     state->window = glfwCreateWindow(placement.width, placement.height, title.c_str(), nullptr, nullptr);
     if (!state->window) {
@@ -160,10 +159,27 @@ bool Window::minimised() const { return glfwGetWindowAttrib(state_->window, GLFW
 
 bool Window::focused() const { return glfwGetWindowAttrib(state_->window, GLFW_FOCUSED) == GLFW_TRUE; }
 
+// Window units that one unit of a plain monitor has: the content scale under X11, where windows are measured in pixels;
+// 1 under Wayland, which scales by itself.
+float Window::unit_scale() const {
+    int width = 0, height = 0, pixels_wide = 0, pixels_high = 0;
+    glfwGetWindowSize(state_->window, &width, &height);
+    glfwGetFramebufferSize(state_->window, &pixels_wide, &pixels_high);
+    return pixels_wide > 0 ? content_scale() * static_cast<float>(width) / static_cast<float>(pixels_wide) : 1;
+}
+
 WindowPlacement Window::placement() const {
-    if (glfwGetWindowMonitor(state_->window)) {
-        return state_->before_fullscreen;
-    }
+    WindowPlacement placement = glfwGetWindowMonitor(state_->window) ? state_->before_fullscreen : current_placement();
+    // Upwards: opening it again cuts fractions off, and the window must not shrink from start to start.
+    const auto plain = [scale = unit_scale()](int size) {
+        return static_cast<int>(std::ceil(static_cast<float>(size) / scale));
+    };
+    placement.width = plain(placement.width);
+    placement.height = plain(placement.height);
+    return placement;
+}
+
+WindowPlacement Window::current_placement() const {
     WindowPlacement placement;
     glfwGetWindowSize(state_->window, &placement.width, &placement.height);
     placement.maximised = glfwGetWindowAttrib(state_->window, GLFW_MAXIMIZED) == GLFW_TRUE;
@@ -208,7 +224,7 @@ void Window::set_fullscreen(bool fullscreen) {
         GLFWmonitor* monitor = glfwGetPrimaryMonitor();
         const GLFWvidmode* mode = monitor ? glfwGetVideoMode(monitor) : nullptr;
         if (mode) {
-            state_->before_fullscreen = placement();
+            state_->before_fullscreen = current_placement();
             glfwSetWindowMonitor(state_->window, monitor, 0, 0, mode->width, mode->height, mode->refreshRate);
         }
     } else {

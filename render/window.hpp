@@ -16,7 +16,8 @@ struct GLFWwindow;
 
 namespace wander::render {
 
-// Where the window lies on the desktop, to be remembered between runs. Window units.
+// Where the window lies on the desktop, to be remembered between runs. The size is that on a plain monitor: on a HiDPI
+// one the window is opened larger, by its content scale.
 struct WindowPlacement {
     int width = 1280;
     int height = 720;
@@ -56,6 +57,8 @@ public:
 private:
     struct State;
     explicit Window(std::unique_ptr<State> state);
+    WindowPlacement current_placement() const; // window units, full screen or not
+    float unit_scale() const;
     std::unique_ptr<State> state_;
 };
 

@@ -14,6 +14,17 @@ double axis(const ControlState& state, Action plus, Action minus) {
     return (state.holds(plus) ? 1.0 : 0.0) - (state.holds(minus) ? 1.0 : 0.0);
 }
 
+// One latent's turn by keys and mouse, within max. What the mouse wished beyond that stays in `rest`, bounded.
+double turn(double by_keys, double by_mouse, double max, double& rest) {
+    const double mouse = rest + by_mouse;
+    const double turned = std::clamp(by_keys + mouse, -max, max);
+    const double left = by_keys + mouse - turned;
+    // Only the mouse's share of it: a key that is held says so again by itself.
+    const double owed = mouse > 0 ? std::clamp(left, 0.0, mouse) : std::clamp(left, mouse, 0.0);
+    rest = std::clamp(owed, -max * kCarryLatents, max * kCarryLatents);
+    return turned;
+}
+
 } // namespace
 
 Walker::Walker(const WalkableMap* map, const WalkerLimits& limits, const Pose& start)
@@ -28,14 +39,13 @@ bool Walker::path_is_free(double dx, double dz) const {
 }
 
 Walker::Step Walker::step(const ControlState& state) {
-    const double yaw_wish =
-        axis(state, Action::yaw_right, Action::yaw_left) * limits_.yaw_per_latent + state.mouse_yaw_rad;
-    const double pitch_wish =
-        axis(state, Action::pitch_up, Action::pitch_down) * limits_.pitch_per_latent + state.mouse_pitch_rad;
-    yaw_ += std::clamp(yaw_wish, -limits_.max_yaw_per_latent, limits_.max_yaw_per_latent);
+    yaw_ += turn(axis(state, Action::yaw_right, Action::yaw_left) * limits_.yaw_per_latent, state.mouse_yaw_rad,
+                 limits_.max_yaw_per_latent, rest_yaw_);
     yaw_ = std::remainder(yaw_, 2 * std::numbers::pi);
-    pitch_ = std::clamp(pitch_ + std::clamp(pitch_wish, -limits_.max_pitch_per_latent, limits_.max_pitch_per_latent),
-                        -limits_.pitch_limit, limits_.pitch_limit);
+    const double pitch = pitch_ + turn(axis(state, Action::pitch_up, Action::pitch_down) * limits_.pitch_per_latent,
+                                       state.mouse_pitch_rad, limits_.max_pitch_per_latent, rest_pitch_);
+    pitch_ = std::clamp(pitch, -limits_.pitch_limit, limits_.pitch_limit);
+    if (pitch_ != pitch) rest_pitch_ = 0; // there is no further up or down
 
     const double forward = axis(state, Action::forward, Action::back);
     const double right = axis(state, Action::right, Action::left);

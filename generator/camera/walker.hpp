@@ -4,7 +4,8 @@
 // New yaw first, then the move along it. A step is tested at a quarter, half, three quarters and the whole; if a point
 // is blocked, the larger axis component alone is tried, then the smaller (sliding along walls). Diagonal steps are no
 // longer than straight ones. Turning stays within what the network was trained on; what the mouse moved beyond that is
-// dropped, since a view that goes on turning after the hand has stopped feels wrong. Coordinates are never wrapped.
+// carried over to the next latents, at most kCarryLatents of them: a view that goes on turning long after the hand has
+// stopped feels wrong. Coordinates are never wrapped.
 
 #include "generator/camera/walkable_map.hpp"
 #include "generator/plain/control_state.hpp"
@@ -12,6 +13,10 @@
 #include <optional>
 
 namespace wander {
+
+// How long a flick of the mouse goes on turning the view after the latent that took it: with that one it is a second at
+// four latents a second.
+inline constexpr int kCarryLatents = 3;
 
 struct WalkerLimits {
     double move_per_latent = 0; // units
@@ -32,8 +37,7 @@ public:
         Pose pose;
         int label = 0; // 0..80, of the step really made
     };
-    // One latent. The mouse travel of `state` is used up by the first call of a sampled state: callers that take
-    // several latents from one state divide it.
+    // One latent. The mouse travel of `state` counts once: callers that take several latents from one state divide it.
     Step step(const ControlState& state);
 
     const Pose& pose() const { return pose_; }
@@ -48,6 +52,8 @@ private:
     double z_;
     double yaw_;
     double pitch_;
+    double rest_yaw_ = 0; // mouse travel that is still to be turned
+    double rest_pitch_ = 0;
     Pose pose_;
 };
 

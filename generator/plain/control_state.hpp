@@ -29,6 +29,15 @@ inline constexpr int kActionCount = 10;
 inline constexpr std::array<std::string_view, kActionCount> kActionNames = {
     "forward", "back", "left", "right", "yaw_left", "yaw_right", "pitch_up", "pitch_down", "up", "down"};
 
+// Radians; right and up positive.
+struct MouseTravel {
+    float yaw_rad = 0;
+    float pitch_rad = 0;
+
+    bool any() const { return yaw_rad != 0 || pitch_rad != 0; }
+    friend bool operator==(const MouseTravel&, const MouseTravel&) = default;
+};
+
 struct ControlState {
     std::uint16_t held = 0;        // bit i = Action i
     float mouse_yaw_rad = 0;       // travel since the last sampling, right positive

@@ -27,6 +27,7 @@ struct ChunkTelemetry {
     std::int64_t index = 0;
     int frames = 0;
     std::vector<std::string> hold; // names of the actions held
+    MouseTravel mouse;             // that the chunk was given
     std::string format;            // cache format for new pages
     StageMs ms;
     std::int64_t cache_bytes = 0;

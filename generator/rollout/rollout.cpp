@@ -99,6 +99,7 @@ void Rollout::Impl::context_pass(const at::Tensor& latents, const ChunkInput& in
 at::Tensor Rollout::Impl::draw(const ChunkInput& input, int step) const {
     const std::vector<std::int64_t> shape = {dit->config().channels, config.rows, config.cols};
     std::vector<at::Tensor> parts;
+    parts.reserve(static_cast<std::size_t>(input.latents));
     for (int i = 0; i < input.latents; ++i) parts.push_back(noise(next + i, step, shape));
     return at::stack(parts);
 }
@@ -107,6 +108,7 @@ at::Tensor Rollout::Impl::draw(const ChunkInput& input, int step) const {
 std::vector<at::Tensor> Rollout::Impl::draw_all(const ChunkInput& input) const {
     const std::size_t count = config.sampler.kind == SamplerConfig::Kind::renoise ? config.sampler.timesteps.size() : 1;
     std::vector<at::Tensor> drawn;
+    drawn.reserve(count);
     for (std::size_t step = 0; step < count; ++step) drawn.push_back(draw(input, static_cast<int>(step)));
     return at::stack(drawn).to(dit->device()).unbind();
 }

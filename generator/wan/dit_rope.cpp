@@ -9,6 +9,7 @@ namespace {
 
 std::vector<double> frequencies(int channels, double theta) {
     std::vector<double> values;
+    values.reserve(static_cast<std::size_t>(channels / 2));
     for (int j = 0; j < channels / 2; ++j) values.push_back(std::pow(theta, -2.0 * j / channels));
     return values;
 }

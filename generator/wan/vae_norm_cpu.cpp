@@ -1,49 +1,22 @@
 #include "generator/wan/vae_norm_cpu.hpp"
 
-#include <algorithm>
-#include <bit>
-#include <cmath>
+#include "generator/nn/plain/simd_loops.hpp"
 
-// Run-time dispatch by the loader; sanitizers run before the resolvers can, so they get the plain version.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define WANDER_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define WANDER_CLONES
-#endif
+#include <cmath>
 
 namespace wander {
 
 namespace {
 
+using nn::cpu::narrow;
+using nn::cpu::quick_exp;
+using nn::cpu::widen;
+
 constexpr int kLanes = 16;
 constexpr std::int64_t kMaxRow = 1024;
 
-// exp(x) to 2 ulp for |x| <= 87: 2^n * 2^f with f in [-0.5, 0.5]. Branch free, so that loops over it become SIMD.
-inline float quick_exp(float x) {
-    x = x < -87.0f ? -87.0f : (x > 87.0f ? 87.0f : x);
-    const float t = x * 1.44269504088896f;
-    const float n = static_cast<float>(static_cast<std::int32_t>(t + (t < 0 ? -0.5f : 0.5f)));
-    const float f = t - n;
-    float p = 1.5403530e-4f;
-    p = p * f + 1.3333558e-3f;
-    p = p * f + 9.6181291e-3f;
-    p = p * f + 5.5504109e-2f;
-    p = p * f + 2.4022651e-1f;
-    p = p * f + 6.9314718e-1f;
-    p = p * f + 1.0f;
-    return p * std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
-}
-
-inline float widen(float v) { return v; }
-inline float widen(std::uint16_t v) { return std::bit_cast<float>(static_cast<std::uint32_t>(v) << 16); }
-inline void narrow(float v, float& out) { out = v; }
-inline void narrow(float v, std::uint16_t& out) {
-    const auto bits = std::bit_cast<std::uint32_t>(v);
-    out = static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
 template <class T>
-inline __attribute__((always_inline)) void run(const RmsSilu& task, const T* in, T* out) {
+WANDER_INLINE void run(const RmsSilu& task, const T* in, T* out) {
     const std::int64_t channels = task.channels;
     float row[kMaxRow];
     for (std::int64_t pixel = 0; pixel < task.pixels; ++pixel, in += channels, out += channels) {

@@ -198,6 +198,7 @@ std::optional<std::size_t> EmbeddedWorld::find_start(const std::string& name) co
 
 std::string EmbeddedWorld::start_names() const {
     std::vector<std::string> names;
+    names.reserve(starts.size());
     for (const auto& start : starts) names.push_back(start.name);
     return fmt::format("{}", fmt::join(names, ", "));
 }

@@ -34,7 +34,9 @@ void level(const PanelContext& ui, double ms, const char* label, ImU32 ink, bool
     const float right = left.x + ImPlot::GetPlotSize().x;
     const float y = std::floor(ImPlot::PlotToPixels(0, ms).y) + 0.5f;
     ImDrawList& list = *ImPlot::GetPlotDrawList();
-    for (float x = left.x; x < right; x += ui.px(6)) {
+    const int dashes = static_cast<int>(std::ceil((right - left.x) / ui.px(6)));
+    for (int i = 0; i < dashes; ++i) {
+        const float x = left.x + static_cast<float>(i) * ui.px(6);
         list.AddLine({x, y}, {std::min(x + ui.px(3), right), y}, ink, 1);
     }
     const float size = ui.px(kSmallSize - 1);

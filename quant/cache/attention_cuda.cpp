@@ -48,7 +48,7 @@ public:
           element_(compute == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16),
           fp8_(policy.attention == AttentionType::fp8 && compute == at::kBFloat16 && shape.head_dim % 16 == 0 &&
                cuda::sdpa_supports(cuda::SdpaType::e4m3, device.index())),
-          cudnn_(compute == at::kBFloat16 && shape.head_dim <= 128 &&
+          cudnn_(compute == at::kBFloat16 && shape.head_dim <= 128 && shape.tokens_per_latent >= kCudnnTokens &&
                  cuda::sdpa_supports(cuda::SdpaType::bfloat16, device.index())),
           slice_bytes_(policy.slice_bytes),
           heads_wanted_(policy.heads_together),
@@ -64,6 +64,9 @@ public:
         const std::int64_t wanted =
             static_cast<std::int64_t>(history_latents + view.latents) * shape_.tokens_per_latent;
         slice_rows_ = std::max<std::int64_t>(kMinSliceRows, std::min(wanted, slice_bytes_ / row_bytes));
+        // Whole pages where one fits: cuDNN makes a plan for every length, so a growing history shall have few.
+        const std::int64_t page_rows = static_cast<std::int64_t>(shape_.page_latents) * shape_.tokens_per_latent;
+        slice_rows_ = slice_rows_ > page_rows ? slice_rows_ / page_rows * page_rows : slice_rows_;
         const std::int64_t results = static_cast<std::int64_t>(queries()) * branches() * heads_together_;
         grow(keys_, slice_rows_ * row, slice_type());
         grow(values_, slice_rows_ * row, slice_type());
@@ -121,6 +124,8 @@ public:
 
 private:
     static constexpr std::int64_t kMinSliceRows = 256;
+    // Small pictures: one slice of any length; cuDNN gains nothing and would make a plan for each.
+    static constexpr int kCudnnTokens = 256;
     // What one slice of keys and values shares the L2 with: the queries of its heads, a partial and the merged result.
     static constexpr std::int64_t kL2Bytes = 48 << 20;
 

@@ -1,10 +1,17 @@
 // The page codec on one core: packing the pages of one block of the embedded world (6 layers x K, V), reading a page,
-// one page of the 1.3B shape.
+// one page of the 1.3B shape. Where an NVIDIA GPU is, packing pages of that shape there as well, in the GPU's own time.
+#include "quant/qvg/number_formats.hpp"
 #include "quant/qvg/page_encoder.hpp"
+#if WANDER_CUDA
+#include "quant/cuda/qvg_encode.hpp"
+#endif
 
 #include <benchmark/benchmark.h>
 
+#include <cstdint>
+
 #include <random>
+#include <string>
 #include <vector>
 
 namespace wander::quant {
@@ -65,12 +72,110 @@ void decode(benchmark::State& state, Shape shape) {
     state.SetBytesProcessed(state.iterations() * layout.code_bytes() * 16); // of float32 written
 }
 
+#if WANDER_CUDA
+
+struct DeviceBytes {
+    explicit DeviceBytes(std::int64_t bytes) {
+        if (cudaMalloc(&data, static_cast<std::size_t>(bytes)) != cudaSuccess) data = nullptr;
+    }
+    ~DeviceBytes() { cudaFree(data); }
+    DeviceBytes(const DeviceBytes&) = delete;
+    DeviceBytes& operator=(const DeviceBytes&) = delete;
+
+    void* data = nullptr;
+};
+
+struct DeviceStopwatch {
+    DeviceStopwatch() {
+        cudaEventCreate(&begin);
+        cudaEventCreate(&end);
+    }
+    ~DeviceStopwatch() {
+        cudaEventDestroy(begin);
+        cudaEventDestroy(end);
+    }
+    DeviceStopwatch(const DeviceStopwatch&) = delete;
+    DeviceStopwatch& operator=(const DeviceStopwatch&) = delete;
+
+    cudaEvent_t begin = nullptr;
+    cudaEvent_t end = nullptr;
+};
+
+// Time of one set of launches that packs `pages` pages of bfloat16 rows; the counter divides it by the pages.
+void encode_on_device(benchmark::State& state, Shape shape, int pages) {
+    const QvgPageLayout layout = layout_of(shape);
+    std::vector<std::uint16_t> rows;
+    for (const float value : rows_of(shape)) rows.push_back(qvg::float_to_bf16(value));
+    const DeviceBytes source(static_cast<std::int64_t>(rows.size() * sizeof(rows[0])));
+    const DeviceBytes packed(layout.total_bytes * pages);
+    const DeviceBytes scratch(cuda::encode_scratch_bytes(layout, pages));
+    const bool ready =
+        source.data && packed.data && scratch.data &&
+        cudaMemcpy(source.data, rows.data(), rows.size() * sizeof(rows[0]), cudaMemcpyHostToDevice) == cudaSuccess;
+    if (!ready) {
+        state.SkipWithError("the GPU has no memory for the pages");
+        return;
+    }
+    cuda::EncodeBatch batch;
+    for (int i = 0; i < pages; ++i) {
+        batch.pages[i] = {source.data, static_cast<std::uint8_t*>(packed.data) + i * layout.total_bytes,
+                          static_cast<std::uint64_t>(i), true};
+    }
+    batch.count = pages;
+    batch.bf16 = true;
+    batch.layout = layout;
+    batch.scratch = scratch.data;
+    const DeviceStopwatch watch;
+    double seconds = 0;
+    for (auto _ : state) {
+        cudaEventRecord(watch.begin);
+        const cudaError_t launched = cuda::encode_pages(batch, nullptr);
+        cudaEventRecord(watch.end);
+        if (launched != cudaSuccess || cudaEventSynchronize(watch.end) != cudaSuccess) {
+            state.SkipWithError("packing failed on the GPU");
+            return;
+        }
+        float ms = 0;
+        cudaEventElapsedTime(&ms, watch.begin, watch.end);
+        state.SetIterationTime(static_cast<double>(ms) / 1000);
+        seconds += static_cast<double>(ms) / 1000;
+    }
+    state.counters["ms_a_page"] = seconds * 1000 / static_cast<double>(state.iterations() * pages);
+}
+
+void register_device_benches() {
+    int devices = 0;
+    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) return;
+    for (const int pages : {1, 2, cuda::kMaxPages}) {
+        const std::string name = "encode_on_device/large_pages:" + std::to_string(pages);
+        benchmark::RegisterBenchmark(name.c_str(), encode_on_device, kLarge, pages)
+            ->UseManualTime()
+            ->Unit(benchmark::kMillisecond)
+            ->Iterations(20);
+    }
+}
+
+#else
+
+void register_device_benches() {}
+
+#endif
+
 BENCHMARK_CAPTURE(encode, embedded_12_pages, kEmbedded, 12, QvgGrid::four_level)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(encode, embedded_12_pages_ternary, kEmbedded, 12, QvgGrid::ternary)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(encode, one_large_page, kLarge, 1, QvgGrid::four_level)->Unit(benchmark::kMillisecond)->Iterations(2);
 BENCHMARK_CAPTURE(decode, embedded_page, kEmbedded)->Unit(benchmark::kMicrosecond);
 
 } // namespace
+
+int run_benches(int argc, char** argv) {
+    register_device_benches();
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+}
+
 } // namespace wander::quant
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) { return wander::quant::run_benches(argc, argv); }

@@ -27,7 +27,8 @@ public:
             std::lock_guard lock(mutex_);
             frames_.push_back(ticket.frame_index);
         }
-        walk_.frame_shown(ticket);
+        walk_.frame_shown(ticket,
+                          std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count());
     }
     std::vector<std::int64_t> frames() const {
         std::lock_guard lock(mutex_);

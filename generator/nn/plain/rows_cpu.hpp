@@ -5,12 +5,12 @@
 // Loops are written so that the compiler turns them into SIMD; the width is chosen at run time. The obvious twins are
 // torch expressions (nn::plain in rows.hpp); tolerances: float 2e-6 of the largest value, bfloat16 one rounding.
 
+#include "generator/nn/plain/simd_loops.hpp"
+
 #include <cstddef>
 #include <cstdint>
 
 namespace wander::nn::cpu {
-
-using Bf16Bits = std::uint16_t;
 
 struct NormRows {
     const float* x = nullptr; // [rows][dim]

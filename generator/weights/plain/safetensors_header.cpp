@@ -127,6 +127,7 @@ Result<TensorEntry> parse_entry(const std::string& name, const nlohmann::json& v
 
 Result<void> check_gaps(const SafetensorsHeader& header, std::uint64_t data_bytes) {
     std::vector<std::pair<std::size_t, std::size_t>> ranges;
+    ranges.reserve(header.tensors.size());
     for (const auto& [name, entry] : header.tensors) ranges.emplace_back(entry.begin, entry.end);
     std::sort(ranges.begin(), ranges.end());
     std::size_t covered = 0;

@@ -16,7 +16,11 @@ from pathlib import Path
 
 CHUNKS = 6
 FRAMES = 1 + 4 * CHUNKS
-CONTROLS = [{"chunk": 0, "hold": ["forward"]}, {"chunk": 3, "hold": ["forward", "yaw_right"], "cache": "int2"}]
+CONTROLS = [
+    {"chunk": 0, "hold": ["forward"]},
+    {"chunk": 1, "mouse": [-0.25, 0.0625]},
+    {"chunk": 3, "hold": ["forward", "yaw_right"], "cache": "int2"},
+]
 # H.264 at CRF 18, chroma at half size, small pictures full of detail: measured 3.4.
 MAX_MEAN_ERROR = 5.0
 
@@ -115,6 +119,9 @@ def main():
         assert metrics["frames"] == FRAMES and len(metrics["chunks"]) == CHUNKS
         assert metrics["cache"]["format"] == "int2" and metrics["chunks"][0]["format"] == "bf16"
         assert metrics["chunks"][0]["hold"] == ["forward"] and metrics["chunks"][5]["hold"] == ["forward", "yaw_right"]
+        assert metrics["chunks"][1]["mouse"] == [-0.25, 0.0625] and metrics["chunks"][2]["mouse"] == [0, 0]
+        turned = [metrics["chunks"][i]["pose"]["yaw"] - metrics["chunks"][i - 1]["pose"]["yaw"] for i in (1, 2)]
+        assert turned[0] < -0.1 and turned[1] < -0.05 and abs(sum(turned) + 0.25) < 1e-5, f"the mouse turned {turned}"
         assert all(chunk["ms"]["total"] > 0 for chunk in metrics["chunks"])
         last = check_pictures(folder / "frames", metrics)
         error = check_video(folder / "walk.mp4", metrics, last) if record else None

@@ -6,6 +6,7 @@
 // composed image at the end.
 #include "render/renderer.hpp"
 #include "render/window.hpp"
+#include "tests/support/frame_tickets.hpp"
 
 #include <GLFW/glfw3.h>
 #include <gtest/gtest.h>
@@ -62,14 +63,7 @@ void produce(const std::shared_ptr<FrameRing>& ring, const std::stop_token& stop
             return;
         }
         paint(slot.host, frame);
-        FrameTicket ticket;
-        ticket.slot = slot.slot;
-        ticket.frame_index = frame;
-        ticket.chunk = frame / 4;
-        ticket.index_in_chunk = static_cast<int>(frame % 4);
-        ticket.frames_in_chunk = 4;
-        ticket.chunk_period_hint_ms = 250;
-        ring->publish(ticket, nullptr);
+        ring->publish(test::frame_ticket(frame, slot.slot, 250), nullptr);
     }
 }
 

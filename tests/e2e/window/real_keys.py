@@ -39,6 +39,16 @@ def hold(key, seconds):
     xdotool("keyup", key)
 
 
+def drag_right(window, pixels):
+    xdotool("mousemove", "--window", window, "300", "300", "mousedown", "3")
+    time.sleep(0.5)  # the cursor is captured with the next drawn frame
+    for _ in range(pixels // 10):
+        xdotool("mousemove_relative", "10", "0")
+        time.sleep(0.05)
+    xdotool("mouseup", "3")
+    time.sleep(1)
+
+
 def count_frames(movie):
     words = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", str(movie)]
     return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip().strip(","))
@@ -61,6 +71,7 @@ def main():
             hold("Right", 2)
             xdotool("key", "c")  # remembered or default INT2 -> BF16
             hold("w", 2)
+            drag_right(window, 60)
             xdotool("key", "F12")
             time.sleep(1)
             xdotool("key", "F9")
@@ -80,10 +91,12 @@ def main():
         caches = [change["cache"] for change in facts["controls"] if change.get("cache")]
         assert {"forward", "yaw_right"} <= held, f"keys that arrived: {held}"
         assert "bf16" in caches, f"cache switches: {caches}"
+        travel = sum(change["mouse"][0] for change in facts["controls"] if change.get("mouse"))
+        assert travel > 0.01, f"mouse travel that arrived: {travel}"
         assert facts["seed"] == 3 and facts["chunks"] > 8, facts
         settings = json.loads((root / "config/wander/settings.json").read_text())
         assert settings["cache_format"] == "bf16", "the chosen format was not remembered"
-        print(f"real_keys: {facts['chunks']} chunks, {frames} frames recorded, keys {sorted(held)}, cache {caches}")
+        print(f"real_keys: {facts['chunks']} chunks, {frames} frames recorded, keys {sorted(held)}, mouse {travel:.3f} rad, cache {caches}, {facts['measured']}")
 
 
 if __name__ == "__main__":

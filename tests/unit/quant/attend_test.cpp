@@ -19,30 +19,6 @@ CacheSetup small_setup() {
     return setup;
 }
 
-CacheSetup embedded_setup() {
-    CacheSetup setup;
-    setup.shape = {.layers = 1,
-                   .heads = 5,
-                   .head_dim = 64,
-                   .tokens_per_latent = 84,
-                   .page_latents = 4,
-                   .sink_latents = 1,
-                   .window_latents = 24};
-    setup.time_pairs = 12;
-    return setup;
-}
-
-double worst_of_walk(const CacheSetup& setup, int chunks, int latents) {
-    auto cache = quant::KvCache::create(setup.shape, setup.policy, setup.device, setup.compute);
-    EXPECT_TRUE(cache) << (cache ? "" : cache.error().message);
-    double worst = 0;
-    for (int n = 0; n < chunks; ++n) {
-        worst =
-            std::max(worst, step_and_compare(**cache, setup, n * latents, latents, static_cast<std::uint64_t>(n + 1)));
-    }
-    return worst;
-}
-
 TEST(Attend, DoubleEqualsDenseSoftmax) {
     CacheSetup setup = small_setup();
     setup.compute = at::kDouble;

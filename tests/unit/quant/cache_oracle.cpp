@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+#include <utility>
 
 namespace wander::test {
 namespace {
@@ -159,6 +161,35 @@ double step_and_compare(quant::KvCache& cache, const CacheSetup& setup, std::int
         }
     }
     cache.commit();
+    return worst;
+}
+
+CacheSetup embedded_setup() {
+    CacheSetup setup;
+    setup.shape = {.layers = 1,
+                   .heads = 5,
+                   .head_dim = 64,
+                   .tokens_per_latent = 84,
+                   .page_latents = 4,
+                   .sink_latents = 1,
+                   .window_latents = 24};
+    setup.time_pairs = 12;
+    return setup;
+}
+
+std::unique_ptr<quant::KvCache> make_cache(const CacheSetup& setup) {
+    auto cache = quant::KvCache::create(setup.shape, setup.policy, setup.device, setup.compute);
+    if (!cache) throw std::runtime_error(cache.error().message);
+    return std::move(*cache);
+}
+
+double worst_of_walk(const CacheSetup& setup, int chunks, int latents) {
+    const auto cache = make_cache(setup);
+    double worst = 0;
+    for (int n = 0; n < chunks; ++n) {
+        worst =
+            std::max(worst, step_and_compare(*cache, setup, n * latents, latents, static_cast<std::uint64_t>(n + 1)));
+    }
     return worst;
 }
 

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace wander::test {
@@ -20,6 +21,12 @@ struct CacheSetup {
     bool prope = true;
     std::uint64_t seed = 1;
 };
+
+// One layer of the embedded world, window of 24 latents.
+CacheSetup embedded_setup();
+
+// Throws where the setup is refused: that fails the running test.
+std::unique_ptr<quant::KvCache> make_cache(const CacheSetup& setup);
 
 // Random, well-conditioned rotations and cameras for the given history.
 quant::ReadView random_view(const CacheSetup& setup, const std::vector<std::int64_t>& history,
@@ -46,5 +53,8 @@ double relative_error(const at::Tensor& a, const at::Tensor& b);
 // Returns the largest relative error seen.
 double step_and_compare(quant::KvCache& cache, const CacheSetup& setup, std::int64_t first_latent, int latents,
                         std::uint64_t seed);
+
+// The same for a new cache and `chunks` chunks of `latents` latents.
+double worst_of_walk(const CacheSetup& setup, int chunks, int latents);
 
 } // namespace wander::test

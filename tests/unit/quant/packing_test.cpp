@@ -25,12 +25,6 @@ CacheSetup packed_setup(const std::string& format) {
     return setup;
 }
 
-std::unique_ptr<quant::KvCache> make(const CacheSetup& setup) {
-    auto cache = quant::KvCache::create(setup.shape, setup.policy, setup.device, setup.compute);
-    EXPECT_TRUE(cache) << (cache ? "" : cache.error().message);
-    return std::move(*cache);
-}
-
 // A chunk without comparison; returns what attention gave in the last layer.
 at::Tensor step(quant::KvCache& cache, const CacheSetup& setup, std::int64_t first) {
     const auto seed = static_cast<std::uint64_t>(first + 1);
@@ -67,7 +61,7 @@ void expect_same_bytes(const MemoryLedger& a, const MemoryLedger& b) {
 TEST(Packing, PackedAttentionEqualsDecodedAttention) {
     for (const char* format : {"int2", "qvg-int2"}) {
         const CacheSetup setup = packed_setup(format);
-        auto cache = make(setup);
+        auto cache = make_cache(setup);
         double worst = 0;
         for (int n = 0; n < 14; ++n) {
             worst = std::max(worst, step_and_compare(*cache, setup, n, 1, static_cast<std::uint64_t>(n)));
@@ -80,7 +74,7 @@ TEST(Packing, PackedAttentionEqualsDecodedAttention) {
 TEST(Packing, PackedBfloat16AttentionEqualsDecodedAttention) {
     CacheSetup setup = packed_setup("int2");
     setup.compute = at::kBFloat16;
-    auto cache = make(setup);
+    auto cache = make_cache(setup);
     double worst = 0;
     for (int n = 0; n < 14; ++n) {
         worst = std::max(worst, step_and_compare(*cache, setup, n, 1, static_cast<std::uint64_t>(n)));
@@ -91,8 +85,8 @@ TEST(Packing, PackedBfloat16AttentionEqualsDecodedAttention) {
 TEST(Packing, TwoHundredTogglesLeaveTheSameBytes) {
     for (const std::string& final_format : {std::string("int2"), std::string("bf16")}) {
         const CacheSetup calm = packed_setup(final_format);
-        auto still = make(calm);
-        auto toggled = make(calm);
+        auto still = make_cache(calm);
+        auto toggled = make_cache(calm);
         const std::string formats[] = {"int2", "bf16"};
         std::int64_t n = 0;
         for (int toggle = 0; toggle < 200; ++toggle) {
@@ -115,7 +109,7 @@ TEST(Packing, TwoHundredTogglesLeaveTheSameBytes) {
 
 TEST(Packing, ConverterVisitsOneGroupACommitOldestFirst) {
     const CacheSetup setup = packed_setup("int2");
-    auto cache = make(setup);
+    auto cache = make_cache(setup);
     std::int64_t n = 0;
     for (; n < 21; ++n) { // sink, five groups; the last holds the newest chunk
         step(*cache, setup, n);
@@ -138,7 +132,7 @@ TEST(Packing, ConverterVisitsOneGroupACommitOldestFirst) {
 
 TEST(Packing, DecodingKeepsTheValuesAndReencodingIsMarked) {
     const CacheSetup setup = packed_setup("int2");
-    auto cache = make(setup);
+    auto cache = make_cache(setup);
     std::int64_t n = 0;
     for (; n < 6; ++n) {
         step(*cache, setup, n);
@@ -157,7 +151,7 @@ TEST(Packing, DecodingKeepsTheValuesAndReencodingIsMarked) {
 TEST(Packing, PeakHoldsOnePageExtraWhileConverting) {
     CacheSetup setup = packed_setup("int2");
     setup.policy.convert_groups_per_commit = 100;
-    auto cache = make(setup);
+    auto cache = make_cache(setup);
     std::int64_t n = 0;
     for (; n < 22; ++n) {
         step(*cache, setup, n);
@@ -172,8 +166,8 @@ TEST(Packing, PeakHoldsOnePageExtraWhileConverting) {
 
 TEST(Packing, SameSeedSameBits) {
     const CacheSetup setup = packed_setup("int2");
-    auto first = make(setup);
-    auto second = make(setup);
+    auto first = make_cache(setup);
+    auto second = make_cache(setup);
     for (std::int64_t n = 0; n < 20; ++n) {
         if (n == 7 || n == 13) {
             for (auto* cache : {&first, &second}) {
@@ -185,16 +179,9 @@ TEST(Packing, SameSeedSameBits) {
 }
 
 TEST(Packing, PackedPagesAreSmallAtTheEmbeddedShape) {
-    CacheSetup setup = packed_setup("int2");
-    setup.shape = {.layers = 1,
-                   .heads = 5,
-                   .head_dim = 64,
-                   .tokens_per_latent = 84,
-                   .page_latents = 4,
-                   .sink_latents = 1,
-                   .window_latents = 24};
-    setup.time_pairs = 12;
-    auto cache = make(setup);
+    CacheSetup setup = embedded_setup();
+    setup.policy.format = "int2";
+    auto cache = make_cache(setup);
     for (std::int64_t n = 0; n < 27; ++n) {
         step(*cache, setup, n);
     }
@@ -218,7 +205,7 @@ TEST(Packing, WrongFormatsAreRefusedWithAReason) {
     setup.shape.head_dim = 20;
     EXPECT_FALSE(quant::KvCache::create(setup.shape, setup.policy, at::kCPU, at::kFloat));
 
-    auto cache = make(packed_setup("bf16"));
+    auto cache = make_cache(packed_setup("bf16"));
     EXPECT_FALSE(cache->set_format("nonsense"));
     EXPECT_EQ(cache->format(), "bf16");
 }

@@ -3,6 +3,7 @@
 
 #include "render/plain/upscale_reference.hpp"
 #include "render/window.hpp"
+#include "tests/support/frame_tickets.hpp"
 
 #include <gtest/gtest.h>
 #include <imgui.h>
@@ -158,18 +159,11 @@ TEST_F(RendererTest, RingDeliversEveryFrameUnharmed) {
             for (std::size_t i = 0; i < size.bytes(); ++i) {
                 slot.host[i] = i % 4 == 3 ? std::uint8_t{255} : pattern(frame, i);
             }
-            FrameTicket ticket;
-            ticket.slot = slot.slot;
-            ticket.frame_index = frame;
-            ticket.chunk = frame / 4;
-            ticket.index_in_chunk = static_cast<int>(frame % 4);
-            ticket.frames_in_chunk = 4;
-            ticket.chunk_period_hint_ms = 8;
-            ring->publish(ticket, nullptr);
+            ring->publish(test::frame_ticket(frame, slot.slot, 8), nullptr);
         }
     });
     std::int64_t tapped = 0;
-    renderer_->set_frame_tap([&](const FrameTicket& ticket, const PixelView& pixels) {
+    renderer_->set_frame_tap([&](const FrameTicket& ticket, const PixelView& pixels, double) {
         EXPECT_EQ(ticket.frame_index, tapped++);
         EXPECT_EQ(pixels.rgba[4], pattern(ticket.frame_index, 4));
     });

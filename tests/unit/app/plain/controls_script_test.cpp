@@ -38,6 +38,21 @@ TEST(ControlsScript, HoldsStayUntilTheyChangeAndTheRestIsForItsChunk) {
     EXPECT_EQ(script->chunks(1), 9);
 }
 
+TEST(ControlsScript, MouseTravelIsForItsChunkAlone) {
+    const auto script = ControlsScript::from_json_lines(R"({"chunk": 2, "mouse": [0.5, -1]})", "f");
+    ASSERT_TRUE(script) << script.error().message;
+    EXPECT_FALSE(script->at(1, 1).mouse.any());
+    EXPECT_EQ(script->at(2, 1).mouse, (MouseTravel{0.5f, -1}));
+    EXPECT_FALSE(script->at(3, 1).mouse.any());
+    EXPECT_EQ(script->chunks(1), 3);
+    for (const char* wrong : {"0.5", "[0.5]", "[0.5, 1, 2]", R"(["right", 0])", "[1e9, 0]", "[null, 0]"}) {
+        const auto refused =
+            ControlsScript::from_json_lines(std::string(R"({"chunk": 0, "mouse": )") + wrong + "}", "f");
+        ASSERT_FALSE(refused) << wrong;
+        EXPECT_NE(refused.error().message.find("\"mouse\""), std::string::npos) << refused.error().message;
+    }
+}
+
 TEST(ControlsScript, TheLastHoldOfAFileStays) {
     const auto script = ControlsScript::from_json_lines(R"({"chunk": 1, "hold": ["up", "left"]})", "f");
     ASSERT_TRUE(script);

@@ -133,6 +133,65 @@ TEST(Walker, PitchAndMouseStayWithinTheTrainedRange) {
     EXPECT_EQ(step.label, 8);
 }
 
+ControlState mouse(float yaw, float pitch) {
+    ControlState state;
+    state.mouse_yaw_rad = yaw;
+    state.mouse_pitch_rad = pitch;
+    return state;
+}
+
+TEST(Walker, MouseTravelBeyondALatentsLimitIsCarriedOver) {
+    Walker walker(nullptr, kLimits, {});
+    EXPECT_FLOAT_EQ(walker.step(mouse(0.4f, 0.15f)).pose.yaw, 0.157f);
+    EXPECT_NEAR(walker.pose().pitch, 0.11, 1e-6);
+    walker.step({});
+    EXPECT_NEAR(walker.pose().yaw, 0.314, 1e-6);
+    EXPECT_NEAR(walker.pose().pitch, 0.15, 1e-6);
+    walker.step({});
+    EXPECT_NEAR(walker.pose().yaw, 0.4, 1e-6);
+    const auto step = walker.step({});
+    EXPECT_NEAR(step.pose.yaw, 0.4, 1e-6);
+    EXPECT_EQ(step.label, 0);
+}
+
+TEST(Walker, AWildFlickEndsWithinASecond) {
+    Walker walker(nullptr, kLimits, {});
+    walker.step(mouse(30, 0));
+    for (int i = 0; i < kCarryLatents; ++i) EXPECT_EQ(walker.step({}).label, 1) << i;
+    EXPECT_EQ(walker.step({}).label, 0);
+    EXPECT_NEAR(walker.pose().yaw, 0.157 * (1 + kCarryLatents), 1e-6);
+}
+
+TEST(Walker, TheHandThatTurnsBackTakesTheRestBack) {
+    Walker walker(nullptr, kLimits, {});
+    walker.step(mouse(0.3f, 0));
+    walker.step(mouse(-0.3f, 0));
+    EXPECT_NEAR(walker.pose().yaw, 0, 1e-6);
+    EXPECT_EQ(walker.step({}).label, 0);
+}
+
+TEST(Walker, KeysLeaveNoRestAndMouseTravelWaitsForThem) {
+    WalkerLimits limits = kLimits;
+    limits.yaw_per_latent = 0.2; // a key alone goes beyond the limit
+    Walker keys(nullptr, limits, {});
+    keys.step(holding({Action::yaw_right}));
+    EXPECT_EQ(keys.step({}).label, 0);
+    Walker both(nullptr, kLimits, {});
+    ControlState state = holding({Action::yaw_right});
+    state.mouse_yaw_rad = 0.1f;
+    both.step(state); // 0.1309 + 0.1: 0.0739 wait
+    EXPECT_FLOAT_EQ(both.pose().yaw, 0.157f);
+    both.step({});
+    EXPECT_NEAR(both.pose().yaw, 0.2309, 1e-6);
+}
+
+TEST(Walker, PitchTravelBeyondTheLimitIsForgotten) {
+    Walker walker(nullptr, kLimits, {.pitch = 0.34f});
+    walker.step(mouse(0, 1));
+    walker.step(mouse(0, -0.05f));
+    EXPECT_NEAR(walker.pose().pitch, 0.30, 1e-6);
+}
+
 TEST(Walker, YawStaysSmallHoweverLongOneTurns) {
     Walker walker(nullptr, kLimits, {});
     for (int i = 0; i < 1000; ++i) {

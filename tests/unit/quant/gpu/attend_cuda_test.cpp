@@ -6,9 +6,6 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <memory>
-
 namespace wander::test {
 namespace {
 
@@ -21,30 +18,14 @@ protected:
     }
 
     static CacheSetup setup(at::ScalarType compute) {
-        CacheSetup setup;
-        setup.shape = {.layers = 2,
-                       .heads = 5,
-                       .head_dim = 64,
-                       .tokens_per_latent = 84,
-                       .page_latents = 4,
-                       .sink_latents = 1,
-                       .window_latents = 12};
+        CacheSetup setup = embedded_setup();
+        setup.shape.layers = 2;
+        setup.shape.window_latents = 12;
         setup.time_pairs = 11; // not a multiple of the four pairs a thread turns
         setup.compute = compute;
         setup.device = at::Device(at::kCUDA, 0);
         setup.policy.slice_bytes = 2 << 20; // several slices a layer, borders inside pages
         return setup;
-    }
-
-    static double worst_of_walk(const CacheSetup& setup, int chunks, int latents) {
-        auto cache = quant::KvCache::create(setup.shape, setup.policy, setup.device, setup.compute);
-        EXPECT_TRUE(cache) << (cache ? "" : cache.error().message);
-        double worst = 0;
-        for (int n = 0; n < chunks; ++n) {
-            worst = std::max(worst,
-                             step_and_compare(**cache, setup, n * latents, latents, static_cast<std::uint64_t>(n + 1)));
-        }
-        return worst;
     }
 };
 
@@ -122,31 +103,29 @@ TEST_F(AttendCuda, PagesAreThoseOfTheCpu) {
     on_device.policy.format = "int2";
     CacheSetup on_host = on_device;
     on_host.device = at::kCPU;
-    auto device = quant::KvCache::create(on_device.shape, on_device.policy, on_device.device, on_device.compute);
-    auto host = quant::KvCache::create(on_host.shape, on_host.policy, on_host.device, on_host.compute);
-    ASSERT_TRUE(device && host);
+    const auto device = make_cache(on_device);
+    const auto host = make_cache(on_host);
     for (int n = 0; n < 10; ++n) {
-        step_and_compare(**device, on_device, n, 1, static_cast<std::uint64_t>(n + 1));
-        step_and_compare(**host, on_host, n, 1, static_cast<std::uint64_t>(n + 1));
+        step_and_compare(*device, on_device, n, 1, static_cast<std::uint64_t>(n + 1));
+        step_and_compare(*host, on_host, n, 1, static_cast<std::uint64_t>(n + 1));
     }
-    EXPECT_TRUE((*device)->read_keys(0, 9, 1).cpu().equal((*host)->read_keys(0, 9, 1)));
-    EXPECT_EQ((*device)->ledger().bytes(), (*host)->ledger().bytes());
-    const at::Tensor packed_device = (*device)->read_values(1, 1, 4).cpu();
-    const at::Tensor packed_host = (*host)->read_values(1, 1, 4);
+    EXPECT_TRUE(device->read_keys(0, 9, 1).cpu().equal(host->read_keys(0, 9, 1)));
+    EXPECT_EQ(device->ledger().bytes(), host->ledger().bytes());
+    const at::Tensor packed_device = device->read_values(1, 1, 4).cpu();
+    const at::Tensor packed_host = host->read_values(1, 1, 4);
     const double differing = packed_device.ne(packed_host).to(at::kFloat).mean().item<double>();
     EXPECT_LT(differing, 0.01);
 }
 
 TEST_F(AttendCuda, ToggledWalkStaysExact) {
     CacheSetup toggled = setup(at::kFloat);
-    auto cache = quant::KvCache::create(toggled.shape, toggled.policy, toggled.device, toggled.compute);
-    ASSERT_TRUE(cache);
+    const auto cache = make_cache(toggled);
     const char* formats[] = {"int2", "bf16", "qvg-int2"};
     for (int n = 0; n < 24; ++n) {
         if (n % 4 == 3) {
-            ASSERT_TRUE((*cache)->set_format(formats[n / 4 % 3]));
+            ASSERT_TRUE(cache->set_format(formats[n / 4 % 3]));
         }
-        EXPECT_LT(step_and_compare(**cache, toggled, n, 1, static_cast<std::uint64_t>(n + 1)), 1e-5);
+        EXPECT_LT(step_and_compare(*cache, toggled, n, 1, static_cast<std::uint64_t>(n + 1)), 1e-5);
     }
 }
 

@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <random>
 #include <vector>
 
@@ -138,49 +137,6 @@ TEST_F(QvgEncodeGpu, RowsAreReadAsOnTheCpu) {
                 EXPECT_EQ(out.read<float>(), wanted) << shape.tokens << " x " << shape.head_dim;
             }
         }
-    }
-}
-
-// Prints what packing one page of the 1.3B shape takes; the bound is loose, other work may share the device.
-TEST_F(QvgEncodeGpu, OneLargePageTakesUnderAMillisecond) {
-    const Shape shape{4680, 12, 128, 64};
-    const QvgPageLayout layout = qvg_page_layout(shape.tokens, shape.heads, shape.head_dim, shape.centroids);
-    const auto rows = clustered_rows(shape, 8);
-    std::vector<std::uint16_t> narrow;
-    for (const float value : rows) {
-        narrow.push_back(qvg::float_to_bf16(value));
-    }
-    const DeviceBytes source(narrow.data(), narrow.size() * 2);
-    for (const int count : {1, 2}) {
-        const DeviceBytes page(static_cast<std::size_t>(layout.total_bytes * count));
-        const DeviceBytes scratch(static_cast<std::size_t>(cuda::encode_scratch_bytes(layout, count)));
-        cuda::EncodeBatch batch;
-        for (int i = 0; i < count; ++i) {
-            batch.pages[i] = {source.get(), page.bytes() + i * layout.total_bytes, static_cast<std::uint64_t>(i), true};
-        }
-        batch.count = count;
-        batch.bf16 = true;
-        batch.layout = layout;
-        batch.scratch = scratch.get();
-        cudaEvent_t begin = nullptr;
-        cudaEvent_t end = nullptr;
-        cudaEventCreate(&begin);
-        cudaEventCreate(&end);
-        ASSERT_EQ(cuda::encode_pages(batch, nullptr), cudaSuccess);
-        constexpr int kRounds = 20;
-        cudaEventRecord(begin);
-        for (int i = 0; i < kRounds; ++i) {
-            ASSERT_EQ(cuda::encode_pages(batch, nullptr), cudaSuccess);
-        }
-        cudaEventRecord(end);
-        ASSERT_EQ(cudaEventSynchronize(end), cudaSuccess);
-        float ms = 0;
-        cudaEventElapsedTime(&ms, begin, end);
-        ms /= static_cast<float>(kRounds * count);
-        std::printf("%d page(s) of 4680 x 12 x 128 a launch: %.3f ms a page\n", count, static_cast<double>(ms));
-        EXPECT_LT(ms, 1.0F);
-        cudaEventDestroy(begin);
-        cudaEventDestroy(end);
     }
 }
 

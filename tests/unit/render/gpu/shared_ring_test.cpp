@@ -3,6 +3,7 @@
 #include "render/cuda_interop.hpp"
 #include "render/renderer.hpp"
 #include "render/window.hpp"
+#include "tests/support/frame_tickets.hpp"
 
 #include <gtest/gtest.h>
 
@@ -35,14 +36,7 @@ void produce(const std::shared_ptr<FrameRing>& ring, const std::stop_token& stop
         for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = pattern(frame, i);
         ASSERT_EQ(cudaMemcpyAsync(slot.device, bytes.data(), bytes.size(), cudaMemcpyHostToDevice, stream),
                   cudaSuccess);
-        FrameTicket ticket;
-        ticket.slot = slot.slot;
-        ticket.frame_index = frame;
-        ticket.chunk = frame / 4;
-        ticket.index_in_chunk = static_cast<int>(frame % 4);
-        ticket.frames_in_chunk = 4;
-        ticket.chunk_period_hint_ms = 20;
-        ring->publish(ticket, stream);
+        ring->publish(test::frame_ticket(frame, slot.slot, 20), stream);
     }
     cudaStreamSynchronize(stream);
     cudaStreamDestroy(stream);
@@ -68,7 +62,7 @@ TEST(SharedRing, RendererShowsWhatCudaWrote) {
     ASSERT_TRUE((*ring)->shared_with_cuda()) << renderer->notes();
 
     std::int64_t tapped = 0;
-    renderer->set_frame_tap([&](const FrameTicket& ticket, const PixelView& pixels) {
+    renderer->set_frame_tap([&](const FrameTicket& ticket, const PixelView& pixels, double) {
         EXPECT_EQ(ticket.frame_index, tapped++);
         EXPECT_EQ(wrong_bytes(pixels.rgba, ticket.frame_index), 0u) << "tap, frame " << ticket.frame_index;
     });

@@ -46,7 +46,7 @@ Walk play(const std::vector<double>& arrivals) {
         const FramePacer::Due due = pacer.take_due(now);
         walk.skipped += static_cast<int>(due.skipped.size());
         if (due.show) {
-            walk.shown.push_back({due.show->frame_index, now});
+            walk.shown.push_back({due.show->ticket.frame_index, now});
         }
         walk.most_queued = std::max(walk.most_queued, pacer.queued());
     }
@@ -156,12 +156,49 @@ TEST(FramePacer, RecoversAfterASlowPhaseOfAGatedGenerator) {
 
 TEST(FramePacer, APauseIsNoPeriod) {
     FramePacer pacer;
-    pacer.push(ticket(0, 0), 0.0);
+    const auto chunk_at = [&pacer](std::int64_t chunk, double now) {
+        for (int i = 0; i < 4; ++i) {
+            pacer.push(ticket(chunk, i), now);
+        }
+    };
+    chunk_at(0, 0.0);
     pacer.interrupted();
-    pacer.push(ticket(1, 0), 30.0);
+    chunk_at(1, 30.0);
+    chunk_at(2, 30.5);
+    EXPECT_DOUBLE_EQ(pacer.chunk_period_seconds(), 0.25); // one that comes late is a hiccup
+    pacer.interrupted();
+    chunk_at(3, 60.0);
     EXPECT_DOUBLE_EQ(pacer.chunk_period_seconds(), 0.25);
-    pacer.push(ticket(2, 0), 30.5);
+    chunk_at(4, 60.5);
     EXPECT_DOUBLE_EQ(pacer.chunk_period_seconds(), 0.5);
+}
+
+// Chunks arrive unevenly, but always before they are due: that must not show in the speed at all.
+TEST(FramePacer, UnevenArrivalsInTimeKeepTheNominalRate) {
+    std::mt19937 random(3);
+    std::uniform_real_distribution<double> jitter(-0.1, 0);
+    std::vector<double> times = {1.0};
+    for (int i = 1; i < 200; ++i) {
+        times.push_back(1.0 + i * 0.25 + jitter(random));
+    }
+    const Walk walk = play(times);
+    ASSERT_EQ(walk.shown.size(), 800u);
+    EXPECT_NEAR(walk.shown.back().at - walk.shown.front().at, 799.0 / 16, 0.003);
+}
+
+// A chunk that came 0.1 s too late shifts the walk, and the frames after it bring it back to its clock.
+TEST(FramePacer, AHiccupIsMadeUpFor) {
+    std::vector<double> times = {1.0};
+    for (int i = 1; i < 60; ++i) {
+        times.push_back(1.0 + i * 0.25 - 0.1 + (i == 20 ? 0.2 : 0)); // the rest comes 0.1 s before it is due
+    }
+    const Walk walk = play(times);
+    ASSERT_EQ(walk.shown.size(), 240u);
+    EXPECT_NEAR(walk.shown[80].at - walk.shown[0].at, 5.1, 0.003);
+    EXPECT_NEAR(walk.shown[239].at - walk.shown[0].at, 239.0 / 16, 0.003);
+    for (std::size_t i = 1; i < walk.shown.size(); ++i) {
+        EXPECT_GE(walk.shown[i].at - walk.shown[i - 1].at, 0.06 - 0.003) << i; // never noticeably faster
+    }
 }
 
 TEST(FramePacer, LateCallerGetsTheNewestAndLearnsWhatItMissed) {
@@ -171,10 +208,11 @@ TEST(FramePacer, LateCallerGetsTheNewestAndLearnsWhatItMissed) {
     }
     const FramePacer::Due due = pacer.take_due(1.13); // planned: 1.0, 1.0625, 1.125, 1.1875
     ASSERT_TRUE(due.show);
-    EXPECT_EQ(due.show->index_in_chunk, 2);
+    EXPECT_EQ(due.show->ticket.index_in_chunk, 2);
+    EXPECT_NEAR(due.show->at_seconds, 1.125, 1e-9);
     ASSERT_EQ(due.skipped.size(), 2u);
-    EXPECT_EQ(due.skipped[0].index_in_chunk, 0);
-    EXPECT_EQ(due.skipped[1].index_in_chunk, 1);
+    EXPECT_EQ(due.skipped[0].ticket.index_in_chunk, 0);
+    EXPECT_EQ(due.skipped[1].ticket.index_in_chunk, 1);
     ASSERT_TRUE(pacer.next_due_seconds());
     EXPECT_NEAR(*pacer.next_due_seconds(), 1.1875, 1e-9);
     EXPECT_EQ(pacer.clear().size(), 1u);
