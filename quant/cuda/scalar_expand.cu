@@ -23,7 +23,8 @@ struct ScalarRowsSource {
                 step = __fmul_rn(scalar::e4m3_to_float(page[layout.scales_at + entry]), units.step);
                 base = __fmul_rn(scalar::e4m3_to_float(page[layout.minima_at + entry]), units.minimum);
             } else {
-                step = scalar::half_to_float(reinterpret_cast<const std::uint16_t*>(page + layout.scales_at)[entry]);
+                const auto* scales = reinterpret_cast<const std::uint16_t*>(page + layout.scales_at);
+                step = __fmul_rn(scalar::half_to_float(scales[entry]), scalar::half_unit(kCode));
                 base = __fsub_rn(0.0F, __fmul_rn(scalar::middle_code(kCode), step));
             }
 #pragma unroll
@@ -43,7 +44,9 @@ struct ScalarRowsSource {
             const unsigned words[4] = {halves.x, halves.y, halves.z, halves.w};
 #pragma unroll
             for (int c = 0; c < 8; ++c) {
-                const float step = scalar::half_to_float(static_cast<std::uint16_t>(words[c / 2] >> (c % 2 * 16)));
+                const float step =
+                    __fmul_rn(scalar::half_to_float(static_cast<std::uint16_t>(words[c / 2] >> (c % 2 * 16))),
+                              scalar::half_unit(kCode));
                 const float base = __fsub_rn(0.0F, __fmul_rn(scalar::middle_code(kCode), step));
                 value.x[c] = __fadd_rn(__fmul_rn(value.x[c], step), base);
             }
@@ -72,8 +75,7 @@ struct ScalarRowsSource {
 
 template <ScalarCode kCode, GroupAxis kAxis>
 bool expand_as(const ExpandJob& job, const ScalarPageLayout& layout, Stream stream) {
-    return expand_source(ScalarRowsSource<kCode, kAxis>{static_cast<const std::uint8_t*>(job.source), layout}, job,
-                         stream);
+    return expand_source(ScalarRowsSource<kCode, kAxis>{nullptr, layout}, job, stream);
 }
 
 } // namespace

@@ -44,6 +44,12 @@ WANDER_HOST_DEVICE constexpr float middle_code(ScalarCode code) {
     return code == ScalarCode::e4m3 ? 0.0F : static_cast<float>((1 << (code_bits(code) - 1)) - 1);
 }
 
+// Steps are stored as float16 numbers of about the group's largest magnitude, times this power of two: float16 has no
+// precision left where steps of values below 1e-3 lie.
+WANDER_HOST_DEVICE constexpr float half_unit(ScalarCode code) {
+    return code == ScalarCode::e4m3 ? 0x1p-8F : code == ScalarCode::eight_bit ? 0x1p-7F : 0x1p-3F;
+}
+
 // 2^(floor(log2 reach) - 7): the reach becomes 128 to 256, so nothing saturates and the normal numbers of e4m3 span
 // 2^13. The power of two is kept away from float's own limits.
 WANDER_HOST_DEVICE inline float reach_unit(float reach) {
@@ -64,8 +70,9 @@ WANDER_HOST_DEVICE inline float minimum_reach(float low) { return add(low < 0.0F
 WANDER_HOST_DEVICE inline GroupGrid symmetric_grid(ScalarCode code, float magnitude) {
     GroupGrid grid;
     const float middle = middle_code(code);
-    grid.scale = float_to_half(add(divide(magnitude, code == ScalarCode::e4m3 ? 448.0F : middle), 0.0F)); // no -0
-    grid.step = half_to_float(grid.scale);
+    const float step = divide(magnitude, code == ScalarCode::e4m3 ? 448.0F : middle);
+    grid.scale = float_to_half(add(divide(step, half_unit(code)), 0.0F)); // no negative zero
+    grid.step = multiply(half_to_float(grid.scale), half_unit(code));
     grid.base = subtract(0.0F, multiply(middle, grid.step));
     grid.reciprocal = grid.step > 0.0F ? divide(1.0F, grid.step) : 0.0F;
     return grid;

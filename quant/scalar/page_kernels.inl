@@ -322,7 +322,7 @@ WANDER_SCALAR_INLINE StepBase stored_grid(const std::uint8_t* page, const Scalar
     }
     std::uint16_t half;
     __builtin_memcpy(&half, page + layout.scales_at + 2 * entry, sizeof half);
-    const float step = half_to_float(half);
+    const float step = half_to_float(half) * half_unit(kCode);
     return {step, 0.0F - middle_code(kCode) * step};
 }
 
@@ -363,7 +363,8 @@ WANDER_SCALAR_INLINE void stored_grids(const std::uint8_t* page, const ScalarPag
             __builtin_memcpy(&halves, page + layout.scales_at + 2 * entry, sizeof halves);
             const Ints bits = __builtin_convertvector(halves, Ints);
             const Floats normal = reinterpret_cast<Floats>((bits << 13) + (112 << 23));
-            steps[v] = bits < 0x400 ? __builtin_convertvector(bits, Floats) * 0x1p-24F : normal;
+            const Floats value = bits < 0x400 ? __builtin_convertvector(bits, Floats) * 0x1p-24F : normal;
+            steps[v] = value * half_unit(kCode);
             bases[v] = 0.0F - middle_code(kCode) * steps[v];
         }
     }

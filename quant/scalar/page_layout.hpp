@@ -5,11 +5,12 @@
 //
 //     value = code * step + base
 //
-// half_scale (symmetric): step is a float16, base = -middle * step. e4m3_pair (asymmetric): step and base (the group's
-// minimum) are e4m3 numbers times a power of two that all groups of a head share, so that neither range nor offset of
-// the values leaves what e4m3 can hold. Float8 codes (ScalarCode::e4m3) are numbers themselves: value = number * step.
-// A group runs along the channels of one token or along the tokens of one channel, never over two heads, nor over keys
-// and values. With two stages the second stores what the first one left.
+// half_scale (symmetric): step is a float16 number times 2^-3, 2^-7 or 2^-8 (half_unit), base = -middle * step.
+// e4m3_pair (asymmetric): step and base (the group's minimum) are e4m3 numbers times a power of two that all groups of
+// a head share, so that neither range nor offset of the values leaves what e4m3 can hold. Float8 codes
+// (ScalarCode::e4m3) are numbers themselves: value = number * step. A group runs along the channels of one token or
+// along the tokens of one channel, never over two heads, nor over keys and values. With two stages the second stores
+// what the first one left.
 //
 // Planes are head-major and begin on multiples of kScalarAlignment bytes:
 //
