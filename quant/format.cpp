@@ -1,5 +1,11 @@
 #include "quant/format.hpp"
 
+#include "quant/formats/fp8_format.hpp"
+#include "quant/formats/int4_format.hpp"
+#include "quant/formats/int8_format.hpp"
+#include "quant/formats/kivi_format.hpp"
+#include "quant/formats/prq_format.hpp"
+#include "quant/formats/quarot_format.hpp"
 #include "quant/formats/qvg_format.hpp"
 
 #include <ATen/core/Tensor.h>
@@ -56,8 +62,18 @@ public:
 
 FormatRegistry::FormatRegistry() {
     formats_.push_back(std::make_unique<RawFormat>());
+    formats_.push_back(make_fp8_format());
+    formats_.push_back(make_int8_format());
+    formats_.push_back(make_int4_format());
+    formats_.push_back(make_int4_g16_format());
+    formats_.push_back(make_kivi4_format());
+    formats_.push_back(make_kivi2_format());
+    formats_.push_back(make_k4v2_format());
+    formats_.push_back(make_quarot4_format());
+    formats_.push_back(make_quarot2_format());
     formats_.push_back(std::make_unique<QvgFormat>(QvgGrid::four_level));
     formats_.push_back(std::make_unique<QvgFormat>(QvgGrid::ternary));
+    formats_.push_back(make_prq4_format());
 }
 
 const FormatRegistry& FormatRegistry::instance() {

@@ -12,14 +12,10 @@
 //
 // value = (code - 1.5) * scale + centroid (four levels) or (code - 1) * scale + centroid (ternary, the published grid).
 
+#include "quant/plain/host_device.hpp"
+
 #include <cstddef>
 #include <cstdint>
-
-#if defined(__CUDACC__)
-#define WANDER_HOST_DEVICE __host__ __device__
-#else
-#define WANDER_HOST_DEVICE
-#endif
 
 namespace wander::quant {
 

@@ -31,12 +31,9 @@ at::Tensor unpacked(const PageFormat& of, const at::Tensor& page, const PageShap
     return out.transpose(0, 1);
 }
 
-TEST(QvgFormat, NamesAndOrder) {
-    const auto formats = FormatRegistry::instance().formats();
-    ASSERT_GE(formats.size(), 3U);
-    EXPECT_EQ(formats[0]->name(), "bf16");
-    EXPECT_EQ(formats[1]->name(), "int2");
-    EXPECT_EQ(&format("qvg-int2-4l"), formats[1]);
+TEST(QvgFormat, Names) {
+    EXPECT_EQ(&format("qvg-int2-4l"), &format("int2"));
+    EXPECT_EQ(format("qvg-int2").name(), "qvg-int2");
     EXPECT_EQ(FormatRegistry::instance().find("int3"), nullptr);
 }
 
