@@ -95,6 +95,7 @@ const PageFormat* FormatRegistry::find(std::string_view name) const {
 
 std::vector<const PageFormat*> FormatRegistry::formats() const {
     std::vector<const PageFormat*> formats;
+    formats.reserve(formats_.size());
     for (const auto& format : formats_) {
         formats.push_back(format.get());
     }

@@ -2,7 +2,7 @@
 // Inner loops of the scalar page codec on the CPU: one set per instruction set, all giving the same bits.
 //
 // The files are compiled without contraction and every sum has one order, so SimdLevel::portable is the twin of the
-// others; tests/unit/quant/plain/scalar_reference.hpp is the slow obvious twin of all. Rows are dense, float, of one
+// others; tests/unit/quant/scalar_reference.hpp is the slow obvious twin of all. Rows are dense, float, of one
 // head. Raw pointers, no allocation, any thread.
 
 #include "quant/cpu/tiles.hpp"

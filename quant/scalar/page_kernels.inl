@@ -113,11 +113,11 @@ WANDER_SCALAR_INLINE float greatest_lane(Floats value) { return -least_lane(-val
 template <int kApart>
 WANDER_SCALAR_INLINE Floats butterfly(Floats value) {
     constexpr int s = kApart;
-    const Ints swapped = {0 ^ s, 1 ^ s, 2 ^ s, 3 ^ s, 4 ^ s, 5 ^ s, 6 ^ s, 7 ^ s,
-                          8 ^ s, 9 ^ s, 10 ^ s, 11 ^ s, 12 ^ s, 13 ^ s, 14 ^ s, 15 ^ s};
+    const Floats swapped = __builtin_shufflevector(value, value, 0 ^ s, 1 ^ s, 2 ^ s, 3 ^ s, 4 ^ s, 5 ^ s, 6 ^ s, 7 ^ s,
+                                                   8 ^ s, 9 ^ s, 10 ^ s, 11 ^ s, 12 ^ s, 13 ^ s, 14 ^ s, 15 ^ s);
     const Ints lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const Ints sign = (lane & s) != 0 ? splat_int(INT32_MIN) : Ints{};
-    return reinterpret_cast<Floats>(reinterpret_cast<Ints>(value) ^ sign) + __builtin_shuffle(value, swapped);
+    return reinterpret_cast<Floats>(reinterpret_cast<Ints>(value) ^ sign) + swapped;
 }
 
 template <int kVectors>

@@ -4,7 +4,7 @@
 #include "quant/scalar/number_codes.hpp"
 #include "quant/scalar/page_codec.hpp"
 #include "quant/scalar/page_kernels.hpp"
-#include "tests/unit/quant/plain/scalar_reference.hpp"
+#include "tests/unit/quant/scalar_reference.hpp"
 
 #include <gtest/gtest.h>
 
