@@ -62,6 +62,26 @@ private:
             (key == "cache" ? entry_.cache : entry_.prompt) = value.get<std::string>();
             return {};
         }
+        if (key == "keep_recent") {
+            if (!value.is_number_integer() || value.get<double>() < 1 || value.get<double>() > quant::kMaxKeepRecent) {
+                return fail("\"keep_recent\" must be a whole number of chunks from 1 on");
+            }
+            entry_.cache_rules.keep_recent = value.get<int>();
+            return {};
+        }
+        if (key == "keep_sink" || key == "bias_correction") {
+            if (!value.is_boolean()) return fail("\"" + key + "\" must be true or false");
+            (key == "keep_sink" ? entry_.cache_rules.keep_sink : entry_.cache_rules.bias_correction) =
+                value.get<bool>();
+            return {};
+        }
+        if (key == "cache_layers") {
+            if (!value.is_string()) return fail("\"cache_layers\" must be a text like \"0-1:int8,5:bf16\"");
+            auto table = quant::parse_layer_formats(value.get<std::string>());
+            if (!table) return fail(table.error().message);
+            entry_.cache_rules.layer_formats = std::move(*table);
+            return {};
+        }
         if (key == "pause") {
             if (!value.is_number() || value.get<double>() < 0 || value.get<double>() > kMaxPauseSeconds) {
                 return fail("\"pause\" must be a number of seconds, 0 to 3600");
@@ -74,7 +94,9 @@ private:
             entry_.record = value.get<bool>();
             return {};
         }
-        return fail("unknown key \"" + key + "\"; known are chunk hold mouse cache prompt pause record");
+        return fail("unknown key \"" + key +
+                    "\"; known are chunk hold mouse cache cache_layers keep_recent keep_sink bias_correction prompt "
+                    "pause record");
     }
 
     Result<void> read_hold(const Json& value) {

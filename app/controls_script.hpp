@@ -5,6 +5,7 @@
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/result.hpp"
+#include "quant/plain/cache_rules.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -19,6 +20,7 @@ struct ControlsEntry {
     std::optional<std::uint16_t> held; // bits as in ControlState
     MouseTravel mouse;                 // of this chunk alone
     std::optional<std::string> cache;
+    quant::CacheRulesChange cache_rules;
     std::optional<std::string> prompt;
     std::optional<double> pause_seconds; // before the chunk
     std::optional<bool> record;

@@ -28,6 +28,8 @@ constexpr std::int64_t kDefaultChunks = 24;
 constexpr int kFramesPerLatent = 4;
 constexpr auto kPausePoll = std::chrono::milliseconds(20);
 
+const std::vector<quant::LayerFormat> kNoTable;
+
 std::atomic<bool> g_interrupted = false;
 static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
 
@@ -77,20 +79,24 @@ public:
         session_.precision = info.precision;
         session_.threads = info.threads;
         session_.cache_format = walk_options(options).cache_format;
+        session_.cache_rules = walk_options(options).cache_rules;
         for (const std::string& warning : info.warnings) progress_.say(warning);
     }
 
-    // The formats that a script asks for later are known only now that the model is.
+    // What a script asks for later can be judged only now that the model is there.
     Result<void> check_script() const {
-        const auto& formats = walk_.info().formats;
         for (const ControlsEntry& entry : script_.entries()) {
-            if (!entry.cache) continue;
-            const auto named = [&](const FormatInfo& format) { return format.name == *entry.cache; };
-            if (std::any_of(formats.begin(), formats.end(), named)) continue;
-            std::string names;
-            for (const auto& format : formats) names += " " + format.name;
-            return Error{ErrorCode::bad_input, script_.where(entry) + "unknown cache format \"" + *entry.cache +
-                                                   "\"; this model has" + names};
+            if (entry.cache) {
+                if (auto checked = check_format(entry, *entry.cache); !checked) return checked;
+            }
+            for (const quant::LayerFormat& layers : entry.cache_rules.layer_formats.value_or(kNoTable)) {
+                if (auto checked = check_format(entry, layers.format); !checked) return checked;
+                if (layers.last_layer < walk_.info().cache_layers) continue;
+                return Error{ErrorCode::bad_input, script_.where(entry) + "\"cache_layers\": there is no layer " +
+                                                       std::to_string(layers.last_layer) +
+                                                       "; this model's layers are 0 to " +
+                                                       std::to_string(walk_.info().cache_layers - 1)};
+            }
         }
         return {};
     }
@@ -139,6 +145,20 @@ public:
     }
 
 private:
+    Result<void> check_format(const ControlsEntry& entry, const std::string& name) const {
+        const auto& formats = walk_.info().formats;
+        const auto named = [&](const FormatInfo& format) { return format.name == name; };
+        const auto found = std::find_if(formats.begin(), formats.end(), named);
+        if (found != formats.end() && found->usable()) return {};
+        if (found != formats.end()) return Error{ErrorCode::bad_input, script_.where(entry) + found->refusal};
+        std::string names;
+        for (const auto& format : formats) {
+            if (format.usable()) names += " " + format.name;
+        }
+        return Error{ErrorCode::bad_input,
+                     script_.where(entry) + "unknown cache format \"" + name + "\"; this model has" + names};
+    }
+
     std::int64_t script_chunks() const {
         const std::int64_t chunks = script_.chunks(latents_per_chunk_);
         return chunks > 0 ? chunks : kDefaultChunks;
@@ -162,8 +182,9 @@ private:
         controls.state.mouse_yaw_rad = entry.mouse.yaw_rad;
         controls.state.mouse_pitch_rad = entry.mouse.pitch_rad;
         controls.cache_format = entry.cache;
+        controls.cache_rules = entry.cache_rules;
         controls.prompt = entry.prompt;
-        session_.note(index, held_names(controls.state), entry.mouse, entry.cache, entry.prompt);
+        session_.note(index, held_names(controls.state), entry.mouse, entry.cache, entry.prompt, entry.cache_rules);
         return controls;
     }
 
@@ -194,6 +215,7 @@ private:
         metrics.seed = options_.seed;
         metrics.start = session_.start;
         metrics.cache_format = session_.cache_format;
+        metrics.cache_rules = session_.cache_rules;
         metrics.width = info.width;
         metrics.height = info.height;
         metrics.frames = sinks_->frames();
@@ -237,6 +259,7 @@ WalkOptions walk_options(const Options& options) {
     walk.prompt = options.prompt;
     walk.seed = options.seed;
     walk.cache_format = options.cache.value_or("bf16");
+    options.cache_rules.apply_to(walk.cache_rules);
     walk.device = options.device;
     walk.precision = options.precision;
     walk.threads = options.threads;

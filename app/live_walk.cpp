@@ -32,6 +32,7 @@ bool may_follow(WorkerState from, WorkerState to) {
 LiveWalk::LiveWalk(WalkOptions options, std::function<void()> wake)
     : options_(std::move(options)), wake_(std::move(wake)) {
     now_.format = options_.cache_format;
+    now_.rules = options_.cache_rules;
     now_.seed = options_.seed;
     thread_ = std::jthread([this](std::stop_token stop) { work(stop); });
 }
@@ -101,6 +102,12 @@ void LiveWalk::set_format(const std::string& format) {
     now_.format = format;
 }
 
+void LiveWalk::set_cache_rules(const quant::CacheRulesChange& change) {
+    std::lock_guard lock(mutex_);
+    change.apply_to(now_.rules);
+    mail_.rules.add(change);
+}
+
 void LiveWalk::restart(const std::string& start, std::optional<std::uint64_t> seed) {
     {
         std::lock_guard lock(mutex_);
@@ -151,6 +158,7 @@ void LiveWalk::work(std::stop_token stop) {
                 options.start.empty() && !now_.info->starts.empty() ? now_.info->starts.front().name : options.start;
             now_.seed = options.seed;
             now_.format = options.cache_format;
+            now_.rules = options.cache_rules;
             ++now_.generation;
             gate_ = PacingGate(now_.info->fps);
             change_state(WorkerState::ready);
@@ -231,6 +239,7 @@ ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
     if (controls.stop) return controls;
     if (mail_.steps > 0) --mail_.steps;
     controls.cache_format = std::exchange(mail_.format, std::nullopt);
+    controls.cache_rules = std::exchange(mail_.rules, {});
     controls.state = controls_;
     controls_.mouse_yaw_rad = 0;
     controls_.mouse_pitch_rad = 0;

@@ -31,7 +31,8 @@ public:
         std::uint64_t generation = 0; // grows with every opened model
         std::string start;            // name of the start point
         std::uint64_t seed = 0;
-        std::string format; // wanted for new pages
+        std::string format;      // wanted for new pages
+        quant::CacheRules rules; // wanted
     };
 
     // `wake` is called from the worker when there is something new to show.
@@ -52,6 +53,7 @@ public:
     void set_paused(bool paused);
     void step_chunk(); // one chunk, then paused
     void set_format(const std::string& format);
+    void set_cache_rules(const quant::CacheRulesChange& change);
     void restart(const std::string& start, std::optional<std::uint64_t> seed);
     void open(const WalkOptions& options); // another model
 
@@ -60,6 +62,7 @@ private:
         bool paused = false;
         int steps = 0;
         std::optional<std::string> format;
+        quant::CacheRulesChange rules;
         std::optional<std::string> restart_start;
         std::optional<std::uint64_t> restart_seed;
         std::optional<WalkOptions> reopen;

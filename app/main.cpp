@@ -20,6 +20,7 @@ int run(const wander::Options& options) {
     wander::WindowRun window;
     window.walk = wander::walk_options(options);
     window.format_given = options.cache.has_value();
+    window.correction_given = options.cache_rules.bias_correction.has_value();
     window.fonts = wander::assets_folder() / "fonts";
     window.record_dir = options.record_dir;
     window.session_out = options.session_out;

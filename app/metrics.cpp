@@ -20,7 +20,7 @@ constexpr Stage kStages[] = {{"denoise", &StageMs::denoise}, {"context", &StageM
                              {"decode", &StageMs::decode},   {"total", &StageMs::total},
                              {"period", &StageMs::period}};
 
-Json cache_json(const std::string& format, const MemoryLedger& ledger) {
+Json cache_json(const std::string& format, const quant::CacheRules& rules, const MemoryLedger& ledger) {
     const auto both = [&](std::int64_t KindBytes::* part) { return ledger.keys.*part + ledger.values.*part; };
     return {{"format", format},
             {"bytes", ledger.bytes()},
@@ -38,7 +38,11 @@ Json cache_json(const std::string& format, const MemoryLedger& ledger) {
             {"packed_bytes", ledger.packed_bytes},
             {"packed_bf16_bytes", ledger.packed_bf16_bytes},
             {"scratch_bytes", ledger.scratch_bytes},
-            {"pages_waiting", ledger.pages_waiting}};
+            {"pages_waiting", ledger.pages_waiting},
+            {"keep_recent", rules.keep_recent},
+            {"keep_sink", rules.keep_sink},
+            {"cache_layers", quant::layer_formats_text(rules.layer_formats)},
+            {"bias_correction", rules.bias_correction}};
 }
 
 Json stages_json(const StageMs& ms) {
@@ -84,28 +88,30 @@ std::string metrics_json(const RunMetrics& metrics) {
     const ChunkTelemetry last = metrics.chunks.empty() ? ChunkTelemetry{} : metrics.chunks.back();
     Json chunks = Json::array();
     for (const auto& chunk : metrics.chunks) chunks.push_back(chunk_json(chunk));
-    const Json json = {{"model", metrics.model},
-                       {"device", metrics.device},
-                       {"device_name", metrics.device_name},
-                       {"precision", metrics.precision},
-                       {"threads", metrics.threads},
-                       {"seed", metrics.seed},
-                       {"start", metrics.start},
-                       {"cache_format", metrics.cache_format},
-                       {"width", metrics.width},
-                       {"height", metrics.height},
-                       {"frames", metrics.frames},
-                       {"fps", metrics.fps()},
-                       {"frames_sha256", metrics.frames_sha256},
-                       {"start_ms", metrics.start_ms},
-                       {"run_seconds", metrics.run_seconds},
-                       {"peak_gpu_bytes", metrics.peak_gpu_bytes},
-                       {"peak_host_bytes", metrics.peak_host_bytes},
-                       {"cache", cache_json(metrics.chunks.empty() ? metrics.cache_format : last.format, last.ledger)},
-                       {"ms_p50", percentile_json(metrics.chunks, 50)},
-                       {"ms_p99", percentile_json(metrics.chunks, 99)},
-                       {"chunks", chunks},
-                       {"version", WANDER_VERSION}};
+    const Json json = {
+        {"model", metrics.model},
+        {"device", metrics.device},
+        {"device_name", metrics.device_name},
+        {"precision", metrics.precision},
+        {"threads", metrics.threads},
+        {"seed", metrics.seed},
+        {"start", metrics.start},
+        {"cache_format", metrics.cache_format},
+        {"width", metrics.width},
+        {"height", metrics.height},
+        {"frames", metrics.frames},
+        {"fps", metrics.fps()},
+        {"frames_sha256", metrics.frames_sha256},
+        {"start_ms", metrics.start_ms},
+        {"run_seconds", metrics.run_seconds},
+        {"peak_gpu_bytes", metrics.peak_gpu_bytes},
+        {"peak_host_bytes", metrics.peak_host_bytes},
+        {"cache", metrics.chunks.empty() ? cache_json(metrics.cache_format, metrics.cache_rules, last.ledger)
+                                         : cache_json(last.format, last.rules, last.ledger)},
+        {"ms_p50", percentile_json(metrics.chunks, 50)},
+        {"ms_p99", percentile_json(metrics.chunks, 99)},
+        {"chunks", chunks},
+        {"version", WANDER_VERSION}};
     return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -18,7 +18,8 @@ struct RunMetrics {
     int threads = 0;
     std::uint64_t seed = 0;
     std::string start;
-    std::string cache_format; // as asked for at the start
+    std::string cache_format;      // as asked for at the start
+    quant::CacheRules cache_rules; // likewise
     int width = 0;
     int height = 0;
     std::int64_t frames = 0;

@@ -29,6 +29,31 @@ std::string one_line(std::string text) {
     return text;
 }
 
+void add_cache_options(CLI::App& app, Options& options, std::string& cache) {
+    app.add_option("--cache", cache, "Format of the KV cache")->type_name("bf16|int2|FORMAT");
+    app.add_option_function<int>(
+           "--keep-recent", [&options](const int& newest) { options.cache_rules.keep_recent = newest; },
+           "Newest chunks that stay uncompressed; default: 1")
+        ->type_name("N")
+        ->check(CLI::Range(1, quant::kMaxKeepRecent));
+    app.add_flag_function(
+        "--keep-sink,!--no-keep-sink", [&options](std::int64_t on) { options.cache_rules.keep_sink = on > 0; },
+        "The start stays uncompressed (as it does by default), or not");
+    app.add_option_function<std::string>(
+           "--cache-layers",
+           [&options](const std::string& text) {
+               auto table = quant::parse_layer_formats(text);
+               if (!table) throw CLI::ValidationError("--cache-layers", table.error().message);
+               options.cache_rules.layer_formats = std::move(*table);
+           },
+           "Layers with a cache format of their own, for example 0-1:int8,5:bf16")
+        ->type_name("TABLE");
+    app.add_flag_function(
+        "--bias-correction,!--no-bias-correction",
+        [&options](std::int64_t on) { options.cache_rules.bias_correction = on > 0; },
+        "Take back what packing keys does to attention, or not (as by default)");
+}
+
 void add_options(CLI::App& app, Options& options, std::string& start_pose, std::string& cache, std::int64_t& chunks) {
     const auto path = [&app](const char* name, std::filesystem::path& target, const char* help, const char* type) {
         app.add_option_function<std::string>(
@@ -58,7 +83,7 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
     app.add_option("--start-pose", start_pose, "Where a start picture was taken; radians")
         ->type_name("WORLD,X,Z,YAW,PITCH");
     app.add_option("--prompt", options.prompt, "Text for models that take one")->type_name("TEXT");
-    app.add_option("--cache", cache, "Format of the KV cache")->type_name("bf16|int2|FORMAT");
+    add_cache_options(app, options, cache);
     app.add_option("--device", options.device, "Where the model runs")
         ->type_name("auto|cpu|cuda")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}));

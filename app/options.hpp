@@ -3,6 +3,7 @@
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/result.hpp"
+#include "quant/plain/cache_rules.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -20,7 +21,8 @@ struct Options {
     std::string model = "embedded";
     std::string start;
     std::string prompt;
-    std::optional<std::string> cache; // registry name; absent: headless bf16, the window remembers
+    std::optional<std::string> cache;    // registry name; absent: headless bf16, the window remembers
+    quant::CacheRulesChange cache_rules; // absent: as CacheRules has it; the window remembers some
     std::string device = "auto";
     int threads = 0;
     std::string precision = "auto";

@@ -14,11 +14,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+void add_rules(Json& json, const quant::CacheRulesChange& rules) {
+    if (rules.keep_recent) json["keep_recent"] = *rules.keep_recent;
+    if (rules.keep_sink) json["keep_sink"] = *rules.keep_sink;
+    if (rules.layer_formats) json["cache_layers"] = quant::layer_formats_text(*rules.layer_formats);
+    if (rules.bias_correction) json["bias_correction"] = *rules.bias_correction;
+}
+
 Json change_json(const SessionChange& change) {
     Json json = {{"chunk", change.chunk}};
     if (change.hold) json["hold"] = *change.hold;
     if (change.mouse.any()) json["mouse"] = mouse_numbers(change.mouse);
     if (change.cache) json["cache"] = *change.cache;
+    add_rules(json, change.cache_rules);
     if (change.prompt) json["prompt"] = *change.prompt;
     return json;
 }
@@ -69,10 +77,11 @@ Json weights_json(const std::filesystem::path& folder) {
 std::array<float, 2> mouse_numbers(const MouseTravel& mouse) { return {mouse.yaw_rad, mouse.pitch_rad}; }
 
 void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
-                       const std::optional<std::string>& cache, const std::optional<std::string>& new_prompt) {
-    SessionChange change{chunk, std::nullopt, mouse, cache, new_prompt};
+                       const std::optional<std::string>& cache, const std::optional<std::string>& new_prompt,
+                       const quant::CacheRulesChange& new_rules) {
+    SessionChange change{chunk, std::nullopt, mouse, cache, new_prompt, new_rules};
     if (hold != held_) change.hold = held_ = hold;
-    if (change.hold || mouse.any() || change.cache || change.prompt) changes.push_back(change);
+    if (change.hold || mouse.any() || change.cache || change.prompt || !new_rules.empty()) changes.push_back(change);
     chunks = chunk + 1;
 }
 
@@ -91,6 +100,8 @@ std::string session_json(const SessionFile& session) {
                  {"cache_format", session.cache_format},
                  {"chunks", session.chunks},
                  {"controls", changes_json(session)}};
+    const quant::CacheRules& rules = session.cache_rules;
+    add_rules(json, {rules.layer_formats, rules.keep_recent, rules.keep_sink, rules.bias_correction});
     if (session.start_pose) {
         const auto& [world, pose] = *session.start_pose;
         json["start_pose"] = {{"world", world}, {"x", pose.x}, {"z", pose.z}, {"yaw", pose.yaw}, {"pitch", pose.pitch}};

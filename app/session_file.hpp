@@ -4,6 +4,7 @@
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/result.hpp"
 #include "generator/plain/telemetry.hpp"
+#include "quant/plain/cache_rules.hpp"
 
 #include <array>
 #include <cstdint>
@@ -22,6 +23,7 @@ struct SessionChange {
     MouseTravel mouse; // of this chunk alone
     std::optional<std::string> cache;
     std::optional<std::string> prompt;
+    quant::CacheRulesChange cache_rules;
 };
 
 struct SessionFile {
@@ -34,14 +36,16 @@ struct SessionFile {
     std::string device;
     std::string precision;
     int threads = 0;
-    std::string cache_format; // at the start
+    std::string cache_format;      // at the start
+    quant::CacheRules cache_rules; // likewise
     std::int64_t chunks = 0;
     std::vector<SessionChange> changes; // ascending
     std::vector<StageMs> measured;      // one a chunk; empty where the metrics file has them
 
     // Notes what chunk `chunk` was given; only differences, and mouse travel where there is any, are kept.
     void note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
-              const std::optional<std::string>& cache, const std::optional<std::string>& prompt);
+              const std::optional<std::string>& cache, const std::optional<std::string>& prompt,
+              const quant::CacheRulesChange& cache_rules = {});
 
 private:
     std::vector<std::string> held_;

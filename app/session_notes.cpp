@@ -18,10 +18,12 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
         session_.precision = walk.info->precision;
         session_.threads = walk.info->threads;
         session_.cache_format = format_ = chunk.format;
+        session_.cache_rules = rules_ = chunk.rules;
     }
     std::optional<std::string> change;
     if (chunk.format != format_) change = format_ = chunk.format;
-    session_.note(chunk.index, chunk.hold, chunk.mouse, change, std::nullopt);
+    session_.note(chunk.index, chunk.hold, chunk.mouse, change, std::nullopt, quant::difference(rules_, chunk.rules));
+    rules_ = chunk.rules;
     session_.measured.push_back(chunk.ms);
 }
 

@@ -18,6 +18,7 @@ public:
 private:
     SessionFile session_;
     std::string format_;
+    quant::CacheRules rules_;
 };
 
 } // namespace wander

@@ -116,6 +116,7 @@ Settings from_json(const json& root) {
     take(ui, "text_scale", s.ui.text_scale, 0.5f, 3.0f);
     take(ui, "mouse_rad_per_unit", s.ui.mouse_rad_per_unit, 0.0001f, 0.1f);
     take(root, "cache_format", s.cache_format);
+    take(root, "bias_correction", s.bias_correction);
     take(root, "start", s.start);
     take(root, "record_dir", s.record_dir);
     return s;
@@ -142,6 +143,7 @@ void into_json(const Settings& s, json& root) {
     ui["text_scale"] = s.ui.text_scale;
     ui["mouse_rad_per_unit"] = s.ui.mouse_rad_per_unit;
     root["cache_format"] = s.cache_format;
+    root["bias_correction"] = s.bias_correction;
     root["start"] = s.start;
     root["record_dir"] = s.record_dir;
 }

@@ -29,6 +29,7 @@ struct Settings {
     gui::UiPreferences ui;
     // Next chunk.
     std::string cache_format = "int2";
+    bool bias_correction = false;
     // New start.
     std::string start; // empty: the model's first
     // Next recording. Empty: the user's video and picture folders.

@@ -42,7 +42,8 @@ void UiBridge::model_opened(const WalkInfo& info) {
         }
         facts.starts.push_back(std::move(tile));
     }
-    for (const FormatInfo& format : info.formats) facts.formats.push_back({format.name, format.label, format.bits});
+    for (const FormatInfo& format : info.formats)
+        facts.formats.push_back({format.name, format.label, format.bits, format.ratio, format.refusal});
     model_.history.clear();
     shown_at_.clear();
 }
@@ -59,6 +60,7 @@ void UiBridge::update(const LiveWalk::Snapshot& walk, const std::deque<ChunkTele
     }
     model_.seed = walk.seed;
     model_.format = walk.format;
+    model_.bias_correction = walk.rules.bias_correction;
     model_.paused = walk.state == WorkerState::paused;
     for (const ChunkTelemetry& chunk : chunks) {
         if (chunk.index == 0) model_.history.clear();

@@ -118,6 +118,7 @@ private:
         }
         bridge_.update(walk, chunks, now);
         bridge_.model().recording = recording;
+        bridge_.model().packed_format = last_packed_;
         dirty_ = dirty_ || *changed || had_events || !chunks.empty() || walk.state != drawn_state_;
         if (!(dirty_ && now - last_draw_ >= draw_interval()) && now - last_draw_ < kIdleDrawSeconds) return {};
 
@@ -146,11 +147,21 @@ private:
         const WalkInfo& info = *walk.info;
         for (const std::string& warning : info.warnings) gui_.toast(gui::ToastKind::warning, warning);
         bridge_.model_opened(info);
+        choose_toggle_format(info);
         auto ring =
             renderer_.make_ring({info.width, info.height}, kRingChunks * info.chunk_frames, info.device == "cuda");
         if (!ring) return ring.error();
         live_.attach_sink(*ring, generation_);
         return {};
+    }
+
+    // The key goes to a format that this model has.
+    void choose_toggle_format(const WalkInfo& info) {
+        const auto has = [&](const FormatInfo& f) { return f.name == last_packed_ && f.usable(); };
+        const auto packs = [](const FormatInfo& f) { return f.name != kUncompressed && f.usable(); };
+        if (std::ranges::any_of(info.formats, has)) return;
+        const auto first = std::ranges::find_if(info.formats, packs);
+        last_packed_ = first == info.formats.end() ? kUncompressed : first->name;
     }
 
     void execute(const gui::UiCommands& commands, const LiveWalk::Snapshot& walk) {
@@ -159,6 +170,11 @@ private:
         const std::string format = live_.snapshot().format;
         if (format != kUncompressed) last_packed_ = format;
         settings_.cache_format = format;
+        if (commands.bias_correction) {
+            quant::CacheRulesChange change;
+            settings_.bias_correction = *(change.bias_correction = *commands.bias_correction);
+            live_.set_cache_rules(change);
+        }
         if (commands.start) begin(*commands.start, std::nullopt);
         if (commands.restart) begin({}, std::nullopt);
         if (commands.restart_new_seed) begin({}, walk.seed + 1);
@@ -190,6 +206,8 @@ private:
         options_.start.clear();
         options_.start_pose.reset();
         options_.cache_format = live_.snapshot().format;
+        options_.cache_rules = live_.snapshot().rules;
+        options_.cache_rules.layer_formats.clear(); // the layers were another model's
         live_.open(options_);
         renderer_.clear_frames();
     }
@@ -303,6 +321,7 @@ int run_window(const WindowRun& run) {
     Settings& settings = loaded.settings;
     WindowRun effective = run;
     if (!run.format_given) effective.walk.cache_format = settings.cache_format;
+    if (!run.correction_given) effective.walk.cache_rules.bias_correction = settings.bias_correction;
 
     auto window = render::Window::create("Wander", {.width = settings.window_width,
                                                     .height = settings.window_height,

@@ -32,6 +32,7 @@ WalkInfo describe(const WalkModel& model) {
     info.camera_steering = model.world.has_value();
     if (model.world) info.starts = model.world->starts;
     info.formats = model.formats;
+    info.cache_layers = model.dit->config().layers;
     info.warnings = model.warnings;
     return info;
 }

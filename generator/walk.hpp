@@ -11,6 +11,7 @@
 #include "generator/plain/frame_sink.hpp"
 #include "generator/plain/result.hpp"
 #include "generator/plain/telemetry.hpp"
+#include "quant/plain/cache_rules.hpp"
 
 #include <array>
 #include <cstdint>
@@ -32,9 +33,14 @@ struct WalkOptions {
     std::string prompt;
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";
+    quant::CacheRules cache_rules;
     std::string device = "auto";    // auto, cpu, cuda
     std::string precision = "auto"; // auto, fp32, bf16
     int threads = 0;                // 0: all cores
+    // Attention over history cut into other pieces: the same numbers, summed in another order. For benches that ask
+    // how much that alone changes. 0: chosen for the shape.
+    int twin_tile_tokens = 0;          // CPU
+    std::int64_t twin_slice_bytes = 0; // GPU
 };
 
 struct StartPoint {
@@ -44,11 +50,15 @@ struct StartPoint {
     Pose pose;
 };
 
-// A cache format that this model can use, in menu order.
+// A cache format, in menu order.
 struct FormatInfo {
-    std::string name;  // registry name, as --cache takes it
-    std::string label; // "INT2 four-level"
-    double bits = 16;  // per value, codes only
+    std::string name;      // registry name, as --cache takes it
+    std::string label;     // "INT2 four-level"
+    double bits = 16;      // per value, codes only
+    double ratio = 1;      // BF16 against a page's real bytes at this model's page shape, K and V together; 0: refused
+    bool lossless = false; // nothing is lost that BF16 holds
+    std::string refusal;   // why this model cannot use it; empty: it can
+    bool usable() const { return refusal.empty(); }
 };
 
 struct WalkInfo {
@@ -64,7 +74,8 @@ struct WalkInfo {
     int chunk_frames = 4;
     bool camera_steering = true; // false: a text model, keys become prompt words at best
     std::vector<StartPoint> starts;
-    std::vector<FormatInfo> formats;
+    std::vector<FormatInfo> formats;   // the refused ones too
+    int cache_layers = 0;              // as a layer table counts them
     std::vector<std::string> warnings; // for the terminal or the log (say, an ignored prompt)
 };
 
@@ -72,6 +83,7 @@ struct WalkInfo {
 struct ChunkControls {
     ControlState state;
     std::optional<std::string> cache_format; // change before this chunk
+    quant::CacheRulesChange cache_rules;     // likewise
     std::optional<std::string> prompt;
     bool stop = false; // no further chunk
 };

@@ -37,18 +37,39 @@ Result<std::shared_ptr<const WanVae>> load_vae(const WalkModel& model, const Vae
     return std::shared_ptr<const WanVae>(std::make_shared<WanVae>(std::move(*vae)));
 }
 
-std::vector<FormatInfo> usable_formats(const quant::CacheShape& shape, at::ScalarType compute) {
-    const quant::PageShape page{.tokens = shape.page_latents * shape.tokens_per_latent,
-                                .heads = shape.heads,
-                                .head_dim = shape.head_dim,
-                                .is_key = true,
-                                .compute = compute,
-                                .tokens_per_latent = shape.tokens_per_latent};
-    std::vector<FormatInfo> formats;
-    for (const quant::PageFormat* format : quant::FormatRegistry::instance().formats()) {
-        if (!format->supports(page)) continue;
-        formats.push_back({std::string(format->name()), std::string(format->label()), format->nominal_bits()});
+// What a page of this model costs in a format, or why it cannot have it.
+FormatInfo describe_format(const quant::PageFormat& format, const quant::CacheShape& shape, at::ScalarType compute) {
+    FormatInfo info;
+    info.name = format.name();
+    info.label = format.label();
+    info.bits = format.nominal_bits();
+    info.lossless = format.lossless();
+    std::int64_t bytes = 0;
+    std::int64_t bf16_bytes = 0;
+    for (const bool is_key : {true, false}) {
+        const quant::PageShape page{.tokens = shape.page_latents * shape.tokens_per_latent,
+                                    .heads = shape.heads,
+                                    .head_dim = shape.head_dim,
+                                    .is_key = is_key,
+                                    .compute = compute,
+                                    .tokens_per_latent = shape.tokens_per_latent};
+        if (auto fits = format.supports(page); !fits) {
+            info.refusal = fits.error().message;
+            info.ratio = 0;
+            return info;
+        }
+        bytes += format.bytes(page, {}).total();
+        bf16_bytes += page.values() * 2;
     }
+    // Uncompressed pages have the compute type, and that is not what is compared here.
+    info.ratio = format.packed() ? static_cast<double>(bf16_bytes) / static_cast<double>(bytes) : 1.0;
+    return info;
+}
+
+std::vector<FormatInfo> describe_formats(const quant::CacheShape& shape, at::ScalarType compute) {
+    std::vector<FormatInfo> formats;
+    for (const quant::PageFormat* format : quant::FormatRegistry::instance().formats())
+        formats.push_back(describe_format(*format, shape, compute));
     return formats;
 }
 
@@ -63,10 +84,13 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     config.cols = model.latent_cols;
     // The centroids' seed stays 0: pages shall not depend on what was walked before.
     quant::CachePolicy policy;
+    static_cast<quant::CacheRules&>(policy) = options.cache_rules;
     policy.format = options.cache_format;
+    policy.tile_tokens = options.twin_tile_tokens;
+    if (options.twin_slice_bytes > 0) policy.slice_bytes = options.twin_slice_bytes;
     auto cache = quant::KvCache::create(shape, policy, model.device.device, model.device.compute);
     if (!cache) return cache.error();
-    model.formats = usable_formats(shape, model.device.compute);
+    model.formats = describe_formats(shape, model.device.compute);
     model.noise = std::make_shared<NoiseSource>(keyed_noise(options.seed));
     const auto draw = [source = model.noise](std::int64_t latent, int step, const std::vector<std::int64_t>& size) {
         return (*source)(latent, step, size);

@@ -99,10 +99,14 @@ private:
             return Error{ErrorCode::wrong_use,
                          fmt::format("the prompt cannot change: {} has no text encoder at hand", model_.name)};
         }
-        if (controls.cache_format && *controls.cache_format != rollout_.cache().format()) {
-            return rollout_.cache().set_format(*controls.cache_format);
+        quant::KvCache& cache = rollout_.cache();
+        if (controls.cache_format && *controls.cache_format != cache.format()) {
+            if (auto done = cache.set_format(*controls.cache_format); !done) return done;
         }
-        return {};
+        if (controls.cache_rules.empty()) return {};
+        quant::CacheRules rules = cache.rules();
+        controls.cache_rules.apply_to(rules);
+        return cache.set_rules(rules);
     }
 
     ChunkInput steer(const ControlState& state) {
@@ -139,6 +143,7 @@ private:
         chunk.mouse = {state.mouse_yaw_rad, state.mouse_pitch_rad};
         chunk.input_age_ms = state.changed_at_seconds > 0 ? (sampled_at - state.changed_at_seconds) * 1000 : 0;
         chunk.format = rollout_.cache().format();
+        chunk.rules = rollout_.cache().rules();
         chunk.frames = 4 * model_.chunk_latents - (rollout_.next_latent() == 0 ? 3 : 0);
 
         const ChunkInput input = steer(state);

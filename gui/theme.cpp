@@ -3,6 +3,7 @@
 #include <implot.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace wander::gui {
@@ -14,8 +15,11 @@ ImU32 with_alpha(ImU32 colour, float alpha) {
     return (colour & ~IM_COL32_A_MASK) | (a << IM_COL32_A_SHIFT);
 }
 
-ImU32 of_bits(double bits) {
-    return bits <= 3 ? kAccent : bits <= 5 ? kSeriesGold : bits <= 9 ? kSeriesViolet : kUncompressed;
+ImU32 of_family(FormatFamily family) {
+    constexpr std::array<ImU32, kFormatFamilies> kColours = {kUncompressed, kSeriesViolet, kSeriesGold,
+                                                             kSeriesSky,    kSeriesRose,   kAccent,
+                                                             kSeriesGreen,  kSeriesOrange, kSeriesSlate};
+    return kColours[static_cast<std::size_t>(family)];
 }
 
 } // namespace colour
@@ -128,10 +132,20 @@ void apply_theme(float scale) {
     plot.MajorTickLen = plot.MinorTickLen = {0, 0};
 }
 
-double bits_of(const UiModel& model, std::string_view format) {
+const FormatChoice* find_format(const UiModel& model, std::string_view format) {
     const auto& formats = model.session.formats;
     const auto it = std::ranges::find(formats, format, &FormatChoice::name);
-    return it == formats.end() ? 16 : it->bits;
+    return it == formats.end() ? nullptr : &*it;
+}
+
+FormatFamily family_in(const UiModel& model, std::string_view format) {
+    const FormatChoice* choice = find_format(model, format);
+    return family_of(format, choice ? choice->bits : 16);
+}
+
+std::string format_label(const UiModel& model, std::string_view format) {
+    const FormatChoice* choice = find_format(model, format);
+    return choice ? choice->label : std::string(format);
 }
 
 } // namespace wander::gui

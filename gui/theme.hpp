@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gui/plain/format_family.hpp"
 #include "gui/plain/ui_model.hpp"
 
 namespace wander::gui {
@@ -35,10 +36,13 @@ inline constexpr ImU32 kSeriesGold = IM_COL32(214, 170, 96, 255);
 inline constexpr ImU32 kSeriesViolet = IM_COL32(146, 131, 200, 255);
 inline constexpr ImU32 kSeriesSlate = IM_COL32(104, 117, 133, 255);
 inline constexpr ImU32 kUncompressed = IM_COL32(92, 117, 144, 255);
+inline constexpr ImU32 kSeriesRose = IM_COL32(214, 118, 148, 255);
+inline constexpr ImU32 kSeriesGreen = IM_COL32(128, 184, 96, 255);
+inline constexpr ImU32 kSeriesOrange = IM_COL32(222, 128, 74, 255);
+inline constexpr ImU32 kSeriesSky = IM_COL32(84, 164, 226, 255);
 
 ImU32 with_alpha(ImU32 colour, float alpha);
-// Of a cache format by its bits per value: fewer bits, nearer to the accent.
-ImU32 of_bits(double bits);
+ImU32 of_family(FormatFamily family);
 } // namespace colour
 
 // Unscaled sizes in pixels.
@@ -70,7 +74,10 @@ struct PanelContext {
     float px(float unscaled) const { return unscaled * scale; }
 };
 
-// Bits of a format by its registry name; 16 when the model does not list it.
-double bits_of(const UiModel& model, std::string_view format);
+// By registry name; nullptr when the model does not list it.
+const FormatChoice* find_format(const UiModel& model, std::string_view format);
+FormatFamily family_in(const UiModel& model, std::string_view format);
+// "INT2 four-level", or the name itself.
+std::string format_label(const UiModel& model, std::string_view format);
 
 } // namespace wander::gui

@@ -43,4 +43,10 @@ void keycap(ImDrawList& list, const PanelContext& ui, ImVec2 at, ImVec2 size, st
 // Keeps one line's height free at the bottom of the visible text: "label ....... figure".
 void fact_row(const PanelContext& ui, std::string_view label, std::string_view value, ImU32 colour = colour::kText);
 
+// One line for each cache format: colour, name, bits, ratio; refused ones are grey and say why. A click writes the
+// command. Inside a menu or an open combo box.
+void format_list(const PanelContext& ui);
+// What the bias correction does and to which pages, as a tooltip of the last item.
+void bias_correction_tooltip();
+
 } // namespace wander::gui

@@ -38,11 +38,11 @@ Result<const PageFormat*> find_format(const std::string& name, const CacheShape&
     return format;
 }
 
-Result<void> check_policy(const CachePolicy& policy, const CacheShape& shape, at::ScalarType compute) {
-    if (policy.keep_recent < 1) {
+Result<void> check_rules(const CacheRules& rules, const CacheShape& shape, at::ScalarType compute) {
+    if (rules.keep_recent < 1) {
         return Error{ErrorCode::wrong_use, "KV cache: at least one recent chunk must stay uncompressed"};
     }
-    for (const LayerFormat& entry : policy.layer_formats) {
+    for (const LayerFormat& entry : rules.layer_formats) {
         if (entry.first_layer < 0 || entry.last_layer < entry.first_layer || entry.last_layer >= shape.layers) {
             return Error{ErrorCode::wrong_use, "KV cache: layers " + std::to_string(entry.first_layer) + "-" +
                                                    std::to_string(entry.last_layer) + " are not among the " +
@@ -190,7 +190,7 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const CacheShape& shape, const 
     if (!format) {
         return format.error();
     }
-    if (auto checked = check_policy(policy, shape, compute); !checked) {
+    if (auto checked = check_rules(policy, shape, compute); !checked) {
         return checked.error();
     }
     return std::unique_ptr<KvCache>(new KvCache(std::make_unique<Impl>(shape, policy, *format, device, compute)));
@@ -286,6 +286,20 @@ Result<void> KvCache::set_format(const std::string& format) {
 }
 
 const std::string& KvCache::format() const { return impl_->policy.format; }
+
+Result<void> KvCache::set_rules(const CacheRules& rules) {
+    Impl& impl = *impl_;
+    TORCH_CHECK(!impl.in_chunk, "KvCache: set_rules() inside begin_chunk() .. commit()");
+    if (auto checked = check_rules(rules, impl.shape, impl.compute); !checked) {
+        return checked;
+    }
+    static_cast<CacheRules&>(impl.policy) = rules;
+    impl.codec.set_bias_correction(rules.bias_correction);
+    impl.attention->set_bias_correction(rules.bias_correction);
+    return {};
+}
+
+const CacheRules& KvCache::rules() const { return impl_->policy; }
 
 bool KvCache::converter_idle() const { return impl_->converter.waiting() == 0; }
 

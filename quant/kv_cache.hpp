@@ -15,6 +15,7 @@
 // The schedule depends on the chunk index alone, never on time. Not thread safe: owned by the worker.
 
 #include "generator/plain/result.hpp"
+#include "quant/plain/cache_rules.hpp"
 #include "quant/plain/memory_ledger.hpp"
 
 #include <ATen/core/Tensor.h>
@@ -36,29 +37,20 @@ struct CacheShape {
     int window_latents = 0; // last latents that are visible, sink not counted; <= 0: everything
 };
 
-// Layers [first_layer, last_layer] in another format than the selected one, as long as that one packs.
-struct LayerFormat {
-    int first_layer = 0;
-    int last_layer = 0;
-    std::string format;
-};
-
-// What the GPU multiplies in. fp8: queries, keys, values and probabilities as E4M3, twice the arithmetic of BF16 and about
-// 3 % relative error in a layer's result; only where cuDNN has it (compute capability 9.0) and only for BF16 caches.
+// What the GPU multiplies in. fp8: queries, keys, values and probabilities as E4M3, twice the arithmetic of BF16 and
+// about 3 % relative error in a layer's result; only where cuDNN has it (compute capability 9.0) and only for BF16
+// caches.
 enum class AttentionType : std::uint8_t { bf16, fp8 };
 
-struct CachePolicy {
-    std::string format = "bf16";            // registry name for pages that become full
-    std::vector<LayerFormat> layer_formats; // later entries win
-    int keep_recent = 1;                    // newest chunks that stay uncompressed; at least 1
-    bool keep_sink = true;                  // the sink stays uncompressed
-    bool bias_correction = false;           // logits of packed keys, see quant/cache/logit_bias.hpp
-    int centroids = 0;                      // per head and page; 0: default of the format
-    int convert_groups_per_commit = 1;      // page groups that the converter visits at a chunk border
+struct CachePolicy : CacheRules {
+    std::string format = "bf16";                   // registry name for pages that become full
+    int centroids = 0;                             // per head and page; 0: default of the format
+    int convert_groups_per_commit = 1;             // page groups that the converter visits at a chunk border
     AttentionType attention = AttentionType::bf16; // GPU
-    std::int64_t slice_bytes = 24 << 20;    // GPU: expanded keys and values at one time, small enough for its L2
-    int heads_together = 0;                 // GPU: heads of one slice; 0: chosen for the shape
-    std::uint64_t seed = 0;                 // for centroid initialisation; nothing draws from a global generator
+    std::int64_t slice_bytes = 24 << 20;           // GPU: expanded keys and values at one time, small enough for its L2
+    int tile_tokens = 0;                           // CPU: most tokens of one tile; 0: chosen for the shape
+    int heads_together = 0;                        // GPU: heads of one slice; 0: chosen for the shape
+    std::uint64_t seed = 0;                        // for centroid initialisation; nothing draws from a global generator
 };
 
 // How un-rotated keys and values become what is attended, for one chunk.
@@ -109,6 +101,12 @@ public:
     Result<void> set_format(const std::string& format);
     const std::string& format() const;
     bool converter_idle() const;
+
+    // Between chunks. Wrong_use, and nothing changes, for rules that this cache cannot have. A new layer table is for
+    // the converter as a new format is; a page that keep_recent or keep_sink would have kept is not unpacked for it.
+    // Pages packed while the correction was off have no noise figure and are never corrected.
+    Result<void> set_rules(const CacheRules& rules);
+    const CacheRules& rules() const;
 
     // The cached un-rotated values of a latent range as they would be read: [tokens, heads, head_dim], compute type.
     at::Tensor read_keys(int layer, std::int64_t first_latent, int latents) const;

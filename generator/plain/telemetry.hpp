@@ -4,6 +4,7 @@
 // Filled by the worker thread, copied by value to the window or the metrics file; readers only format.
 
 #include "generator/plain/control_state.hpp"
+#include "quant/plain/cache_rules.hpp"
 #include "quant/plain/memory_ledger.hpp"
 
 #include <cstdint>
@@ -29,6 +30,7 @@ struct ChunkTelemetry {
     std::vector<std::string> hold; // names of the actions held
     MouseTravel mouse;             // that the chunk was given
     std::string format;            // cache format for new pages
+    quant::CacheRules rules;       // of the cache
     StageMs ms;
     std::int64_t cache_bytes = 0;
     std::int64_t bf16_equivalent_bytes = 0;

@@ -84,6 +84,26 @@ void legend(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit) {
     }
 }
 
+// The format of new pages, as a drop-down.
+void format_combo(const PanelContext& ui) {
+    const FormatChoice* chosen = find_format(ui.model, ui.model.format);
+    const std::string shown =
+        chosen
+            ? fmt::format("{}, {:g} bit, {}", chosen->label, chosen->bits,
+                          chosen->ratio > 1 ? "pages " + ratio_figure(chosen->ratio, 1) + " smaller" : "uncompressed")
+            : ui.model.format;
+    ImGui::SetNextItemWidth(-1);
+    ImGui::PushStyleVarY(ImGuiStyleVar_FramePadding, ui.px(2));
+    const bool open = ImGui::BeginCombo("##format", shown.c_str(), ImGuiComboFlags_HeightLargest);
+    ImGui::PopStyleVar();
+    if (open) {
+        format_list(ui);
+        ImGui::EndCombo();
+    } else if (ImGui::IsItemHovered()) {
+        ImGui::SetTooltip("Format of new pages, from the next chunk on");
+    }
+}
+
 // "3.9 of 16.1 MB" and the ratio. All on one base line.
 void headline(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit, float right) {
     const ImVec2 at = ImGui::GetCursorPos();
@@ -168,6 +188,7 @@ void memory_panel(const PanelContext& ui) {
     const ByteUnit unit = unit_for(std::max(wanted, ledger.bytes()));
     const float right = ImGui::GetCursorPosX() + ImGui::GetContentRegionAvail().x;
 
+    format_combo(ui);
     headline(ui, ledger, unit, right);
     const double full = std::max({static_cast<double>(wanted) / 2, static_cast<double>(ledger.keys.total()),
                                   static_cast<double>(ledger.values.total())});

@@ -38,14 +38,16 @@ void world_menu(const PanelContext& ui, OverlayState& overlay) {
 }
 
 void cache_menu(const PanelContext& ui) {
-    ui.commands.toggle_cache |= item("BF16 <-> INT2", KeyCommand::toggle_cache, !ui.model.session.formats.empty());
-    ImGui::SeparatorText("Format of new pages");
-    for (const FormatChoice& format : ui.model.session.formats) {
-        const std::string bits = fmt::format("{:g} bit", format.bits);
-        if (ImGui::MenuItem(format.label.c_str(), bits.c_str(), format.name == ui.model.format)) {
-            ui.commands.format = format.name;
-        }
+    const std::string toggle = "BF16 <-> " + format_label(ui.model, ui.model.packed_format);
+    ui.commands.toggle_cache |= item(toggle.c_str(), KeyCommand::toggle_cache, !ui.model.session.formats.empty());
+    if (ImGui::MenuItem("Bias correction of packed keys", nullptr, ui.model.bias_correction)) {
+        ui.commands.bias_correction = !ui.model.bias_correction;
     }
+    if (ImGui::IsItemHovered()) {
+        bias_correction_tooltip();
+    }
+    ImGui::SeparatorText("Format of new pages");
+    format_list(ui);
     ImGui::Separator();
     const FontScope small(ui.fonts.text, kSmallSize);
     text("Takes effect with the next chunk; older pages follow one by one.", colour::kDim);
@@ -98,27 +100,17 @@ void view_menu(const PanelContext& ui, OverlayState& overlay) {
         ImGui::MenuItem("Full screen", key_label_of(KeyCommand::fullscreen).c_str(), ui.model.fullscreen);
 }
 
-// "INT2" of "INT2 four-level".
-std::string short_label(const UiModel& model) {
-    for (const FormatChoice& format : model.session.formats) {
-        if (format.name == model.format) {
-            return format.label.substr(0, format.label.find(' '));
-        }
-    }
-    return model.format;
-}
-
-// "INT2  4.2x    16.0 fps" at the right end.
+// "INT2 four-level  4.2x    16.0 fps" at the right end.
 void live_figures(const PanelContext& ui) {
     const FontScope scope(ui.fonts.figures, kFigureSize);
-    const std::string format = short_label(ui.model);
+    const std::string format = format_label(ui.model, ui.model.format);
     const double ratio = ui.model.history.empty() ? 0 : ui.model.history.newest().ledger.ratio();
     const std::string left = fmt::format("{}{}", format, ratio_figure(ratio, 6));
     const std::string right = fmt::format("{} fps", fps_figure(ui.model.presented_fps));
     const float gap = ui.px(22);
     const float width = ImGui::CalcTextSize(left.c_str()).x + gap + ImGui::CalcTextSize(right.c_str()).x + ui.px(12);
     ImGui::SetCursorPosX(ImGui::GetWindowWidth() - width);
-    text(left, bits_of(ui.model, ui.model.format) < 16 ? colour::kAccent : colour::kText);
+    text(left, colour::of_family(family_in(ui.model, ui.model.format)));
     ImGui::SameLine(0, gap);
     text(right);
 }

@@ -24,9 +24,11 @@ struct StartTile {               // one picture of the gallery
 };
 
 struct FormatChoice {
-    std::string name;  // registry name, as ChunkTelemetry::format
-    std::string label; // "INT2 four-level"
-    double bits = 16;  // per value, codes only
+    std::string name;    // registry name, as ChunkTelemetry::format
+    std::string label;   // "INT2 four-level"
+    double bits = 16;    // per value, codes only
+    double ratio = 1;    // BF16 against the real bytes of this model's pages
+    std::string refusal; // why this model cannot use it; empty: it can
 };
 
 // What stays the same while a model is open.
@@ -62,7 +64,9 @@ struct UiModel {
     std::string start;   // name of the start point
     std::string place;   // its world
     std::uint64_t seed = 0;
-    std::string format; // wanted for new pages
+    std::string format;           // wanted for new pages
+    std::string packed_format;    // what the toggle key goes to from BF16
+    bool bias_correction = false; // wanted
     bool paused = false;
 
     ChunkHistory history; // clear() it when a walk begins
@@ -92,10 +96,11 @@ struct UiPreferences {
 
 // Each field at most once a frame. "Cost" as the menus show it: at once, next chunk, new start, new model.
 struct UiCommands {
-    bool toggle_cache = false;         // next chunk: BF16 <-> INT2
-    std::optional<std::string> format; // next chunk: a registry name
-    std::optional<std::string> start;  // new start at this start point, same seed
-    bool restart = false;              // new start, same start point and seed
+    bool toggle_cache = false;           // next chunk: BF16 <-> the packed format chosen last
+    std::optional<std::string> format;   // next chunk: a registry name
+    std::optional<std::string> start;    // new start at this start point, same seed
+    std::optional<bool> bias_correction; // next chunk
+    bool restart = false;                // new start, same start point and seed
     bool restart_new_seed = false;
     bool toggle_pause = false;
     bool step = false; // one chunk, then paused

@@ -17,6 +17,7 @@ public:
     // segments: of the visible history, valid during the call. Shapes as KvCache::attend.
     virtual at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q,
                               const at::Tensor& k, const at::Tensor& v) = 0;
+    virtual void set_bias_correction(bool on) = 0; // between chunks
     virtual std::int64_t scratch_bytes() const = 0;
     virtual double take_expand_ms() = 0; // since the last call
 };

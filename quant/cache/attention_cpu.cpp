@@ -45,7 +45,7 @@ public:
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
           codec_(shape, policy, compute),
           kernels_(cpu::tile_kernels<E>(cpu::best_simd())),
-          tiles_per_latent_((shape.tokens_per_latent + cpu::kMaxTileTokens - 1) / cpu::kMaxTileTokens),
+          tiles_per_latent_(tiles_for(shape.tokens_per_latent, policy.tile_tokens)),
           tile_tokens_((shape.tokens_per_latent + tiles_per_latent_ - 1) / tiles_per_latent_) {
         const std::size_t tile = static_cast<std::size_t>(tile_tokens_ + 1) * static_cast<std::size_t>(shape.head_dim);
         keys_rope_.resize(tile);
@@ -100,6 +100,8 @@ public:
         return result;
     }
 
+    void set_bias_correction(bool on) override { bias_correction_ = on && shape_.head_dim % kNoiseChannels == 0; }
+
     std::int64_t scratch_bytes() const override {
         return static_cast<std::int64_t>((keys_rope_.size() + keys_prope_.size() + values_plain_.size() +
                                           values_prope_.size() + queries_.size() + rotated_queries_.size()) *
@@ -112,6 +114,10 @@ public:
     double take_expand_ms() override { return std::exchange(expand_ms_, 0.0); }
 
 private:
+    static int tiles_for(int tokens, int wanted) {
+        const int most = wanted > 0 ? std::min(wanted, cpu::kMaxTileTokens) : cpu::kMaxTileTokens;
+        return (tokens + most - 1) / most;
+    }
     template <class T>
     static void grow(std::vector<T>& buffer, std::size_t size) {
         if (buffer.size() < size) {
@@ -283,7 +289,7 @@ private:
     // What is added to the tile's scores (before their scale): weights of summary rows and the correction of
     // quant/cache/logit_bias.hpp.
     bool tile_bias(const Tile<E>& tile, int head, int branch, int block) {
-        const bool noisy = tile.keys && tile.keys->noise.defined();
+        const bool noisy = bias_correction_ && tile.keys && tile.keys->noise.defined();
         if (!noisy && tile.log_weight == 0) {
             return false;
         }

@@ -111,6 +111,8 @@ public:
         return result;
     }
 
+    void set_bias_correction(bool on) override { bias_correction_ = on && shape_.head_dim % kNoiseChannels == 0; }
+
     std::int64_t scratch_bytes() const override {
         std::int64_t bytes = 0;
         for (const at::Tensor* buffer : {&keys_, &values_, &queries_, &total_, &total_lse_, &part_, &part_lse_,

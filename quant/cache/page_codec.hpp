@@ -24,6 +24,8 @@ class PageCodec {
 public:
     PageCodec(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute);
 
+    void set_bias_correction(bool on) { bias_correction_ = on; } // for pages packed from now on
+
     PageShape page_shape(const PageGroup& group, bool is_key) const;
     EncodeOptions options(const PageGroup& group, int layer, bool is_key) const;
     std::int64_t raw_bytes(const PageGroup& group) const;

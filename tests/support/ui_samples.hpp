@@ -74,7 +74,13 @@ inline gui::UiModel sample_model(std::int64_t chunks, std::int64_t packed_from =
         const std::string full = name;
         model.session.starts.push_back({full, full.substr(0, full.find('_')), 0, 192.0f / 112.0f});
     }
-    model.session.formats = {{"bf16", "BF16", 16}, {"qvg-four", "INT2 four-level", 2}, {"qvg-int2", "INT2 QVG", 2}};
+    model.session.formats = {{"bf16", "BF16", 16, 1, ""},
+                             {"int8", "INT8", 8, 1.9, ""},
+                             {"kivi2", "KIVI INT2", 2, 5.3, ""},
+                             {"qvg-four", "INT2 four-level", 2, 6.8, ""},
+                             {"qvg-int2", "INT2 QVG", 2, 7, ""},
+                             {"nvfp4", "NVFP4", 4, 0, "cache format \"nvfp4\" does not fit heads of 320"}};
+    model.packed_format = "qvg-four";
     model.worker = WorkerState::generating;
     model.start = "village_fountain";
     model.place = "village";

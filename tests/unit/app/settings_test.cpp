@@ -50,6 +50,7 @@ TEST_F(SettingsTest, EveryFieldComesBack) {
     s.upscale = render::UpscaleMode::bicubic;
     s.ui = {false, false, false, false, false, 1.5f, 0.004f};
     s.cache_format = "bf16";
+    s.bias_correction = true;
     s.start = "winter_cabin";
     s.record_dir = "/data/films";
     ASSERT_TRUE(SettingsFiles(folder_).save(s));

@@ -73,7 +73,8 @@ UiFrame click(Gui& gui, const UiModel& model, ImVec2 at) {
     UiFrame pressed = one_frame(gui, model);
     io.AddMouseButtonEvent(0, false);
     UiFrame released = one_frame(gui, model);
-    return released.commands.start || released.commands.toggle_record ? released : pressed;
+    const bool on_release = released.commands.start || released.commands.toggle_record || released.commands.format;
+    return on_release ? released : pressed;
 }
 
 void press(Gui& gui, Key key, bool down = true, bool control = false) {
@@ -293,6 +294,55 @@ TEST(Gui, FiguresHaveOneWidth) {
     for (const char* c : {"1", "4", "7", "9", ".", "-", " ", "x", "M"}) {
         EXPECT_EQ(figures->CalcTextSizeA(15, FLT_MAX, 0, c).x, zero) << c;
     }
+}
+
+// The lines of the open drop-down, top to bottom, of its window.
+ImVec2 line_of(const ImGuiWindow& list, int line, int lines) {
+    const float top = list.Pos.y + list.WindowPadding.y;
+    const float height = (list.Size.y - 2 * list.WindowPadding.y) / static_cast<float>(lines);
+    return {list.Pos.x + 40, top + height * (static_cast<float>(line) + 0.5f)};
+}
+
+const ImGuiWindow* open_combo() {
+    for (const ImGuiWindow* window : ImGui::GetCurrentContext()->Windows) {
+        if (std::string(window->Name).starts_with("##Combo") && window->Active) return window;
+    }
+    return nullptr;
+}
+
+TEST(Gui, TheDropDownOfFormatsChoosesTheUsableOnesOnly) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(40);
+    const int lines = static_cast<int>(model.session.formats.size());
+    frames(gui, model, 4);
+    const ImGuiWindow* memory = ImGui::FindWindowByName(kMemoryPanel);
+    const ImVec2 combo = {memory->Pos.x + 60, memory->ContentRegionRect.Min.y + 10};
+    click(gui, model, combo);
+    frames(gui, model, 3);
+    ASSERT_TRUE(open_combo());
+    const ImGuiWindow refused_list = *open_combo();
+    // The last one is refused: nothing happens, the list stays open.
+    EXPECT_FALSE(click(gui, model, line_of(refused_list, lines - 1, lines)).commands.format);
+    ASSERT_TRUE(open_combo());
+    const UiFrame chosen = click(gui, model, line_of(*open_combo(), 2, lines));
+    ASSERT_TRUE(chosen.commands.format);
+    EXPECT_EQ(*chosen.commands.format, "kivi2");
+}
+
+TEST(Gui, CellsOfSeveralFormatsAndWithALossyHistoryAreDrawn) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_model(1);
+    ChunkTelemetry chunk = samples::sample_chunk(40, true);
+    frames(gui, model, 3);
+    for (PageCell& page : chunk.pages) {
+        page.lossy_history = true;
+        if (!page.sink && page.format != "open") page.format = "int8 / kivi2 / unheard-of";
+    }
+    model.history.add(chunk);
+    frames(gui, model, 3);
+    ImGui::GetIO().AddMousePosEvent(kWidth / 2, kHeight - 28);
+    frames(gui, model, 3);
+    EXPECT_TRUE(ImGui::GetDrawData()->Valid);
 }
 
 TEST(Gui, EmptyAndOddModelsAreDrawn) {

@@ -90,6 +90,26 @@ TEST(Headless, ChunksAndCacheOfAScript) {
     EXPECT_EQ(metrics["frames_sha256"], expected_hash({0, 1, 1, 1}, 4));
 }
 
+TEST(Headless, CacheRulesOfTheCommandLineAndOfAScript) {
+    const test::TestFolder folder;
+    Options options = options_of(folder);
+    std::ofstream(folder / "walk.jsonl")
+        << R"({"chunk": 1, "bias_correction": true, "cache_layers": "0-1:int2,5:bf16", "keep_sink": false})";
+    options.controls = (folder / "walk.jsonl").string();
+    options.cache_rules.keep_recent = 3;
+    options.session_out = folder / "session.json";
+    ASSERT_EQ(run_headless(options), 0);
+    const Json cache = read_json(options.metrics)["cache"];
+    EXPECT_EQ(cache["keep_recent"], 3);
+    EXPECT_EQ(cache["keep_sink"], false);
+    EXPECT_EQ(cache["bias_correction"], true);
+    EXPECT_EQ(cache["cache_layers"], "0-1:int2,5:bf16");
+    const Json session = read_json(options.session_out);
+    EXPECT_EQ(session["keep_recent"], 3);
+    EXPECT_EQ(session["bias_correction"], false);
+    EXPECT_EQ(session["controls"][0]["cache_layers"], "0-1:int2,5:bf16");
+}
+
 #if WANDER_WITH_RECORDING
 TEST(Headless, AScriptSwitchesRecordingsOnAndOff) {
     const test::TestFolder folder;
@@ -127,6 +147,12 @@ TEST(Headless, BadInputIsExitCode2AndWritesNothing) {
     EXPECT_EQ(exit_code_of([](Options& o) { o.frames = "/dev/null/frames"; }), 2);
     std::ofstream(folder / "format.jsonl") << R"({"chunk": 2, "cache": "int3"})";
     EXPECT_EQ(exit_code_of([&](Options& o) { o.controls = (folder / "format.jsonl").string(); }), 2);
+    for (const char* line : {R"({"chunk": 2, "cache": "int8"})", R"({"chunk": 2, "cache_layers": "0:int8"})",
+                             R"({"chunk": 2, "cache_layers": "6:int2"})", R"({"chunk": 2, "keep_recent": 0})",
+                             R"({"chunk": 2, "cache_layers": "int2"})", R"({"chunk": 2, "keep_sink": 1})"}) {
+        std::ofstream(folder / "format.jsonl", std::ios::trunc) << line;
+        EXPECT_EQ(exit_code_of([&](Options& o) { o.controls = (folder / "format.jsonl").string(); }), 2) << line;
+    }
     EXPECT_EQ(folder.files(), 1u);
 }
 

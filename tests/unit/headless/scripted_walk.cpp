@@ -15,6 +15,7 @@ constexpr int kHeight = 48;
 struct Walk::Impl {
     WalkInfo info;
     std::string format;
+    quant::CacheRules rules;
 };
 
 Walk::Walk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -35,8 +36,11 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
     impl->info.width = kWidth;
     impl->info.height = kHeight;
     impl->info.starts = {{"here", "world", {}, {}}, {"there", "world", {}, {}}};
-    impl->info.formats = {{"bf16", "BF16", 16}, {"int2", "INT2", 2}};
+    for (const char* name : {"bf16", "int2", "int8"}) impl->info.formats.emplace_back().name = name;
+    impl->info.formats.back().refusal = "int8 would not be smaller here";
+    impl->info.cache_layers = 6;
     impl->format = options.cache_format;
+    impl->rules = options.cache_rules;
     return std::unique_ptr<Walk>(new Walk(std::move(impl)));
 }
 
@@ -58,6 +62,7 @@ Result<void> Walk::run(const ControlSource& source, FrameSink& sink, const Repor
         if (stop.stop_requested()) return Error{ErrorCode::internal, "stopped"};
         const ChunkControls controls = source(chunk, stop);
         if (controls.stop) return {};
+        controls.cache_rules.apply_to(impl_->rules);
         if (controls.cache_format) impl_->format = *controls.cache_format;
         for (int i = 0; i < 4; ++i) emit(chunk, i, static_cast<std::uint8_t>(20 + chunk * 8 + controls.state.held));
         ChunkTelemetry telemetry;
@@ -65,6 +70,7 @@ Result<void> Walk::run(const ControlSource& source, FrameSink& sink, const Repor
         telemetry.frames = 4;
         telemetry.hold = held_names(controls.state);
         telemetry.format = impl_->format;
+        telemetry.rules = impl_->rules;
         report(telemetry);
     }
 }

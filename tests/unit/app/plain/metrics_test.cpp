@@ -75,6 +75,16 @@ TEST(Metrics, FiguresAreThoseOfTheLedger) {
     EXPECT_DOUBLE_EQ(json["ms_p99"]["period"], 101);
 }
 
+TEST(Metrics, TheCacheTellsItsRules) {
+    RunMetrics metrics = sample();
+    metrics.chunks.back().rules = {{{0, 1, "int8"}, {5, 5, "bf16"}}, 2, false, true};
+    const Json json = Json::parse(metrics_json(metrics));
+    EXPECT_EQ(json["cache"]["keep_recent"], 2);
+    EXPECT_EQ(json["cache"]["keep_sink"], false);
+    EXPECT_EQ(json["cache"]["cache_layers"], "0-1:int8,5:bf16");
+    EXPECT_EQ(json["cache"]["bias_correction"], true);
+}
+
 TEST(Metrics, ARunWithoutChunksIsStillJson) {
     RunMetrics metrics;
     metrics.cache_format = "bf16";

@@ -23,6 +23,45 @@ TEST(Options, DefaultsOpenTheWindowWithTheEmbeddedWorld) {
     EXPECT_FALSE(options->chunks);
 }
 
+TEST(Options, CacheRules) {
+    const auto plain = parse({"--cache", "int8"});
+    ASSERT_TRUE(plain);
+    EXPECT_TRUE(plain->cache_rules.empty());
+    const auto all =
+        parse({"--keep-recent", "3", "--no-keep-sink", "--bias-correction", "--cache-layers", "0-1:int8,5:bf16"});
+    ASSERT_TRUE(all) << all.error().message;
+    quant::CacheRules rules;
+    all->cache_rules.apply_to(rules);
+    EXPECT_EQ(rules.keep_recent, 3);
+    EXPECT_FALSE(rules.keep_sink);
+    EXPECT_TRUE(rules.bias_correction);
+    EXPECT_EQ(rules.layer_formats, (std::vector<quant::LayerFormat>{{0, 1, "int8"}, {5, 5, "bf16"}}));
+    const auto others = parse({"--keep-sink", "--no-bias-correction"});
+    ASSERT_TRUE(others);
+    EXPECT_EQ(others->cache_rules.keep_sink, true);
+    EXPECT_EQ(others->cache_rules.bias_correction, false);
+}
+
+TEST(Options, WrongCacheRules) {
+    for (const std::vector<const char*>& words :
+         std::vector<std::vector<const char*>>{{"--keep-recent", "0"},
+                                               {"--keep-recent", "-1"},
+                                               {"--keep-recent", "many"},
+                                               {"--cache-layers", "int8"},
+                                               {"--cache-layers", "1:"},
+                                               {"--cache-layers", ":int8"},
+                                               {"--cache-layers", "3-1:int8"},
+                                               {"--cache-layers", "-1:int8"},
+                                               {"--cache-layers", "1:int8,"},
+                                               {"--cache-layers", "1:int8,,2:int8"},
+                                               {"--cache-layers", "99999999999:int8"}}) {
+        const auto options = parse(words);
+        ASSERT_FALSE(options) << words[1];
+        EXPECT_EQ(options.error().code, ErrorCode::wrong_use);
+        EXPECT_NE(options.error().message.find(words[0]), std::string::npos) << options.error().message;
+    }
+}
+
 TEST(Options, TheWholeHeadlessLine) {
     const auto options = parse({"--headless",
                                 "--controls",

@@ -54,5 +54,25 @@ TEST(SessionFile, MeasuredPeriodsBeginWithTheSecondChunk) {
     EXPECT_EQ(measured["total_p50_ms"], 150);
 }
 
+TEST(SessionFile, CacheRulesAreThereAtTheStartAndWhereTheyChange) {
+    SessionFile session;
+    session.cache_rules.keep_recent = 2;
+    quant::CacheRulesChange change;
+    session.note(0, {}, {}, {}, {});
+    change.bias_correction = true;
+    session.note(1, {}, {}, {}, {}, change);
+    change = {};
+    change.layer_formats = {{0, 3, "int8"}};
+    change.keep_sink = false;
+    session.note(4, {}, {}, {}, {}, change);
+    EXPECT_EQ(controls_json(session),
+              R"([{"chunk":1,"bias_correction":true},{"chunk":4,"keep_sink":false,"cache_layers":"0-3:int8"}])");
+    const auto json = nlohmann::json::parse(session_json(session));
+    EXPECT_EQ(json["keep_recent"], 2);
+    EXPECT_EQ(json["keep_sink"], true);
+    EXPECT_EQ(json["cache_layers"], "");
+    EXPECT_EQ(json["bias_correction"], false);
+}
+
 } // namespace
 } // namespace wander
