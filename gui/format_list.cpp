@@ -43,7 +43,7 @@ void format_line(const PanelContext& ui, const FormatChoice& format, float label
         const FontScope scope(ui.fonts.figures, kFigureSize);
         figures_width = ImGui::CalcTextSize(figures.c_str()).x;
     }
-    const float width = ui.px(16) + label_width + ui.px(14) + figures_width;
+    const float width = std::max(ImGui::GetContentRegionAvail().x, ui.px(16) + label_width + ui.px(14) + figures_width);
     ImGui::BeginDisabled(!usable);
     const std::string id = "##" + format.name;
     if (ImGui::Selectable(id.c_str(), format.name == ui.model.format, ImGuiSelectableFlags_None, {width, line})) {

@@ -9,12 +9,12 @@ namespace wander::gui {
 namespace {
 
 // Grows when panels or their first-run places change in a way that old layouts do not fit.
-constexpr std::string_view kLayoutVersion = "; wander layout 1\n";
+constexpr std::string_view kLayoutVersion = "; wander layout 2\n";
 
 // Sized for 1280 x 720: everything can be read without scrolling.
 constexpr float kColumnWidth = 336;
-constexpr float kMemoryShare = 0.315f;
-constexpr float kLatencyShare = 0.355f;
+constexpr float kMemoryShare = 0.325f;
+constexpr float kLatencyShare = 0.33f;
 
 void build_first_layout(ImGuiID root, ImVec2 size, float scale) {
     ImGui::DockBuilderRemoveNode(root);

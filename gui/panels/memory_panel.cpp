@@ -60,12 +60,13 @@ void kind_bar(const PanelContext& ui, const char* letter, const char* title, con
 
 void legend(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit) {
     const FontScope small(ui.fonts.text, kSmallSize);
-    const float column = ImGui::GetContentRegionAvail().x / 2;
+    constexpr std::size_t kColumns = 3;
+    const float column = ImGui::GetContentRegionAvail().x / kColumns;
     const float left = ImGui::GetCursorPosX();
     for (std::size_t i = 0; i < kKinds.size(); ++i) {
         const Kind& kind = kKinds[i];
-        const float x = left + (i % 2 == 0 ? 0 : column + ui.px(8));
-        if (i % 2 == 1) {
+        const float x = left + column * static_cast<float>(i % kColumns);
+        if (i % kColumns != 0) {
             ImGui::SameLine();
         }
         ImGui::SetCursorPosX(x);
@@ -79,8 +80,8 @@ void legend(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit) {
             ImGui::SetTooltip("%s", kind.help);
         }
         ImGui::SameLine();
-        figure_right(ui, bytes_figure(ledger.keys.*kind.bytes + ledger.values.*kind.bytes, unit, 6),
-                     x + column - ui.px(8), colour::kText, kSmallSize);
+        figure_right(ui, bytes_figure(ledger.keys.*kind.bytes + ledger.values.*kind.bytes, unit, 1),
+                     x + column - (i % kColumns + 1 < kColumns ? ui.px(12) : 0), colour::kText, kSmallSize);
     }
 }
 
