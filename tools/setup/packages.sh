@@ -8,6 +8,7 @@ have_package() {
         cmd:*) command -v "$what" >/dev/null ;;
         pc:*) command -v pkg-config >/dev/null && pkg-config --exists "$what" ;;
         py:venv) python3 -m pip --version >/dev/null 2>&1 || python3 -c 'import venv, ensurepip' 2>/dev/null ;;
+        py:*) /usr/bin/python3 -c "import $what" 2>/dev/null ;;
         hdr:*)
             for dir in /usr/include /usr/include/x86_64-linux-gnu /usr/local/include "$root"/.travel/include "$root"/.travel/googletest/*/include; do
                 [ -e "$dir/$what" ] && return

@@ -1,13 +1,12 @@
-// The cache against an independent model of it: random chunks, toggles and clears; what is visible, what every page
-// group is stored as, what it costs in bytes, and what attention gives.
+// The cache against an independent model of it (cache_model.hpp): random chunks, switches of format and rules, clears;
+// what is visible, what every page group is stored as, what it costs in bytes, and what attention gives.
+#include "tests/unit/quant/cache_model.hpp"
 #include "quant/format.hpp"
-#include "tests/unit/quant/cache_oracle.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -15,147 +14,79 @@
 namespace wander::test {
 namespace {
 
-// What the rules of quant/kv_cache.hpp say, in the plainest form: every latent ever committed, groups found by
-// division.
-class CacheModel {
-public:
-    CacheModel(const CacheSetup& setup) : setup_(setup), format_(setup.policy.format) {}
-
-    void clear() {
-        keys_.clear();
-        values_.clear();
-        groups_.clear();
-        next_ = 0;
-    }
-    void select(const std::string& format) { format_ = format; }
-    const std::string& format() const { return format_; }
-    std::int64_t next() const { return next_; }
-
-    std::vector<std::int64_t> visible(std::int64_t first) const {
-        std::vector<std::int64_t> latents;
-        for (std::int64_t latent = 0; latent < first; ++latent) {
-            const bool recent = setup_.shape.window_latents <= 0 || latent >= first - setup_.shape.window_latents;
-            if (latent < setup_.shape.sink_latents || recent) {
-                latents.push_back(latent);
-            }
-        }
-        return latents;
-    }
-
-    void begin(std::int64_t first) {
-        std::erase_if(groups_, [&](const auto& entry) {
-            const Group& group = entry.second;
-            const auto seen = visible(first);
-            return std::none_of(seen.begin(), seen.end(),
-                                [&](std::int64_t l) { return l >= group.first && l < group.end; });
-        });
-    }
-
-    void commit(std::int64_t first, int latents, std::vector<at::Tensor> keys, std::vector<at::Tensor> values) {
-        for (int n = 0; n < latents; ++n) {
-            const std::int64_t latent = first + n;
-            keys_[latent] = slice(keys, n);
-            values_[latent] = slice(values, n);
-            const std::int64_t sink = setup_.shape.sink_latents;
-            const std::int64_t page = setup_.shape.page_latents;
-            const std::int64_t start = latent < sink ? 0 : sink + (latent - sink) / page * page;
-            groups_.try_emplace(start, Group{start, latent < sink ? sink : start + page, "bf16", latent < sink, false});
-        }
-        next_ = first + latents;
-        for (auto& [start, group] : groups_) {
-            if (!group.sink && !group.settled && group.end <= first) {
-                group.settled = true;
-                group.format = format_;
-            }
-        }
-        int visits = setup_.policy.convert_groups_per_commit;
-        for (auto& [start, group] : groups_) {
-            if (group.settled && group.format != format_ && visits-- > 0) {
-                group.format = format_;
-            }
-        }
-    }
-
-    const std::string& format_of(std::int64_t latent) const {
-        return std::prev(groups_.upper_bound(latent))->second.format;
-    }
-    const at::Tensor& keys(std::int64_t latent, int layer) const {
-        return keys_.at(latent)[static_cast<std::size_t>(layer)];
-    }
-    const at::Tensor& values(std::int64_t latent, int layer) const {
-        return values_.at(latent)[static_cast<std::size_t>(layer)];
-    }
-
-    std::int64_t bytes() const {
-        std::int64_t sum = 0;
-        for (const auto& [start, group] : groups_) {
-            const int tokens = static_cast<int>(group.end - group.first) * setup_.shape.tokens_per_latent;
-            const quant::PageFormat* format = quant::FormatRegistry::instance().find(group.format);
-            const quant::PageShape shape{tokens, setup_.shape.heads, setup_.shape.head_dim, true, setup_.compute};
-            sum += 2 * setup_.shape.layers * format->bytes(shape, {setup_.policy.centroids, 0}).total();
-        }
-        return sum;
-    }
-    std::int64_t waiting() const {
-        return std::count_if(groups_.begin(), groups_.end(),
-                             [&](const auto& entry) { return entry.second.settled && entry.second.format != format_; });
-    }
-
-private:
-    struct Group {
-        std::int64_t first;
-        std::int64_t end;
-        std::string format;
-        bool sink;
-        bool settled;
-    };
-    std::vector<at::Tensor> slice(const std::vector<at::Tensor>& layers, int n) const {
-        std::vector<at::Tensor> out;
-        for (const at::Tensor& layer : layers) {
-            out.push_back(layer.narrow(0, n * setup_.shape.tokens_per_latent, setup_.shape.tokens_per_latent));
-        }
-        return out;
-    }
-
-    CacheSetup setup_;
-    std::string format_;
-    std::int64_t next_ = 0;
-    std::map<std::int64_t, std::vector<at::Tensor>> keys_, values_;
-    std::map<std::int64_t, Group> groups_;
-};
-
-// Rows of the oracle for attention: what went in where the page is uncompressed, what the cache reads where it is
-// packed (checked to be near what went in).
+// Rows of the oracle for attention: what went in where a page was never packed, what the cache reads where it was
+// (checked to be near what went in; a pruned latent is not).
 at::Tensor history_rows(const quant::KvCache& cache, const CacheModel& model, const CacheSetup& setup, int layer,
-                        const std::vector<std::int64_t>& history, bool keys, bool ever_packed) {
+                        const std::vector<std::int64_t>& history, bool keys, double read_error) {
     std::vector<at::Tensor> parts = {at::empty({0, setup.shape.heads, setup.shape.head_dim}, setup.compute)};
     for (const std::int64_t latent : history) {
         const at::Tensor& original = keys ? model.keys(latent, layer) : model.values(latent, layer);
         const at::Tensor read = keys ? cache.read_keys(layer, latent, 1) : cache.read_values(layer, latent, 1);
-        if (!ever_packed) {
+        if (model.untouched(latent, layer)) {
             EXPECT_TRUE(read.equal(original)) << "latent " << latent;
-        } else {
+        } else if (read_error > 0) {
             const at::Tensor error = (read - original).to(at::kFloat);
-            EXPECT_LT(error.square().mean().sqrt().item<double>(), 0.6) << "latent " << latent;
+            EXPECT_LT(error.square().mean().sqrt().item<double>(), read_error) << "latent " << latent;
         }
-        parts.push_back(ever_packed ? read : original);
+        parts.push_back(read);
     }
     return at::cat(parts, 0);
 }
 
-void run_machine(CacheSetup setup, unsigned seed, int steps, bool toggles, double tolerance) {
+struct Machine {
+    int steps = 40;
+    std::vector<std::string> formats; // to switch between; empty: never
+    bool rules = false;               // switches them too
+    double tolerance = 1e-5;
+    double read_error = 0.6; // of a packed value, root mean square; 0: not asked
+};
+
+quant::CacheRules random_rules(std::mt19937& draw, const Machine& machine, int layers) {
+    quant::CacheRules rules;
+    rules.keep_recent = 1 + static_cast<int>(draw() % 3);
+    rules.keep_sink = draw() % 2 == 0;
+    rules.bias_correction = draw() % 2 == 0;
+    for (unsigned entries = draw() % 3; entries > 0; --entries) {
+        const int first = static_cast<int>(draw() % static_cast<unsigned>(layers));
+        const int last = first + static_cast<int>(draw() % static_cast<unsigned>(layers - first));
+        rules.layer_formats.push_back({first, last, machine.formats[draw() % machine.formats.size()]});
+    }
+    return rules;
+}
+
+void check_ledger(const quant::KvCache& cache, const CacheModel& model) {
+    const MemoryLedger ledger = cache.ledger();
+    if (model.has_session_codebooks()) {
+        EXPECT_GE(ledger.bytes(), model.bytes());
+    } else {
+        EXPECT_EQ(ledger.bytes(), model.bytes());
+    }
+    EXPECT_EQ(ledger.pages_waiting, model.waiting());
+    EXPECT_EQ(cache.converter_idle(), model.waiting() == 0);
+    for (const PageCell& cell : cache.pages()) {
+        if (cell.format == "open") continue;
+        EXPECT_EQ(cell.format, model.cell_format(cell.first_latent)) << "latent " << cell.first_latent;
+        EXPECT_EQ(cell.lossy_history, model.lossy_history(cell.first_latent)) << "latent " << cell.first_latent;
+    }
+}
+
+void run_machine(const CacheSetup& setup, unsigned seed, const Machine& machine) {
     std::mt19937 draw(seed);
     auto made = quant::KvCache::create(setup.shape, setup.policy, at::kCPU, setup.compute);
     ASSERT_TRUE(made) << made.error().message;
     quant::KvCache& cache = **made;
     CacheModel model(setup);
-    const std::string formats[] = {"bf16", "int2", "qvg-int2"};
-    for (int step = 0; step < steps; ++step) {
-        SCOPED_TRACE(testing::Message() << "seed " << seed << " step " << step);
-        if (toggles && draw() % 3 == 0) {
-            const std::string& format = formats[draw() % 3];
-            ASSERT_TRUE(cache.set_format(format));
+    for (int step = 0; step < machine.steps; ++step) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed << " step " << step << " format " << cache.format());
+        if (!machine.formats.empty() && draw() % 3 == 0) {
+            const std::string& format = machine.formats[draw() % machine.formats.size()];
+            ASSERT_TRUE(cache.set_format(format)) << format;
             model.select(format);
+        }
+        if (machine.rules && draw() % 4 == 0) {
+            const quant::CacheRules rules = random_rules(draw, machine, setup.shape.layers);
+            ASSERT_TRUE(cache.set_rules(rules));
+            model.set_rules(rules);
         }
         if (draw() % 17 == 0) {
             cache.clear();
@@ -181,25 +112,20 @@ void run_machine(CacheSetup setup, unsigned seed, int steps, bool toggles, doubl
             values.push_back(random_rows(setup, latents, draw()));
             const at::Tensor q = random_rows(setup, latents, draw());
             const at::Tensor expected = dense_attention(
-                setup, view, history_rows(cache, model, setup, layer, history, true, toggles),
-                history_rows(cache, model, setup, layer, history, false, toggles), q, keys.back(), values.back());
-            EXPECT_LT(relative_error(cache.attend(layer, q, keys.back(), values.back()), expected), tolerance);
+                setup, view, history_rows(cache, model, setup, layer, history, true, machine.read_error),
+                history_rows(cache, model, setup, layer, history, false, machine.read_error), q, keys.back(),
+                values.back(), model.noise(history, layer), model.one_row(history, layer));
+            EXPECT_LT(relative_error(cache.attend(layer, q, keys.back(), values.back()), expected), machine.tolerance);
             cache.write(layer, keys.back(), values.back());
         }
+        model.before_commit(cache);
         cache.commit();
-        model.commit(first, latents, keys, values);
-
-        EXPECT_EQ(cache.ledger().bytes(), model.bytes());
-        EXPECT_EQ(cache.ledger().pages_waiting, model.waiting());
-        EXPECT_EQ(cache.converter_idle(), model.waiting() == 0);
-        for (const PageCell& cell : cache.pages()) {
-            if (cell.format != "open") {
-                EXPECT_EQ(cell.format, model.format_of(cell.first_latent)) << "latent " << cell.first_latent;
-            }
-        }
+        model.commit(cache, first, latents, keys, values);
+        check_ledger(cache, model);
         // The newest chunk is uncompressed in every format.
         EXPECT_TRUE(cache.read_keys(0, first, latents).equal(keys[0]));
         EXPECT_TRUE(cache.read_values(setup.shape.layers - 1, first, latents).equal(values.back()));
+        if (testing::Test::HasFailure()) return; // the rest would only repeat it
     }
 }
 
@@ -216,24 +142,104 @@ CacheSetup machine_setup(int sink, int window, int page) {
 }
 
 TEST(CacheModel, UncompressedWalks) {
-    run_machine(machine_setup(1, 6, 4), 1, 40, false, 1e-5);
-    run_machine(machine_setup(0, 5, 3), 2, 40, false, 1e-5);
-    run_machine(machine_setup(3, 1, 3), 3, 30, false, 1e-5);
-    run_machine(machine_setup(2, 0, 4), 4, 20, false, 1e-5);
+    run_machine(machine_setup(1, 6, 4), 1, {});
+    run_machine(machine_setup(0, 5, 3), 2, {});
+    run_machine(machine_setup(3, 1, 3), 3, {.steps = 30});
+    run_machine(machine_setup(2, 0, 4), 4, {.steps = 20});
 }
 
 TEST(CacheModel, WalksThatToggle) {
-    run_machine(machine_setup(1, 9, 4), 5, 40, true, 1e-5);
-    run_machine(machine_setup(0, 7, 3), 6, 40, true, 1e-5);
+    const Machine toggles{.formats = {"bf16", "int2", "qvg-int2"}};
+    run_machine(machine_setup(1, 9, 4), 5, toggles);
+    run_machine(machine_setup(0, 7, 3), 6, toggles);
     CacheSetup two_at_once = machine_setup(3, 12, 2);
     two_at_once.policy.convert_groups_per_commit = 2;
-    run_machine(two_at_once, 7, 40, true, 1e-5);
+    run_machine(two_at_once, 7, toggles);
 }
 
 TEST(CacheModel, WalksThatToggleInBfloat16) {
     CacheSetup setup = machine_setup(1, 9, 4);
     setup.compute = at::kBFloat16;
-    run_machine(setup, 8, 40, true, 2e-2);
+    run_machine(setup, 8, {.formats = {"bf16", "int2", "qvg-int2"}, .tolerance = 2e-2});
+}
+
+// Pages large enough that most formats are smaller than BF16 there.
+CacheSetup rules_setup(int sink, int window) {
+    CacheSetup setup;
+    setup.shape = {.layers = 3,
+                   .heads = 2,
+                   .head_dim = 64,
+                   .tokens_per_latent = 16,
+                   .page_latents = 4,
+                   .sink_latents = sink,
+                   .window_latents = window};
+    setup.time_pairs = 8;
+    return setup;
+}
+
+std::vector<std::string> usable_formats(const CacheSetup& setup) {
+    std::vector<std::string> names;
+    for (const quant::PageFormat* format : quant::FormatRegistry::instance().formats()) {
+        quant::CachePolicy policy = setup.policy;
+        policy.format = format->name();
+        if (quant::KvCache::create(setup.shape, policy, at::kCPU, setup.compute)) names.push_back(policy.format);
+    }
+    return names;
+}
+
+// Every format of the registry, with every rule, into and out of each other.
+TEST(CacheModel, WalksThatSwitchFormatsAndRules) {
+    const CacheSetup setup = rules_setup(1, 11);
+    Machine machine;
+    machine.formats = usable_formats(setup);
+    machine.rules = true;
+    machine.read_error = 0; // after some conversions a value may be anywhere near
+    ASSERT_GE(machine.formats.size(), 3u);
+    for (unsigned seed = 20; seed < 26; ++seed) run_machine(setup, seed, machine);
+    run_machine(rules_setup(4, 9), 30, machine); // the sink can be packed
+    CacheSetup two_at_once = rules_setup(2, 13);
+    two_at_once.policy.convert_groups_per_commit = 2;
+    run_machine(two_at_once, 31, machine);
+}
+
+// One format alone, so that each is packed and read in every run of the tests.
+TEST(CacheModel, EveryFormatAloneWithTheBiasCorrection) {
+    CacheSetup setup = rules_setup(4, 10);
+    setup.policy.bias_correction = true;
+    setup.policy.keep_sink = false;
+    for (const std::string& format : usable_formats(setup)) {
+        SCOPED_TRACE(format);
+        setup.policy.format = format;
+        run_machine(setup, 40, {.steps = 14, .read_error = 0});
+    }
+}
+
+TEST(CacheModel, WalksThatSwitchFormatsAndRulesInBfloat16) {
+    CacheSetup setup = rules_setup(1, 11);
+    setup.compute = at::kBFloat16;
+    Machine machine;
+    machine.formats = usable_formats(setup);
+    machine.rules = true;
+    machine.tolerance = 3e-2;
+    machine.read_error = 0;
+    run_machine(setup, 50, machine);
+}
+
+TEST(CacheModel, WrongRulesChangeNothing) {
+    const CacheSetup setup = rules_setup(1, 11);
+    auto cache = quant::KvCache::create(setup.shape, setup.policy, at::kCPU, setup.compute);
+    ASSERT_TRUE(cache);
+    const quant::CacheRules before = (*cache)->rules();
+    quant::CacheRules none_recent;
+    none_recent.keep_recent = 0;
+    for (const quant::CacheRules& wrong :
+         {none_recent, quant::CacheRules{.layer_formats = {{0, 3, "int2"}}},
+          quant::CacheRules{.layer_formats = {{2, 1, "int2"}}}, quant::CacheRules{.layer_formats = {{0, 0, "int3"}}}}) {
+        const auto set = (*cache)->set_rules(wrong);
+        ASSERT_FALSE(set);
+        EXPECT_EQ(set.error().code, ErrorCode::wrong_use);
+        EXPECT_EQ((*cache)->rules(), before);
+    }
 }
 
 // Self-Forcing's sequences (self-forcing.md 5.3): latents held after each chunk of 3. Its window counts sink and chunk.

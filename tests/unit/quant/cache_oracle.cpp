@@ -30,13 +30,17 @@ at::Tensor matrices(int count, std::uint64_t seed) {
 }
 
 // rows [n, heads, dim] double; positions: one per latent.
-at::Tensor rope(const quant::ReadView& view, const at::Tensor& rows, const std::vector<float>& positions) {
+at::Tensor rope(const quant::ReadView& view, const at::Tensor& rows, const std::vector<float>& positions,
+                const std::vector<bool>& one_row = {}) {
     const auto latents = static_cast<std::int64_t>(positions.size());
     const at::Tensor position = at::tensor(positions, at::kFloat).to(at::kDouble);
     const std::int64_t tokens = view.space_angles.size(0);
     const at::Tensor time =
         (position.view({latents, 1, 1}) * view.time_frequencies.view({1, 1, -1})).expand({latents, tokens, -1});
-    const at::Tensor space = view.space_angles.unsqueeze(0).expand({latents, tokens, -1});
+    at::Tensor space = view.space_angles.unsqueeze(0).expand({latents, tokens, -1}).clone();
+    for (std::size_t n = 0; n < one_row.size(); ++n) {
+        if (one_row[n]) space[static_cast<std::int64_t>(n)].copy_(view.space_angles[tokens / 2]);
+    }
     const at::Tensor angle = at::cat({time, space}, 2).reshape({latents * tokens, 1, -1});
     const at::Tensor pairs = rows.reshape({rows.size(0), rows.size(1), -1, 2});
     const at::Tensor x = pairs.select(3, 0);
@@ -100,7 +104,7 @@ at::Tensor random_rows(const CacheSetup& setup, int latents, std::uint64_t seed)
 
 at::Tensor dense_attention(const CacheSetup& setup, const quant::ReadView& view, const at::Tensor& history_k,
                            const at::Tensor& history_v, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const at::Tensor& history_noise) {
+                           const at::Tensor& history_noise, const std::vector<bool>& one_row) {
     const std::int64_t tokens = setup.shape.tokens_per_latent;
     const auto dense = [](const at::Tensor& t) { return t.to(at::kCPU, at::kDouble); };
     const at::Tensor keys = at::cat({dense(history_k), dense(k)}, 0);
@@ -113,8 +117,8 @@ at::Tensor dense_attention(const CacheSetup& setup, const quant::ReadView& view,
     std::vector<float> positions = view.history_positions;
     positions.insert(positions.end(), view.new_positions.begin(), view.new_positions.end());
 
-    std::vector<at::Tensor> branches = {
-        softmax_attention(rope(view, dense(q), view.new_positions), rope(view, keys, positions), values, noise)};
+    std::vector<at::Tensor> branches = {softmax_attention(rope(view, dense(q), view.new_positions),
+                                                          rope(view, keys, positions, one_row), values, noise)};
     if (view.prope) {
         const at::Tensor inverse = at::cat({view.history_inverse, view.new_inverse}, 0);
         const at::Tensor result = softmax_attention(turn(dense(q), view.new_projection.transpose(1, 2), tokens),

@@ -36,11 +36,12 @@ at::Tensor random_rows(const CacheSetup& setup, int latents,
                        std::uint64_t seed); // [tokens, heads, head_dim], compute type
 
 // history_k, history_v: [history * tokens, heads, head_dim], any type. history_noise: [history * tokens, heads,
-// head_dim / kNoiseChannels], what quant/cache/logit_bias.hpp corrects for; undefined: no correction. Returns
-// [branches, tokens, heads, head_dim] double.
+// head_dim / kNoiseChannels], what quant/cache/logit_bias.hpp corrects for; undefined: no correction. one_row: by
+// history latent, whether all its (equal) rows stand in the middle of the picture, as a pruned latent's; empty: none.
+// Returns [branches, tokens, heads, head_dim] double.
 at::Tensor dense_attention(const CacheSetup& setup, const quant::ReadView& view, const at::Tensor& history_k,
                            const at::Tensor& history_v, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const at::Tensor& history_noise = {});
+                           const at::Tensor& history_noise = {}, const std::vector<bool>& one_row = {});
 
 // The cache's own un-rotated values of the visible history, one layer, concatenated.
 at::Tensor visible_values(const quant::KvCache& cache, const CacheSetup& setup, int layer,

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""The table of cache formats in docs/performance.md and its plot, made anew: quality on the embedded world, speed on a GPU.
+
+    ./wander bench                      set up, build, and everything that this machine can measure
+    cache_table.py --results DIR        from the files of an earlier run, wherever that was
+    cache_table.py -- --device cpu --scripts 4        words after -- go to cache_quality_bench
+
+Runs build/release/bin/cache_quality_bench (quality.json, quality.md) and, where there is an NVIDIA GPU,
+build/release/bin/attend_gpu_bench (gpu.json), keeps their files in build/bench, rewrites what stands between the marks
+"<!-- cache quality -->" and "<!-- cache speed -->" and their ends in docs/performance.md, and draws docs/images/cache_methods.png
+(needs python3-matplotlib). A part without results stays as it is.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/performance.md"
+PLOT = ROOT / "docs/images/cache_methods.png"
+QUALITY_HELP = """Every format against the uncompressed walk with the same noise, free runs (an error feeds back into all that follows), mean over scripts ± the 95 % interval. `bits`: 8 x bytes of
+packed pages / their values, everything counted; `pages`, `cache`: how much smaller than BF16 packed pages and the whole cache at the end are (window not yet full); W0: the first
+chunk that reads a packed page; W1: the three after it; rest: what follows. PSNR is that of the mean squared error over a window's frames, SSIM Gaussian 11x11 on luma. Below 20 dB: scripts with
+such a chunk, and the first of them. Drift: mean luma / saturation / variance of the Laplacian of the last 16 frames, minus BF16's. Floor: the uncompressed walk itself, its sums in another
+order, or in the other arithmetic; nothing can be judged above the first. LPIPS is missing: its weights are not at hand."""
+
+
+def replace_block(text, mark, body):
+    begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        sys.exit(f"cache_table: docs/performance.md must have '{begin}' and after it '{end}', each once")
+    head, rest = text.split(begin)
+    return head + begin + "\n" + body.strip() + "\n" + end + rest.split(end)[1]
+
+
+def run(words):
+    print("cache_table: " + shlex.join(str(word) for word in words), file=sys.stderr, flush=True)
+    return subprocess.run(words, check=False, stdout=subprocess.DEVNULL).returncode
+
+
+def measure(options, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    programs = options.build.resolve() / "bin"
+    failed = []
+    words = [programs / "cache_quality_bench", "--json", folder / "quality.json", "--markdown", folder / "quality.md", *options.words]
+    if run(words) != 0:
+        failed.append("cache_quality_bench")
+    gpu = programs / "attend_gpu_bench"
+    if Path("/dev/nvidia0").exists() and gpu.exists() and not options.no_gpu:
+        names = [v["name"] for v in json.loads((folder / "quality.json").read_text())["variants"] if "+" not in v["name"]]
+        if run([gpu, "--formats", ",".join(["bf16", *names]), "--out", folder / "gpu.json"]) != 0:
+            failed.append("attend_gpu_bench")
+    return failed
+
+
+def quality_block(folder):
+    command = "./wander bench"
+    table = (folder / "quality.md").read_text()
+    plot = f"\n![PSNR of every cache format against its bits](images/{PLOT.name})\n"
+    return f"`{command}` makes this table and the plot. {QUALITY_HELP}\n\n{table}{plot}"
+
+
+def number(value, digits):
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def speed_block(report):
+    """One row a format; attend_gpu_bench's keys."""
+    lengths = list(report["dense"])
+    head = ["format"]
+    for length in lengths:
+        head += [f"{length} latents ms", "of cuDNN"]
+    head += ["saved at peak MiB", "by the ledger"]
+    rows = []
+    for entry in report["formats"]:
+        row = [entry["label"]]
+        for length in lengths:
+            forward = entry.get("forward", {}).get(length, {})
+            row += [number(forward.get("ms"), 2), number(forward.get("of_cudnn"), 2)]
+        memory = entry.get("memory", {})
+        row += [number(memory.get("saved_allocator_mib"), 0), number(memory.get("saved_ledger_mib"), 0)]
+        rows.append(row)
+    dense = ", ".join(f"{report['dense'][length]['cudnn_ms']:.2f} ms at {length}" for length in lengths)
+    lines = [f"{report['device']}; one layer-forward of attention at the 1.3B shape. cuDNN BF16 over a dense cache of turned keys: {dense}.", ""]
+    lines += ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+FAMILIES = [  # as the window colours them (gui/plain/format_family.cpp, gui/theme.hpp)
+    (("fp8", "int8", "prq"), "8 bit", "#9283c8"),
+    (("int4", "rtn", "nvfp4"), "rounding", "#d6aa60"),
+    (("kivi", "k4v2"), "KIVI", "#54a4e2"),
+    (("quarot",), "rotated", "#d67694"),
+    (("int2", "qvg"), "k-means", "#63d2bf"),
+    (("pca",), "PCA", "#80b860"),
+    (("prune", "soft"), "pruned", "#de804a"),
+]
+
+
+def family_of(name):
+    for prefixes, label, colour in FAMILIES:
+        if name.startswith(prefixes):
+            return label, colour
+    return "packed", "#687585"
+
+
+def spread(wanted, gap):
+    """Heights for labels: near what they want, at least `gap` apart, the order kept."""
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    clusters = []  # [members, middle]
+    for i in order:
+        clusters.append([[i], wanted[i]])
+        while len(clusters) > 1:
+            below, above = clusters[-2], clusters[-1]
+            room = gap * (len(below[0]) + len(above[0])) / 2
+            if above[1] - below[1] >= room:
+                break
+            members = below[0] + above[0]
+            clusters[-2:] = [[members, sum(wanted[m] for m in members) / len(members)]]
+    heights = [0.0] * len(wanted)
+    for members, middle in clusters:
+        for place, i in enumerate(members):
+            heights[i] = middle + gap * (place - (len(members) - 1) / 2)
+    return heights
+
+
+def draw_panel(axes, report, window, title):
+    variants = [v for v in report["variants"] if v["effective_bits"] > 0]
+    floor = report["floors"][0][window]["psnr_db"]["mean"]
+    axes.axhline(floor, color="#8c949e", linewidth=1, linestyle=(0, (4, 3)))
+    axes.text(0.995, floor, "noise floor", color="#8c949e", fontsize=8, ha="right", va="bottom", transform=axes.get_yaxis_transform())
+    points = [(v["effective_bits"], v[window]["psnr_db"]["mean"], v[window]["psnr_db"]["interval95"], v) for v in variants]
+    tops = [floor] + [p[1] for p in points]
+    low, high = min(tops) - 3, max(tops) + 2
+    axes.set_ylim(low, high)
+    axes.set_xscale("log", base=2)
+    left, right = min(p[0] for p in points), max(p[0] for p in points)
+    axes.set_xlim(left / 1.08, right * 1.12)
+    ticks = [t for t in (2, 2.5, 3, 4, 5, 6, 8, 10) if left / 1.08 <= t <= right * 1.12]
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.minorticks_off()
+    axes.grid(color="#26292f", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for bits, db, interval, v in points:
+        _, colour = family_of(v["format"])
+        plain = "+" not in v["name"]
+        axes.errorbar(bits, db, yerr=interval, color=colour, alpha=0.35, linewidth=1)
+        axes.scatter(bits, db, s=34, color=colour if plain else "#15171b", edgecolors=colour, linewidths=1.4, zorder=3)
+    # Names in a column beside each crowd of points, joined to them by thin lines.
+    for crowd in crowds(points):
+        x = max(p[0] for p in crowd) * 1.035
+        heights = spread([p[1] for p in crowd], (high - low) / 27)
+        for (bits, db, _, v), height in zip(crowd, heights):
+            _, colour = family_of(v["format"])
+            axes.annotate(v["label"], (bits, db), (x, height), fontsize=7.5, color=colour, va="center", ha="left",
+                          arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.35, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3})
+    axes.set_title(title, color="#dadee3", fontsize=10, loc="left")
+    axes.set_xlabel("bits a value, everything counted", color="#8c949e", fontsize=9)
+    axes.tick_params(colors="#8c949e", labelsize=8)
+    for side in axes.spines.values():
+        side.set_color("#26292f")
+
+
+def crowds(points):
+    """Points whose bits are near each other share a column of names."""
+    groups = []
+    for point in sorted(points, key=lambda p: p[0]):
+        if groups and point[0] / groups[-1][0][0] < 1.3:
+            groups[-1].append(point)
+        else:
+            groups.append([point])
+    return groups
+
+
+def draw(report):
+    try:
+        import matplotlib
+    except ImportError:
+        sys.exit("cache_table: the plot needs matplotlib: install python3-matplotlib (./wander bench does), or pass --no-plot")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.lines import Line2D
+
+    figure, panels = pyplot.subplots(1, 2, figsize=(13.5, 6.4), facecolor="#15171b")
+    for axes, (window, title) in zip(panels, (("w0", "W0: the first chunk that reads packed pages"), ("w1", "W1: the next three chunks"))):
+        axes.set_facecolor("#15171b")
+        draw_panel(axes, report, window, title)
+    panels[0].set_ylabel("PSNR against the uncompressed walk, dB", color="#8c949e", fontsize=9)
+    shown = {family_of(v["format"]) for v in report["variants"]}
+    marks = [Line2D([], [], marker="o", linestyle="", color=colour, label=label) for _, label, colour in FAMILIES if (label, colour) in shown]
+    marks.append(Line2D([], [], marker="o", linestyle="", markerfacecolor="none", color="#8c949e", label="with another rule"))
+    figure.legend(handles=marks, loc="lower center", ncol=len(marks), frameon=False, labelcolor="#dadee3", fontsize=8.5)
+    figure.subplots_adjust(left=0.055, right=0.985, top=0.94, bottom=0.145, wspace=0.12)
+    figure.savefig(PLOT, dpi=110, facecolor=figure.get_facecolor())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, default=ROOT / "build/release")
+    parser.add_argument("--results", type=Path, help="measure nothing; take quality.json, quality.md, gpu.json of this folder")
+    parser.add_argument("--no-gpu", action="store_true", help="leave the GPU bench out")
+    parser.add_argument("--no-plot", action="store_true")
+    parser.add_argument("words", nargs="*", help="for cache_quality_bench, after --")
+    options = parser.parse_args()
+    folder = options.results or ROOT / "build/bench"
+    failed = [] if options.results else measure(options, folder)
+    page = PAGE.read_text()
+    if (folder / "quality.json").exists():
+        report = json.loads((folder / "quality.json").read_text())
+        page = replace_block(page, "cache quality", quality_block(folder))
+        if not options.no_plot:
+            draw(report)
+    if (folder / "gpu.json").exists():
+        page = replace_block(page, "cache speed", speed_block(json.loads((folder / "gpu.json").read_text())))
+    PAGE.write_text(page)
+    if failed:
+        sys.exit(f"cache_table: {' and '.join(failed)} did not end well; the table shows what there is")
+
+
+if __name__ == "__main__":
+    main()
