@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace wander::test {
@@ -40,6 +41,12 @@ struct Machine {
     double tolerance = 1e-5;
     double read_error = 0.6; // of a packed value, root mean square; 0: not asked
 };
+
+Machine short_run(int steps) {
+    Machine machine;
+    machine.steps = steps;
+    return machine;
+}
 
 quant::CacheRules random_rules(std::mt19937& draw, const Machine& machine, int layers) {
     quant::CacheRules rules;
@@ -144,8 +151,8 @@ CacheSetup machine_setup(int sink, int window, int page) {
 TEST(CacheModel, UncompressedWalks) {
     run_machine(machine_setup(1, 6, 4), 1, {});
     run_machine(machine_setup(0, 5, 3), 2, {});
-    run_machine(machine_setup(3, 1, 3), 3, {.steps = 30});
-    run_machine(machine_setup(2, 0, 4), 4, {.steps = 20});
+    run_machine(machine_setup(3, 1, 3), 3, short_run(30));
+    run_machine(machine_setup(2, 0, 4), 4, short_run(20));
 }
 
 TEST(CacheModel, WalksThatToggle) {
@@ -210,7 +217,9 @@ TEST(CacheModel, EveryFormatAloneWithTheBiasCorrection) {
     for (const std::string& format : usable_formats(setup)) {
         SCOPED_TRACE(format);
         setup.policy.format = format;
-        run_machine(setup, 40, {.steps = 14, .read_error = 0});
+        Machine machine = short_run(14);
+        machine.read_error = 0;
+        run_machine(setup, 40, machine);
     }
 }
 
@@ -232,9 +241,13 @@ TEST(CacheModel, WrongRulesChangeNothing) {
     const quant::CacheRules before = (*cache)->rules();
     quant::CacheRules none_recent;
     none_recent.keep_recent = 0;
+    const auto with_table = [](quant::LayerFormat entry) {
+        quant::CacheRules rules;
+        rules.layer_formats.push_back(std::move(entry));
+        return rules;
+    };
     for (const quant::CacheRules& wrong :
-         {none_recent, quant::CacheRules{.layer_formats = {{0, 3, "int2"}}},
-          quant::CacheRules{.layer_formats = {{2, 1, "int2"}}}, quant::CacheRules{.layer_formats = {{0, 0, "int3"}}}}) {
+         {none_recent, with_table({0, 3, "int2"}), with_table({2, 1, "int2"}), with_table({0, 0, "int3"})}) {
         const auto set = (*cache)->set_rules(wrong);
         ASSERT_FALSE(set);
         EXPECT_EQ(set.error().code, ErrorCode::wrong_use);
