@@ -3,6 +3,7 @@
 #include "generator/model_folder.hpp"
 #include "generator/weights/safetensors.hpp"
 #include "generator/world/start_picture.hpp"
+#include "quant/cache/frame_importance.hpp"
 #include "quant/format.hpp"
 
 #include <ATen/ATen.h>
@@ -44,6 +45,8 @@ FormatInfo describe_format(const quant::PageFormat& format, const quant::CacheSh
     info.label = format.label();
     info.bits = format.nominal_bits();
     info.lossless = format.lossless();
+    quant::EncodeOptions options;
+    if (format.prunes()) options.kept = (1U << quant::important_latent_count(shape.page_latents)) - 1U;
     std::int64_t bytes = 0;
     std::int64_t bf16_bytes = 0;
     for (const bool is_key : {true, false}) {
@@ -58,7 +61,7 @@ FormatInfo describe_format(const quant::PageFormat& format, const quant::CacheSh
             info.ratio = 0;
             return info;
         }
-        bytes += format.bytes(page, {}).total();
+        bytes += format.bytes(page, options).total();
         bf16_bytes += page.values() * 2;
     }
     // Uncompressed pages have the compute type, and that is not what is compared here.

@@ -18,6 +18,8 @@ constexpr double kRecencyWeight = 0.3;
 
 } // namespace
 
+int important_latent_count(int latents) { return static_cast<int>(std::ceil(kKeptShare * latents)); }
+
 std::uint32_t important_latents(const at::Tensor& keys, int latents) {
     const std::int64_t tokens = keys.size(0) / latents;
     const at::Tensor sketch = keys.to(at::kFloat)
@@ -44,7 +46,7 @@ std::uint32_t important_latents(const at::Tensor& keys, int latents) {
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
         return score[static_cast<std::size_t>(a)] > score[static_cast<std::size_t>(b)];
     });
-    const int kept = static_cast<int>(std::ceil(kKeptShare * latents));
+    const int kept = important_latent_count(latents);
     std::uint32_t mask = 0;
     for (int i = 0; i < kept; ++i) {
         mask |= 1U << order[static_cast<std::size_t>(i)];

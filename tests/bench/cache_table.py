@@ -23,7 +23,7 @@ PAGE = ROOT / "docs/performance.md"
 PLOT = ROOT / "docs/images/cache_methods.png"
 QUALITY_HELP = """Every format against the uncompressed walk with the same noise, free runs (an error feeds back into all that follows), mean over scripts ± the 95 % interval. `bits`: 8 x bytes of
 packed pages / their values, everything counted; `pages`, `cache`: how much smaller than BF16 packed pages and the whole cache at the end are (window not yet full); W0: the first
-chunk that reads a packed page; W1: the three after it; rest: what follows. PSNR is that of the mean squared error over a window's frames, SSIM Gaussian 11x11 on luma. Below 20 dB: scripts with
+chunk that reads a packed page (earlier or later where a rule packs earlier or later); W1: the three after it; rest: what follows. PSNR is that of the mean squared error over a window's frames, SSIM Gaussian 11x11 on luma. Below 20 dB: scripts with
 such a chunk, and the first of them. Drift: mean luma / saturation / variance of the Laplacian of the last 16 frames, minus BF16's. Floor: the uncompressed walk itself, its sums in another
 order, or in the other arithmetic; nothing can be judged above the first. LPIPS is missing: its weights are not at hand."""
 
@@ -132,15 +132,15 @@ def draw_panel(axes, report, window, title):
     variants = [v for v in report["variants"] if v["effective_bits"] > 0]
     floor = report["floors"][0][window]["psnr_db"]["mean"]
     axes.axhline(floor, color="#8c949e", linewidth=1, linestyle=(0, (4, 3)))
-    axes.text(0.995, floor, "noise floor", color="#8c949e", fontsize=8, ha="right", va="bottom", transform=axes.get_yaxis_transform())
+    axes.text(0.01, floor, "noise floor", color="#8c949e", fontsize=8, ha="left", va="bottom", transform=axes.get_yaxis_transform())
     points = [(v["effective_bits"], v[window]["psnr_db"]["mean"], v[window]["psnr_db"]["interval95"], v) for v in variants]
     tops = [floor] + [p[1] for p in points]
     low, high = min(tops) - 3, max(tops) + 2
     axes.set_ylim(low, high)
     axes.set_xscale("log", base=2)
     left, right = min(p[0] for p in points), max(p[0] for p in points)
-    axes.set_xlim(left / 1.08, right * 1.12)
-    ticks = [t for t in (2, 2.5, 3, 4, 5, 6, 8, 10) if left / 1.08 <= t <= right * 1.12]
+    axes.set_xlim(left / 1.75, right * 1.08)  # room for the names of the smallest
+    ticks = [t for t in (2, 2.5, 3, 4, 5, 6, 8, 10) if left / 1.2 <= t <= right * 1.08]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
     axes.grid(color="#26292f", linewidth=0.8)
@@ -150,13 +150,15 @@ def draw_panel(axes, report, window, title):
         plain = "+" not in v["name"]
         axes.errorbar(bits, db, yerr=interval, color=colour, alpha=0.35, linewidth=1)
         axes.scatter(bits, db, s=34, color=colour if plain else "#15171b", edgecolors=colour, linewidths=1.4, zorder=3)
-    # Names in a column beside each crowd of points, joined to them by thin lines.
+    # Names in a column beside each crowd of points, joined to them by thin lines: left of the smallest and of the largest.
     for crowd in crowds(points):
-        x = max(p[0] for p in crowd) * 1.035
+        on_left = crowd[0][0] == left or crowd[-1][0] == right
+        x = min(p[0] for p in crowd) / 1.06 if on_left else max(p[0] for p in crowd) * 1.045
         heights = spread([p[1] for p in crowd], (high - low) / 27)
         for (bits, db, _, v), height in zip(crowd, heights):
             _, colour = family_of(v["format"])
-            axes.annotate(v["label"], (bits, db), (x, height), fontsize=7.5, color=colour, va="center", ha="left",
+            axes.annotate(v["label"], (bits, db), (x, height), fontsize=7.5, color=colour, zorder=4, va="center", ha="right" if on_left else "left",
+                          bbox={"facecolor": "#15171b", "edgecolor": "none", "pad": 0.8},
                           arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.35, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3})
     axes.set_title(title, color="#dadee3", fontsize=10, loc="left")
     axes.set_xlabel("bits a value, everything counted", color="#8c949e", fontsize=9)

@@ -18,6 +18,7 @@ void CacheModel::clear() {
     values_.clear();
     groups_.clear();
     next_ = 0;
+    used_session_codebooks_ = false;
 }
 
 std::vector<std::int64_t> CacheModel::visible(std::int64_t first) const {
@@ -114,6 +115,7 @@ void CacheModel::change(const quant::KvCache& cache, Group& group) {
         if (to->prunes() && group.kept == 0xffffffffU) group.kept = quant::important_latents(pages.before, latents);
         group.lossy_history = group.lossy_history || !pages.format->lossless();
         pages.format = to;
+        used_session_codebooks_ = used_session_codebooks_ || to->uses_session_codebook();
         if (!to->packed()) continue;
         pages.touched = true;
         const bool measured =
@@ -211,13 +213,6 @@ std::int64_t CacheModel::bytes() const {
 std::int64_t CacheModel::waiting() const {
     return std::count_if(groups_.begin(), groups_.end(),
                          [this](const auto& entry) { return entry.second.settled && !done(entry.second); });
-}
-
-bool CacheModel::has_session_codebooks() const {
-    return std::any_of(groups_.begin(), groups_.end(), [](const auto& entry) {
-        return std::any_of(entry.second.layers.begin(), entry.second.layers.end(),
-                           [](const LayerPages& pages) { return pages.format->uses_session_codebook(); });
-    });
 }
 
 at::Tensor CacheModel::slice(const at::Tensor& rows, int latent) const {

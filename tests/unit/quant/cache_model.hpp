@@ -43,7 +43,7 @@ public:
     bool lossy_history(std::int64_t latent) const;
     std::int64_t bytes() const;
     std::int64_t waiting() const;
-    bool has_session_codebooks() const; // their bytes are the store's, not the pages'
+    bool used_session_codebooks() const { return used_session_codebooks_; } // their bytes are no page's
 
 private:
     struct LayerPages { // K and V of one layer in one group; they always have the same format
@@ -73,6 +73,7 @@ private:
     std::string format_;
     quant::CacheRules rules_;
     std::int64_t next_ = 0;
+    bool used_session_codebooks_ = false;
     std::map<std::int64_t, std::vector<at::Tensor>> keys_, values_; // by latent, then layer
     std::map<std::int64_t, Group> groups_;                          // by first latent
 };

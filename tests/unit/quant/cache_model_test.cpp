@@ -63,7 +63,7 @@ quant::CacheRules random_rules(std::mt19937& draw, const Machine& machine, int l
 
 void check_ledger(const quant::KvCache& cache, const CacheModel& model) {
     const MemoryLedger ledger = cache.ledger();
-    if (model.has_session_codebooks()) {
+    if (model.used_session_codebooks()) {
         EXPECT_GE(ledger.bytes(), model.bytes());
     } else {
         EXPECT_EQ(ledger.bytes(), model.bytes());
