@@ -8,6 +8,7 @@
 #include "quant/formats/quarot_format.hpp"
 #include "quant/formats/qvg_format.hpp"
 #include "quant/formats/qvg_stream_format.hpp"
+#include "quant/formats/soft4_format.hpp"
 
 #include <ATen/core/Tensor.h>
 
@@ -77,6 +78,7 @@ FormatRegistry::FormatRegistry() {
     formats_.push_back(std::make_unique<QvgStreamFormat>());
     formats_.push_back(std::make_unique<QvgFormat>(kQvgPro));
     formats_.push_back(std::make_unique<QvgFormat>(kPca2));
+    formats_.push_back(std::make_unique<Soft4Format>());
     formats_.push_back(make_prq4_format());
 }
 
