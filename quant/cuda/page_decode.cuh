@@ -56,7 +56,8 @@ __device__ inline void add_basis(const std::uint8_t* page, const QvgPageLayout& 
     }
 }
 
-// Codes of kChannels channels, first channel in the highest bits of the first byte. book: the session codebook, null without one.
+// Codes of kChannels channels, first channel in the highest bits of the first byte. book: the session codebook, null
+// without one.
 template <int kChannels>
 __device__ inline void decode_packed(const std::uint8_t* page, const std::uint8_t* book, const QvgPageLayout& layout,
                                      float middle, int token, int head, int channel, float (&out)[kChannels]) {

@@ -179,8 +179,7 @@ __global__ void assign_kernel(Work<kBf16> work) {
 template <bool kBf16>
 __global__ void load_book_kernel(Work<kBf16> work) {
     const int values = work.clusters() * work.layout().head_dim;
-    const std::uint16_t* from =
-        work.batch.pages[blockIdx.z].codebook + static_cast<std::int64_t>(blockIdx.y) * values;
+    const std::uint16_t* from = work.batch.pages[blockIdx.z].codebook + static_cast<std::int64_t>(blockIdx.y) * values;
     for (int i = static_cast<int>(threadIdx.x); i < values; i += static_cast<int>(blockDim.x)) {
         work.centroids()[i] = bf16_low(from[i]);
     }

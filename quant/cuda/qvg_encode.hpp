@@ -48,10 +48,10 @@ cudaError_t encode_pages(const EncodeBatch& batch, cudaStream_t stream);
 // What lies in the scratch after encode_pages, of the last stage: centroids before they were rounded to bfloat16.
 struct EncodeScratch {
     std::uint16_t* residual = nullptr; // bfloat16 [pages][tokens][heads][head_dim], where keeps_residual()
-    float* mean = nullptr;       // [pages][heads][head_dim]
-    float* centroids = nullptr;  // [pages][heads][clusters][head_dim]
-    float* relative = nullptr;   // the same minus the mean, in panels of 16 centroids: [panel][head_dim][16]
-    float* half_norms = nullptr; // [pages][heads][16 * panels]
+    float* mean = nullptr;             // [pages][heads][head_dim]
+    float* centroids = nullptr;        // [pages][heads][clusters][head_dim]
+    float* relative = nullptr;         // the same minus the mean, in panels of 16 centroids: [panel][head_dim][16]
+    float* half_norms = nullptr;       // [pages][heads][16 * panels]
     std::uint8_t* ids = nullptr;       // [pages][heads][tokens]
     float* basis = nullptr;            // [pages][heads][rank][head_dim]
     float* basis_sums = nullptr;       // [pages][heads][kMeanParts][rank][head_dim]

@@ -23,9 +23,7 @@ struct Work {
     int stage = 0;
     bool in_book = false; // clusters are those of the session codebook
 
-    __host__ __device__ int clusters() const {
-        return in_book ? batch.layout.book_centroids : batch.layout.centroids;
-    }
+    __host__ __device__ int clusters() const { return in_book ? batch.layout.book_centroids : batch.layout.centroids; }
     __device__ const QvgPageLayout& layout() const { return batch.layout; }
     __device__ std::int64_t head_index() const {
         return static_cast<std::int64_t>(blockIdx.z) * batch.layout.heads + blockIdx.y;
@@ -50,9 +48,7 @@ struct Work {
                     : entry.page + batch.layout.centroid_row(head, ids()[token], stage);
         return reinterpret_cast<const std::uint16_t*>(row);
     }
-    __device__ float* basis() const {
-        return scratch.basis + head_index() * batch.layout.rank * batch.layout.head_dim;
-    }
+    __device__ float* basis() const { return scratch.basis + head_index() * batch.layout.rank * batch.layout.head_dim; }
     __device__ float* basis_sums() const {
         return scratch.basis_sums + head_index() * qvg::kMeanParts * batch.layout.rank * batch.layout.head_dim;
     }

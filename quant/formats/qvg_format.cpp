@@ -41,8 +41,7 @@ void encode_on_device([[maybe_unused]] const std::vector<EncodeJob>& jobs, [[may
     batch.layout = layout;
     batch.scratch = scratch.data_ptr();
     for (std::size_t begin = 0; begin < jobs.size(); begin += static_cast<std::size_t>(together)) {
-        batch.count =
-            static_cast<int>(std::min<std::size_t>(jobs.size() - begin, static_cast<std::size_t>(together)));
+        batch.count = static_cast<int>(std::min<std::size_t>(jobs.size() - begin, static_cast<std::size_t>(together)));
         for (int i = 0; i < batch.count; ++i) {
             const EncodeJob& job = jobs[begin + static_cast<std::size_t>(i)];
             batch.pages[i] = {job.source.const_data_ptr(),
@@ -112,7 +111,8 @@ void QvgFormat::encode_all(std::vector<EncodeJob>& jobs) const {
                     "QvgFormat: float or bfloat16 only");
         TORCH_CHECK(job.page.nbytes() == static_cast<std::size_t>(page_layout.total_bytes),
                     "QvgFormat: page of the wrong size");
-        TORCH_CHECK(job.options.codebook != nullptr || page_layout.book_centroids == 0, "QvgFormat: no session codebook");
+        TORCH_CHECK(job.options.codebook != nullptr || page_layout.book_centroids == 0,
+                    "QvgFormat: no session codebook");
         TORCH_CHECK(job.options.centroids <= kQvgMaxCentroids, "QvgFormat: at most ", kQvgMaxCentroids, " centroids");
     }
     if (jobs.front().page.is_cuda()) {
@@ -122,10 +122,9 @@ void QvgFormat::encode_all(std::vector<EncodeJob>& jobs) const {
     for (EncodeJob& job : jobs) {
         const qvg::PageRows rows{job.source.data_ptr(), job.source.scalar_type() == at::kBFloat16};
         const Codebook* book = job.options.codebook;
-        qvg::encode_page(
-            rows, page_layout,
-            {kind_.grid, job.shape.is_key, job.options.seed, centroids_of(book), book ? book->version : 0},
-            job.page.data_ptr<std::uint8_t>());
+        qvg::encode_page(rows, page_layout,
+                         {kind_.grid, job.shape.is_key, job.options.seed, centroids_of(book), book ? book->version : 0},
+                         job.page.data_ptr<std::uint8_t>());
     }
 }
 

@@ -22,7 +22,8 @@ inline constexpr QvgKind kQvgTernary{"qvg-int2", "INT2 QVG ternary", QvgGrid::te
 inline constexpr QvgKind kQvgPro{
     "qvg-pro", "QVG-Pro INT2 (4 stages, B16)", QvgGrid::ternary, {.stages = 4, .block = 16}};
 // The mean, four directions of most variance and what they leave. The residual has the four-level grid: on the embedded
-// world's keys and values it loses as little as an asymmetric range with a minimum, which takes an eighth of a bit more.
+// world's keys and values it loses as little as an asymmetric range with a minimum, which takes an eighth of a bit
+// more.
 inline constexpr QvgKind kPca2{"pca2", "Mean + PCA INT2", QvgGrid::four_level, {.rank = 4}};
 
 class QvgFormat : public PageFormat {

@@ -62,9 +62,9 @@ struct QvgPageLayout {
     int tokens = 0;
     int heads = 0;
     int head_dim = 0;
-    int block = 0;     // channels that share a scale
-    int centroids = 0; // per head and stage
-    int stages = 1;    // of clustering: each clusters what the one before left over
+    int block = 0;          // channels that share a scale
+    int centroids = 0;      // per head and stage
+    int stages = 1;         // of clustering: each clusters what the one before left over
     int book_centroids = 0; // of the session codebook, per head; 0: none
     int book_id_bits = 0;
     int rank = 0; // rows of the basis

@@ -68,7 +68,8 @@ void QvgStreamFormat::train(const EncodeJob& first_page, Codebook& out) const {
 #if WANDER_CUDA
         DeviceJob job(first_page, page);
         job.session.after = view_of(out);
-        check(cuda::train_book(job.session, c10::cuda::getCurrentCUDAStream(first_page.source.device().index()).stream()));
+        check(cuda::train_book(job.session,
+                               c10::cuda::getCurrentCUDAStream(first_page.source.device().index()).stream()));
         return;
 #endif
     }

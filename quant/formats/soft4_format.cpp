@@ -95,15 +95,14 @@ void put_summary(const at::Tensor& rows, std::uint8_t* out) {
 } // namespace
 
 Soft4Format::Soft4Format()
-    : kept_("soft4", "INT4 soft-prune (lossy history)",
-            [] {
-                const scalar::ScalarRule rule{.code = scalar::ScalarCode::four_bit,
-                                              .axis = scalar::GroupAxis::channel,
-                                              .parameters = scalar::GroupParameters::e4m3_pair,
-                                              .group = 64,
-                                              .id = 32};
-                return ScalarRules{rule, rule};
-            }()) {}
+    : kept_("soft4", "INT4 soft-prune (lossy history)", [] {
+          const scalar::ScalarRule rule{.code = scalar::ScalarCode::four_bit,
+                                        .axis = scalar::GroupAxis::channel,
+                                        .parameters = scalar::GroupParameters::e4m3_pair,
+                                        .group = 64,
+                                        .id = 32};
+          return ScalarRules{rule, rule};
+      }()) {}
 
 Result<void> Soft4Format::supports(const PageShape& shape) const {
     if (shape.latents() > 32) {
@@ -116,8 +115,7 @@ Result<void> Soft4Format::supports(const PageShape& shape) const {
 PageBytes Soft4Format::bytes(const PageShape& shape, const EncodeOptions& options) const {
     PageBytes bytes = kept_.bytes(kept_shape(shape, options), options);
     const std::int64_t kept = bytes.total();
-    bytes.codebooks =
-        static_cast<std::int64_t>(dropped_latents(shape, options)) * shape.heads * shape.head_dim * 2;
+    bytes.codebooks = static_cast<std::int64_t>(dropped_latents(shape, options)) * shape.heads * shape.head_dim * 2;
     bytes.headers += qvg_align(bytes.codebooks) - bytes.codebooks;
     TORCH_INTERNAL_ASSERT(kept % kQvgAlignment == 0);
     return bytes;

@@ -10,9 +10,9 @@
 namespace wander::quant::qvg {
 
 struct HeadBasis {
-    std::vector<std::uint16_t> rows;   // bfloat16 [kBasisRank][dim], orthonormal but for the rounding
-    std::vector<float> spans;          // [kBasisRank]; weight = byte * span
-    std::vector<std::int8_t> weights;  // [tokens][kBasisRank]
+    std::vector<std::uint16_t> rows;  // bfloat16 [kBasisRank][dim], orthonormal but for the rounding
+    std::vector<float> spans;         // [kBasisRank]; weight = byte * span
+    std::vector<std::int8_t> weights; // [tokens][kBasisRank]
 };
 
 // rows: [tokens][dim] float32 without their mean; 16 divides dim.

@@ -19,7 +19,8 @@ struct PageOptions {
     QvgGrid grid = QvgGrid::four_level;
     bool is_key = true;
     std::uint64_t seed = 0;
-    const std::uint16_t* codebook = nullptr; // bfloat16 [heads][book_centroids][head_dim], its first byte; of layouts with a session codebook
+    const std::uint16_t* codebook =
+        nullptr; // bfloat16 [heads][book_centroids][head_dim], its first byte; of layouts with a session codebook
     std::uint32_t codebook_version = 0;
 };
 
@@ -40,8 +41,8 @@ struct HeadClusters {
     std::vector<std::int32_t> ids; // tokens, padded with zeros to whole groups of lanes
 };
 
-// The clustering of one head's rows [tokens][dim], as encode_page does it. rounds: of assignment and update; 0: those of
-// a page.
+// The clustering of one head's rows [tokens][dim], as encode_page does it. rounds: of assignment and update; 0: those
+// of a page.
 HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed,
                           cpu::SimdLevel level = cpu::best_simd(), int rounds = 0);
 

@@ -62,7 +62,8 @@ void update_book(const PageRows& rows, const QvgPageLayout& layout, const std::u
                 const std::uint16_t old = before.centroids[at * columns + c];
                 const float centroid = bf16_to_float(old);
                 const float mean = here > 0 ? members.sums[k * columns + c] / here : centroid;
-                after.centroids[at * columns + c] = here > 0 ? float_to_bf16(centroid + (mean - centroid) * share) : old;
+                after.centroids[at * columns + c] =
+                    here > 0 ? float_to_bf16(centroid + (mean - centroid) * share) : old;
             }
         }
     }

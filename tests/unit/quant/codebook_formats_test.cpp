@@ -22,7 +22,8 @@ at::Tensor source_of(const PageShape& shape, std::uint64_t seed) {
     const at::Generator generator = at::detail::createCPUGenerator(seed);
     const at::Tensor directions = at::randn({6, shape.heads, shape.head_dim}, generator);
     const at::Tensor weights = at::randn({shape.tokens, 6}, generator);
-    return (at::einsum("tr,rhd->thd", {weights, directions}) + 3 * at::randn({1, shape.heads, shape.head_dim}, generator) +
+    return (at::einsum("tr,rhd->thd", {weights, directions}) +
+            3 * at::randn({1, shape.heads, shape.head_dim}, generator) +
             0.5 * at::randn({shape.tokens, shape.heads, shape.head_dim}, generator))
         .contiguous();
 }
@@ -49,7 +50,8 @@ Packed pack(const PageFormat& of, const at::Tensor& source, const PageShape& sha
     return packed;
 }
 
-std::vector<float> decoded(const PageFormat& of, const Packed& packed, const PageShape& shape, int head, int t0, int t1) {
+std::vector<float> decoded(const PageFormat& of, const Packed& packed, const PageShape& shape, int head, int t0,
+                           int t1) {
     std::vector<float> out(static_cast<std::size_t>(t1 - t0) * static_cast<std::size_t>(shape.head_dim));
     of.decode_rows(packed.page.data_ptr<std::uint8_t>(), shape, packed.options, head, t0, t1, out.data());
     return out;
@@ -79,8 +81,8 @@ TEST(CodebookFormats, TheSameValuesGiveTheSamePage) {
         CodebookStore first(arena);
         CodebookStore second(arena);
         const at::Tensor source = source_of(kEmbedded, 5);
-        EXPECT_TRUE(pack(format(name), source, kEmbedded, first)
-                        .page.equal(pack(format(name), source, kEmbedded, second).page))
+        EXPECT_TRUE(
+            pack(format(name), source, kEmbedded, first).page.equal(pack(format(name), source, kEmbedded, second).page))
             << name;
     }
 }
@@ -119,7 +121,10 @@ TEST(CodebookFormats, MoreStagesAndABasisLeaveLess) {
         double sum = 0;
         for (int head = 0; head < kEmbedded.heads; ++head) {
             auto out = decoded(format(name), packed, kEmbedded, head, 0, kEmbedded.tokens);
-            sum += (at::from_blob(out.data(), {kEmbedded.tokens, 64}) - source.select(1, head)).square().sum().item<double>();
+            sum += (at::from_blob(out.data(), {kEmbedded.tokens, 64}) - source.select(1, head))
+                       .square()
+                       .sum()
+                       .item<double>();
         }
         return sum / (source - source.mean(0, true)).square().sum().item<double>();
     };

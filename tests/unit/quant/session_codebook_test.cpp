@@ -97,13 +97,17 @@ TEST(SessionCodebook, AnUpdateIsTheDecayedMean) {
     const Codebook& old = *books.front();
     const Codebook& fresh = *books.back();
     // What the page of the update holds, the obvious way.
-    const at::Tensor rows = random_rows(stream_setup(), 2, quant::qvg::kSessionPages - 1).to(at::kBFloat16).to(at::kFloat);
+    const at::Tensor rows =
+        random_rows(stream_setup(), 2, quant::qvg::kSessionPages - 1).to(at::kBFloat16).to(at::kFloat);
     for (int head = 0; head < 2; ++head) {
         const at::Tensor x = rows.select(1, head);
-        const at::Tensor about_mean =
-            (x - random_rows(stream_setup(), 2, quant::qvg::kSessionPages - 1).select(1, head).mean(0, true).to(at::kBFloat16).to(at::kFloat))
-                .to(at::kBFloat16)
-                .to(at::kFloat);
+        const at::Tensor about_mean = (x - random_rows(stream_setup(), 2, quant::qvg::kSessionPages - 1)
+                                               .select(1, head)
+                                               .mean(0, true)
+                                               .to(at::kBFloat16)
+                                               .to(at::kFloat))
+                                          .to(at::kBFloat16)
+                                          .to(at::kFloat);
         const at::Tensor centroids = old.centroids[head].to(at::kFloat);
         const at::Tensor ids = at::cdist(about_mean, centroids).argmin(1);
         for (int k = 0; k < 6; ++k) {

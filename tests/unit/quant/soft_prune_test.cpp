@@ -1,5 +1,5 @@
-// Pruned latents: which rows a page keeps, and that attention sees every token of a dropped latent as the mean key at the
-// place of the middle token.
+// Pruned latents: which rows a page keeps, and that attention sees every token of a dropped latent as the mean key at
+// the place of the middle token.
 #include "quant/format.hpp"
 #include "tests/unit/quant/cache_oracle.hpp"
 

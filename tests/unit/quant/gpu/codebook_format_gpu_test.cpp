@@ -19,9 +19,9 @@ namespace {
 
 const char* const kFormats[] = {"qvg-pro", "pca2", "qvg-stream", "soft4"};
 
-const PageShape kShapes[] = {{336, 5, 64, true, at::kFloat, 84},      {84, 5, 64, false, at::kFloat, 84},
-                             {100, 2, 128, true, at::kBFloat16, 25},  {132, 1, 32, false, at::kFloat, 33},
-                             {48, 1, 96, true, at::kBFloat16, 12},    {640, 2, 256, false, at::kBFloat16, 160},
+const PageShape kShapes[] = {{336, 5, 64, true, at::kFloat, 84},       {84, 5, 64, false, at::kFloat, 84},
+                             {100, 2, 128, true, at::kBFloat16, 25},   {132, 1, 32, false, at::kFloat, 33},
+                             {48, 1, 96, true, at::kBFloat16, 12},     {640, 2, 256, false, at::kBFloat16, 160},
                              {4680, 2, 128, true, at::kBFloat16, 1560}};
 
 class CodebookFormatGpu : public testing::Test {
@@ -61,8 +61,8 @@ public:
             book = store_.for_page(*trainer, 0, job);
             job.options.codebook = book.get();
         }
-        job.page = at::full({format_.bytes(shape, job.options).total()}, 0xCD,
-                            at::TensorOptions(at::kByte).device(device_));
+        job.page =
+            at::full({format_.bytes(shape, job.options).total()}, 0xCD, at::TensorOptions(at::kByte).device(device_));
         std::vector<EncodeJob> jobs{job};
         format_.encode_all(jobs);
         if (trainer) {
@@ -136,7 +136,8 @@ TEST_F(CodebookFormatGpu, SeveralPagesInOneCallAreThePagesOneByOne) {
             EncodeJob job{source_of(shape, 40 + n).cuda(), {}, shape, {}};
             job.options.seed = n;
             job.options.kept = 0b1001;
-            job.page = at::empty({format(name).bytes(shape, job.options).total()}, at::TensorOptions(at::kByte).device(at::kCUDA));
+            job.page = at::empty({format(name).bytes(shape, job.options).total()},
+                                 at::TensorOptions(at::kByte).device(at::kCUDA));
             jobs.push_back(job);
         }
         format(name).encode_all(jobs);
@@ -159,8 +160,8 @@ TEST_F(CodebookFormatGpu, RowsAreReadAsOnTheCpu) {
         const StoredLatent before = of.stored(shape, cpu.options, std::max(0, shape.latents() - 2));
         const int rows = std::max(last.row + last.rows, before.row + before.rows);
         const int first = rows / 5;
-        const at::Tensor out = at::empty({rows - first, shape.heads, shape.head_dim},
-                                         at::TensorOptions(at::kFloat).device(at::kCUDA));
+        const at::Tensor out =
+            at::empty({rows - first, shape.heads, shape.head_dim}, at::TensorOptions(at::kFloat).device(at::kCUDA));
         cuda::ExpandJob job;
         job.runs[0] = {gpu.page.const_data_ptr(), first, first, rows - first, 0, 0};
         job.run_count = 1;

@@ -334,8 +334,7 @@ TEST(QvgPage, RoundsAndStagesNeverRaiseWhatIsLeft) {
     auto rows = clustered_rows(shape, 12, 0.6F, 43);
     double before = std::numeric_limits<double>::infinity();
     for (int round = 1; round <= kSessionRounds; ++round) {
-        const auto clusters =
-            cluster_rows(rows.data(), shape.tokens, shape.head_dim, 6, 0, 7, cpu::best_simd(), round);
+        const auto clusters = cluster_rows(rows.data(), shape.tokens, shape.head_dim, 6, 0, 7, cpu::best_simd(), round);
         const double left = residual_energy(rows.data(), shape, clusters);
         EXPECT_LE(left, before * (1 + 1e-4)) << round; // centroids are bfloat16
         before = left;
@@ -343,8 +342,7 @@ TEST(QvgPage, RoundsAndStagesNeverRaiseWhatIsLeft) {
     const QvgPageLayout layout = layout_of(shape);
     for (int stage = 0; stage < 4; ++stage) {
         const auto clusters = cluster_rows(rows.data(), shape.tokens, shape.head_dim, 6, 0, stage_seed(7, stage));
-        const double energy = residual_energy(rows.data(), shape,
-                                              {std::vector<float>(6 * 64, 0.0F), clusters.ids});
+        const double energy = residual_energy(rows.data(), shape, {std::vector<float>(6 * 64, 0.0F), clusters.ids});
         EXPECT_LT(residual_energy(rows.data(), shape, clusters), energy);
         subtract_clusters(clusters, layout, rows.data());
     }
@@ -386,8 +384,8 @@ TEST(QvgPage, TheBasisFindsFewDirections) {
         for (std::size_t j = 0; j <= k; ++j) {
             double product = 0;
             for (std::size_t c = 0; c < 64; ++c) {
-                product += static_cast<double>(bf16_to_float(basis.rows[k * 64 + c])) *
-                           bf16_to_float(basis.rows[j * 64 + c]);
+                product +=
+                    static_cast<double>(bf16_to_float(basis.rows[k * 64 + c])) * bf16_to_float(basis.rows[j * 64 + c]);
             }
             EXPECT_NEAR(product, k == j ? 1.0 : 0.0, 1e-2);
         }
