@@ -48,10 +48,11 @@ HeadBasis fit_basis(const float* rows, int tokens, int dim, cpu::SimdLevel level
     std::vector<float> lanes(padded * static_cast<std::size_t>(dim));
     kernels.to_lanes(rows, tokens, dim, zero.data(), nullptr, lanes.data());
 
-    std::vector<float> basis(values);
+    std::vector<float> basis;
+    basis.reserve(values);
     for (int k = 0; k < kBasisRank; ++k) {
         for (int c = 0; c < dim; ++c) {
-            basis[static_cast<std::size_t>(k * dim + c)] = start_sign(k, c);
+            basis.push_back(start_sign(k, c));
         }
     }
     orthonormalise(basis.data(), dim);

@@ -1,5 +1,6 @@
 // Session codebooks: versions, who keeps them alive, what they cost, and that a walk can begin again.
 #include "quant/cache/codebook_store.hpp"
+#include "quant/format.hpp"
 #include "quant/qvg/page_rules.hpp"
 #include "tests/unit/quant/cache_oracle.hpp"
 
@@ -7,6 +8,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <random>
+#include <string>
 #include <vector>
 
 namespace wander::test {
@@ -175,6 +178,50 @@ TEST(SessionCodebook, AnotherFormatFreesThem) {
     const MemoryLedger ledger = cache->ledger();
     EXPECT_EQ(ledger.packed_bytes, 0);
     EXPECT_EQ(ledger.keys.codebooks, 0);
+}
+
+// Random toggles among all formats whose rows are all there, and clears: what is read is what was attended to, and no
+// byte is lost or counted twice.
+TEST(SessionCodebook, RandomTogglesAmongAllFormats) {
+    CacheSetup setup = stream_setup();
+    setup.shape.window_latents = 9;
+    setup.shape.head_dim = 64;
+    setup.time_pairs = 12;
+    setup.policy.convert_groups_per_commit = 2;
+    setup.policy.layer_formats = {{1, 1, "qvg-stream"}};
+    std::vector<std::string> names;
+    for (const quant::PageFormat* format : quant::FormatRegistry::instance().formats()) {
+        if (!format->prunes()) {
+            names.emplace_back(format->name());
+        }
+    }
+    auto cache = make(setup);
+    std::mt19937 draw(5);
+    std::int64_t next = 0;
+    for (int step = 0; step < 90; ++step) {
+        SCOPED_TRACE(testing::Message() << "step " << step);
+        if (draw() % 3 == 0) {
+            const std::string& name = names[draw() % names.size()];
+            const auto selected = cache->set_format(name); // pages may be too short for some
+            if (!selected) {
+                EXPECT_EQ(selected.error().code, ErrorCode::wrong_use) << name;
+            }
+        }
+        if (draw() % 20 == 0) {
+            cache->clear();
+            EXPECT_EQ(cache->ledger().bytes(), 0);
+            next = 0;
+        }
+        EXPECT_LT(step_and_compare(*cache, setup, next++, 1, draw()), 1e-5) << cache->format();
+        const MemoryLedger ledger = cache->ledger();
+        std::int64_t cells = 0;
+        for (const PageCell& cell : cache->pages()) {
+            cells += cell.bytes;
+        }
+        const std::int64_t books = ledger.bytes() - cells;
+        EXPECT_EQ(books % (2 * 6 * (64 * 2 + 4)), 0) << cache->format(); // whole codebooks of 6 centroids
+        EXPECT_LE(ledger.bytes() + ledger.scratch_bytes, ledger.peak_bytes);
+    }
 }
 
 } // namespace
