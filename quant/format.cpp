@@ -7,6 +7,8 @@
 #include "quant/formats/prq_format.hpp"
 #include "quant/formats/quarot_format.hpp"
 #include "quant/formats/qvg_format.hpp"
+#include "quant/formats/qvg_stream_format.hpp"
+#include "quant/formats/soft4_format.hpp"
 
 #include <ATen/core/Tensor.h>
 
@@ -71,8 +73,12 @@ FormatRegistry::FormatRegistry() {
     formats_.push_back(make_k4v2_format());
     formats_.push_back(make_quarot4_format());
     formats_.push_back(make_quarot2_format());
-    formats_.push_back(std::make_unique<QvgFormat>(QvgGrid::four_level));
-    formats_.push_back(std::make_unique<QvgFormat>(QvgGrid::ternary));
+    formats_.push_back(std::make_unique<QvgFormat>(kQvgTernary));
+    formats_.push_back(std::make_unique<QvgFormat>(kQvgFourLevel));
+    formats_.push_back(std::make_unique<QvgStreamFormat>());
+    formats_.push_back(std::make_unique<QvgFormat>(kQvgPro));
+    formats_.push_back(std::make_unique<QvgFormat>(kPca2));
+    formats_.push_back(std::make_unique<Soft4Format>());
     formats_.push_back(make_prq4_format());
 }
 

@@ -1,6 +1,7 @@
 #include "quant/kv_cache.hpp"
 
 #include "quant/cache/attention.hpp"
+#include "quant/cache/codebook_store.hpp"
 #include "quant/cache/converter.hpp"
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/page_codec.hpp"
@@ -11,6 +12,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -91,9 +93,10 @@ struct KvCache::Impl {
           policy(cache_policy),
           compute(compute_type),
           codec(shape, policy, compute),
-          table(shape),
           arena(cache_device),
-          converter(table, arena, codec, policy, format),
+          codebooks(arena),
+          table(shape),
+          converter(table, arena, codebooks, codec, policy, format),
           attention(make_attention(shape, policy, cache_device, compute)),
           encode_timer(cache_device) {
         arena.set_scratch(attention->scratch_bytes());
@@ -157,8 +160,9 @@ struct KvCache::Impl {
     CachePolicy policy;
     at::ScalarType compute;
     PageCodec codec;
+    PageArena arena; // before what holds its memory
+    CodebookStore codebooks;
     PageTable table;
-    PageArena arena;
     Converter converter;
     std::unique_ptr<Attention> attention;
     StageTimer encode_timer;
@@ -269,6 +273,7 @@ void KvCache::clear() {
         impl.release(*group);
     }
     impl.table.clear();
+    impl.codebooks.clear();
     impl.segments.clear();
     impl.in_chunk = false;
     impl.chunk_first = 0;
@@ -314,6 +319,14 @@ at::Tensor KvCache::read_values(int layer, std::int64_t first_latent, int latent
 MemoryLedger KvCache::ledger() const {
     const Impl& impl = *impl_;
     MemoryLedger ledger;
+    std::set<const Codebook*> counted; // versions, each once however many pages hold it
+    const auto count_codebook = [&](bool is_key, const std::shared_ptr<const Codebook>& book) {
+        if (book && counted.insert(book.get()).second) {
+            (is_key ? ledger.keys : ledger.values).codebooks += book->bytes();
+            ledger.packed_bytes += book->bytes();
+        }
+    };
+    impl.codebooks.for_each(count_codebook);
     const std::int64_t latent_bf16_bytes = static_cast<std::int64_t>(impl.shape.tokens_per_latent) * impl.shape.heads *
                                            impl.shape.head_dim * 2 * 2 * impl.shape.layers;
     for (const auto& group : impl.table.groups()) {
@@ -335,6 +348,7 @@ MemoryLedger KvCache::ledger() const {
                 kind.codebooks += page.parts.codebooks;
                 kind.headers += noise + bytes - page.parts.codes - page.parts.scales - page.parts.codebooks;
                 ledger.packed_bytes += noise + bytes;
+                count_codebook(is_key, page.codebook);
                 ledger.packed_bf16_bytes += page_bf16_bytes;
             }
         }

@@ -20,14 +20,23 @@ void Converter::settle(std::int64_t newest_first_latent, int chunk_latents) {
 
 void Converter::convert_old(int groups) {
     for (auto& group : table_.groups()) {
-        if (groups <= 0) {
-            return;
-        }
-        if (group->settled && !is_done(*group)) {
+        if (groups > 0 && group->settled && !is_done(*group)) {
             change(*group);
             --groups;
         }
     }
+    if (!wants_codebooks()) {
+        codebooks_.drop_unused();
+    }
+}
+
+bool Converter::wants_codebooks() const {
+    const FormatRegistry& registry = FormatRegistry::instance();
+    return format_->uses_session_codebook() ||
+           (format_->packed() &&
+            std::any_of(policy_.layer_formats.begin(), policy_.layer_formats.end(), [&](const LayerFormat& entry) {
+                return registry.find(entry.format)->uses_session_codebook();
+            }));
 }
 
 std::int64_t Converter::waiting() const {
@@ -67,7 +76,7 @@ void Converter::change(PageGroup& group) {
     const PageFormat* batch_format = nullptr;
     const auto flush = [&] {
         if (!batch.empty()) {
-            codec_.convert(batch, *batch_format, arena_);
+            codec_.convert(batch, *batch_format, arena_, codebooks_);
             batch.clear();
         }
     };

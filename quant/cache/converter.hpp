@@ -13,9 +13,9 @@ namespace wander::quant {
 
 class Converter {
 public:
-    Converter(PageTable& table, PageArena& arena, const PageCodec& codec, const CachePolicy& policy,
-              const PageFormat* format)
-        : table_(table), arena_(arena), codec_(codec), policy_(policy), format_(format) {}
+    Converter(PageTable& table, PageArena& arena, CodebookStore& codebooks, const PageCodec& codec,
+              const CachePolicy& policy, const PageFormat* format)
+        : table_(table), arena_(arena), codebooks_(codebooks), codec_(codec), policy_(policy), format_(format) {}
 
     void select(const PageFormat* format) { format_ = format; }
     const PageFormat* selected() const { return format_; }
@@ -28,12 +28,14 @@ public:
     std::int64_t waiting() const; // settled groups that are not in the selected formats
 
 private:
+    bool wants_codebooks() const;
     const PageFormat* target(const PageGroup& group, int layer) const;
     bool is_done(const PageGroup& group) const;
     void change(PageGroup& group);
 
     PageTable& table_;
     PageArena& arena_;
+    CodebookStore& codebooks_;
     const PageCodec& codec_;
     const CachePolicy& policy_;
     const PageFormat* format_;

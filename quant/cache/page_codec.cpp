@@ -42,14 +42,14 @@ PageShape PageCodec::page_shape(const PageGroup& group, bool is_key) const {
             shape_.tokens_per_latent};
 }
 
-EncodeOptions PageCodec::options(const PageGroup& group, int layer, bool is_key) const {
+EncodeOptions PageCodec::options(const PageGroup& group, int layer, bool is_key, const Page& page) const {
     // Neither device nor schedule enters: the same page gets the same centroids whenever it is packed.
     const auto page_key = static_cast<std::uint64_t>(group.first_latent) * 2 + (is_key ? 0 : 1);
     EncodeOptions options;
     options.centroids = centroids_;
     options.seed = mix(mix(seed_, static_cast<std::uint64_t>(layer)), page_key);
     options.kept = group.kept;
-    options.codebook = (is_key ? group.keys : group.values)[static_cast<std::size_t>(layer)].codebook.get();
+    options.codebook = page.codebook.get();
     return options;
 }
 
@@ -75,7 +75,7 @@ Page PageCodec::new_raw_page(const PageGroup& group, PageArena& arena) const {
 void PageCodec::decode_rows(const PageGroup& group, int layer, bool is_key, const Page& page, int first_row, int rows,
                             at::Tensor& out) const {
     const PageShape shape = page_shape(group, is_key);
-    const EncodeOptions encode_options = options(group, layer, is_key);
+    const EncodeOptions encode_options = options(group, layer, is_key, page);
 #if WANDER_CUDA
     if (page.bytes.is_cuda()) {
         cuda::ExpandJob job;
@@ -105,7 +105,7 @@ void PageCodec::decode_rows(const PageGroup& group, int layer, bool is_key, cons
 void PageCodec::decode(const PageGroup& group, int layer, bool is_key, const Page& page, int first, int count,
                        at::Tensor& out) const {
     const PageShape shape = page_shape(group, is_key);
-    const EncodeOptions encode_options = options(group, layer, is_key);
+    const EncodeOptions encode_options = options(group, layer, is_key, page);
     for (int n = 0; n < count; ++n) {
         const StoredLatent stored = page.format->stored(shape, encode_options, first + n);
         at::Tensor rows = out.narrow(0, static_cast<std::int64_t>(n) * shape_.tokens_per_latent, stored.rows);
@@ -140,7 +140,9 @@ void PageCodec::decode_to_raw(const PageRef& ref, PageArena& arena) const {
     page = std::move(raw);
 }
 
-void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena) const {
+void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
+                       CodebookStore& codebooks) const {
+    const auto* trainer = target.uses_session_codebook() ? dynamic_cast<const CodebookTrainer*>(&target) : nullptr;
     std::vector<EncodeJob> jobs;
     std::vector<Page> packed(pages.size());
     for (std::size_t i = 0; i < pages.size(); ++i) {
@@ -149,7 +151,11 @@ void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& targ
         EncodeJob job;
         job.source = raw_view(*ref.group, ref.page());
         job.shape = page_shape(*ref.group, ref.is_key);
-        job.options = options(*ref.group, ref.layer, ref.is_key);
+        job.options = options(*ref.group, ref.layer, ref.is_key, packed[i]);
+        if (trainer) {
+            packed[i].codebook = codebooks.for_page(*trainer, ref.layer, job);
+            job.options.codebook = packed[i].codebook.get();
+        }
         packed[i].parts = target.bytes(job.shape, job.options);
         packed[i].bytes = arena.allocate(packed[i].parts.total());
         job.page = packed[i].bytes;
@@ -158,6 +164,9 @@ void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& targ
     target.encode_all(jobs);
     for (std::size_t i = 0; i < pages.size(); ++i) {
         Page& page = pages[i].page();
+        if (trainer) {
+            codebooks.note_packed(*trainer, pages[i].layer, jobs[i]);
+        }
         note_noise(pages[i], jobs[i].source, packed[i]);
         jobs[i].source.reset();
         arena.release(page.bytes);
@@ -189,14 +198,15 @@ std::size_t PageCodec::batch_pages(const PageGroup& group, const Page& page, con
     return static_cast<std::size_t>(std::max<std::int64_t>(1, raw_bytes(group) / std::max<std::int64_t>(1, packed)));
 }
 
-void PageCodec::convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena) const {
+void PageCodec::convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
+                        CodebookStore& codebooks) const {
     for (const PageRef& ref : pages) {
         if (ref.page().format->packed()) {
             decode_to_raw(ref, arena);
         }
     }
     if (target.packed()) {
-        encode(pages, target, arena);
+        encode(pages, target, arena, codebooks);
     }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Pages seen as values: shapes, options, views, packing and unpacking. Stateless but for the sizes.
 
+#include "quant/cache/codebook_store.hpp"
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/page_table.hpp"
 #include "quant/format.hpp"
@@ -27,7 +28,9 @@ public:
     void set_bias_correction(bool on) { bias_correction_ = on; } // for pages packed from now on
 
     PageShape page_shape(const PageGroup& group, bool is_key) const;
-    EncodeOptions options(const PageGroup& group, int layer, bool is_key) const;
+    EncodeOptions options(const PageGroup& group, int layer, bool is_key) const {
+        return options(group, layer, is_key, (is_key ? group.keys : group.values)[static_cast<std::size_t>(layer)]);
+    }
     std::int64_t raw_bytes(const PageGroup& group) const;
 
     // Uncompressed page as [tokens, heads, head_dim]; shares the page's memory.
@@ -40,13 +43,18 @@ public:
 
     // Replaces the pages' bytes by the same values in `target`. All pages are of one group and none of them is in
     // `target` already. Extra memory: the packed pages, or where a source is packed one uncompressed page; sources are
-    // freed before this returns. batch_pages() pages together need about one uncompressed page.
-    void convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena) const;
+    // freed before this returns. batch_pages() pages together need about one uncompressed page. Formats with a session
+    // codebook take theirs from `codebooks`.
+    void convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
+                 CodebookStore& codebooks) const;
     std::size_t batch_pages(const PageGroup& group, const Page& page, const PageFormat& target) const;
 
 private:
+    // page: of this group, layer and kind; the one that is there, or the one that is being made.
+    EncodeOptions options(const PageGroup& group, int layer, bool is_key, const Page& page) const;
     void decode_to_raw(const PageRef& ref, PageArena& arena) const;
-    void encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena) const;
+    void encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
+                CodebookStore& codebooks) const;
     void decode_rows(const PageGroup& group, int layer, bool is_key, const Page& page, int first_row, int rows,
                      at::Tensor& out) const;
     void decode(const PageGroup& group, int layer, bool is_key, const Page& page, int first, int count,

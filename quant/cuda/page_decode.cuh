@@ -34,10 +34,33 @@ __device__ inline void load_words(const std::uint8_t* at, std::uint32_t (&words)
     }
 }
 
-// Codes of kChannels channels, first channel in the highest bits of the first byte.
+// out += weight * row; a weight of 1 changes nothing.
 template <int kChannels>
-__device__ inline void decode_packed(const std::uint8_t* page, const QvgPageLayout& layout, float middle, int token,
-                                     int head, int channel, float (&out)[kChannels]) {
+__device__ inline void add_row(const std::uint32_t (&row)[kChannels / 2], float weight, float (&out)[kChannels]) {
+#pragma unroll
+    for (int c = 0; c < kChannels; ++c) {
+        const float value = c % 2 == 0 ? bf16_low(row[c / 2]) : bf16_high(row[c / 2]);
+        out[c] = __fadd_rn(out[c], __fmul_rn(weight, value));
+    }
+}
+
+template <int kChannels>
+__device__ inline void add_basis(const std::uint8_t* page, const QvgPageLayout& layout, int token, int head,
+                                 int channel, float (&out)[kChannels]) {
+    const auto* spans = reinterpret_cast<const float*>(page + layout.span_row(head));
+    const auto* weights = reinterpret_cast<const std::int8_t*>(page + layout.weight_row(head, token));
+    for (int k = 0; k < layout.rank; ++k) {
+        std::uint32_t row[kChannels / 2];
+        load_words<kChannels / 2>(page + layout.basis_row(head, k) + channel * 2, row);
+        add_row(row, __fmul_rn(spans[k], static_cast<float>(weights[k])), out);
+    }
+}
+
+// Codes of kChannels channels, first channel in the highest bits of the first byte. book: the session codebook, null
+// without one.
+template <int kChannels>
+__device__ inline void decode_packed(const std::uint8_t* page, const std::uint8_t* book, const QvgPageLayout& layout,
+                                     float middle, int token, int head, int channel, float (&out)[kChannels]) {
     const float scale = e4m3_scale(page[layout.scale_row(head, token) + channel / layout.block]);
     const std::uint8_t* codes = page + layout.code_row(head, token) + channel / 4;
     std::uint32_t centroid[kChannels / 2];
@@ -47,6 +70,19 @@ __device__ inline void decode_packed(const std::uint8_t* page, const QvgPageLayo
         const auto code = static_cast<float>((codes[c / 4] >> (6 - 2 * (c % 4))) & 3);
         const float base = c % 2 == 0 ? bf16_low(centroid[c / 2]) : bf16_high(centroid[c / 2]);
         out[c] = __fadd_rn(__fmul_rn(code - middle, scale), base);
+    }
+    for (int stage = 1; stage < layout.stages; ++stage) {
+        const int id = layout.id(page, head, token, stage);
+        load_words<kChannels / 2>(page + layout.centroid_row(head, id, stage) + channel * 2, centroid);
+        add_row(centroid, 1.0F, out);
+    }
+    if (layout.book_centroids > 0) {
+        load_words<kChannels / 2>(book + layout.book_row(head, layout.book_id(page, head, token)) + channel * 2,
+                                  centroid);
+        add_row(centroid, 1.0F, out);
+    }
+    if (layout.rank > 0) {
+        add_basis(page, layout, token, head, channel, out);
     }
 }
 

@@ -52,14 +52,14 @@ __global__ void start_kernel(Work<kBf16> work) {
     __shared__ float newest[kQvgMaxHeadDim];
     __shared__ int chosen;
     const QvgPageLayout& layout = work.layout();
-    const std::uint64_t seed = work.batch.pages[blockIdx.z].seed;
+    const std::uint64_t seed = qvg::stage_seed(work.batch.pages[blockIdx.z].seed, work.stage);
     const int head = static_cast<int>(blockIdx.y);
-    const int candidates = layout.centroids * qvg::kStartDraws;
+    const int candidates = work.clusters() * qvg::kStartDraws;
     for (int i = static_cast<int>(threadIdx.x); i < candidates; i += kStartThreads) {
         nearest[i] = INFINITY;
         tokens[i] = qvg::drawn_token(seed, head, i / qvg::kStartDraws, i % qvg::kStartDraws, layout.tokens);
     }
-    for (int k = 0; k < layout.centroids; ++k) {
+    for (int k = 0; k < work.clusters(); ++k) {
         __syncthreads();
         if (threadIdx.x == 0) {
             int best = 0;
@@ -93,7 +93,7 @@ __device__ void put_relative(const Work<kBf16>& work, int centroid, int channel,
     const QvgPageLayout& layout = work.layout();
     const bool held = channel < layout.head_dim;
     if (held) {
-        const float relative = centroid < layout.centroids ? __fsub_rn(value, work.mean()[channel]) : 0.0F;
+        const float relative = centroid < work.clusters() ? __fsub_rn(value, work.mean()[channel]) : 0.0F;
         squares[channel] = __fmul_rn(relative, relative);
         const int panel = centroid / kAssignCentroids;
         work.relative()[(static_cast<std::int64_t>(panel) * layout.head_dim + channel) * kAssignCentroids +
@@ -114,7 +114,7 @@ template <bool kBf16>
 __global__ void relative_kernel(Work<kBf16> work) {
     const int centroid = static_cast<int>(blockIdx.x);
     const int channel = static_cast<int>(threadIdx.x);
-    const bool held = centroid < work.layout().centroids && channel < work.layout().head_dim;
+    const bool held = centroid < work.clusters() && channel < work.layout().head_dim;
     const float value =
         held ? work.centroids()[static_cast<std::int64_t>(centroid) * work.layout().head_dim + channel] : 0.0F;
     put_relative(work, centroid, channel, value);
@@ -135,7 +135,7 @@ __global__ void assign_kernel(Work<kBf16> work) {
     const int row = min(token, layout.tokens - 1);
     float best = -INFINITY;
     int id = 0;
-    for (int first = 0; first < layout.centroids; first += kAssignCentroids) {
+    for (int first = 0; first < work.clusters(); first += kAssignCentroids) {
         const auto* panel = reinterpret_cast<const float4*>(work.relative() + static_cast<std::int64_t>(first) * dim);
         __syncthreads();
         for (int i = static_cast<int>(threadIdx.x); i < dim * kAssignCentroids / 4; i += kAssignThreads) {
@@ -164,7 +164,7 @@ __global__ void assign_kernel(Work<kBf16> work) {
 #pragma unroll
         for (int k = 0; k < kAssignCentroids; ++k) {
             const float score = __fsub_rn(dot[k], work.half_norms()[first + k]);
-            if (first + k < layout.centroids && score > best) {
+            if (first + k < work.clusters() && score > best) {
                 best = score;
                 id = first + k;
             }
@@ -175,26 +175,34 @@ __global__ void assign_kernel(Work<kBf16> work) {
     }
 }
 
-// One block a centroid; threads: channels. Every warp lists the members of a stretch of tokens, then adds them in token
-// order.
+// Centroids of the session as those that the assignment starts from. Threads: values of one head.
 template <bool kBf16>
-__global__ void update_kernel(Work<kBf16> work) {
+__global__ void load_book_kernel(Work<kBf16> work) {
+    const int values = work.clusters() * work.layout().head_dim;
+    const std::uint16_t* from = work.batch.pages[blockIdx.z].codebook + static_cast<std::int64_t>(blockIdx.y) * values;
+    for (int i = static_cast<int>(threadIdx.x); i < values; i += static_cast<int>(blockDim.x)) {
+        work.centroids()[i] = bf16_low(from[i]);
+    }
+}
+
+// Sum of one channel over the tokens whose id is `centroid`; threads: channels. Every warp lists the members of a
+// stretch of tokens, then adds them in token order.
+template <bool kBf16, class Ids>
+__device__ float member_sum(const Work<kBf16>& work, const Ids& ids, int centroid, int& members) {
     __shared__ int listed[kQvgMaxHeadDim / 32][kUpdateStretch];
     const QvgPageLayout& layout = work.layout();
-    const int centroid = static_cast<int>(blockIdx.x);
     const int channel = static_cast<int>(threadIdx.x);
     const int lane = channel % 32;
     int* list = listed[channel / 32];
-    const std::uint8_t* ids = work.ids();
     const bool held = channel < layout.head_dim; // the block is rounded up to whole warps
     float sum = 0;
-    int members = 0;
+    members = 0;
     for (int first = 0; first < layout.tokens; first += kUpdateStretch) {
         int count = 0;
 #pragma unroll
         for (int window = 0; window < kUpdateStretch; window += 32) {
             const int token = first + window + lane;
-            const bool member = token < layout.tokens && ids[token] == centroid;
+            const bool member = token < layout.tokens && ids(token) == centroid;
             const unsigned mask = __ballot_sync(0xFFFFFFFFU, member);
             if (member) {
                 list[count + __popc(mask & ((1U << lane) - 1U))] = token;
@@ -216,6 +224,19 @@ __global__ void update_kernel(Work<kBf16> work) {
         __syncwarp();
         members += count;
     }
+    return sum;
+}
+
+// One block a centroid; threads: channels.
+template <bool kBf16>
+__global__ void update_kernel(Work<kBf16> work) {
+    const QvgPageLayout& layout = work.layout();
+    const int centroid = static_cast<int>(blockIdx.x);
+    const int channel = static_cast<int>(threadIdx.x);
+    const bool held = channel < layout.head_dim;
+    const std::uint8_t* ids = work.ids();
+    int members = 0;
+    const float sum = member_sum(work, [ids](int token) { return static_cast<int>(ids[token]); }, centroid, members);
     float* stored = work.centroids() + static_cast<std::int64_t>(centroid) * layout.head_dim + channel;
     float value = 0;
     if (held) { // an empty cluster keeps its centroid

@@ -7,19 +7,21 @@ namespace {
 
 struct PackedRows {
     const std::uint8_t* page;
+    const std::uint8_t* book;
     QvgPageLayout layout;
     float middle; // code that stands for zero
     __device__ Eight load(int row, int head, int channel) const {
         Eight value;
-        decode_packed<8>(page, layout, middle, row, head, channel, value.x);
+        decode_packed<8>(page, book, layout, middle, row, head, channel, value.x);
         return value;
     }
 };
 
 } // namespace
 
-bool expand_qvg(const ExpandJob& job, const QvgPageLayout& layout, QvgGrid grid, Stream stream) {
-    return expand_source(PackedRows{nullptr, layout, qvg_middle(grid)}, job, stream);
+bool expand_qvg(const ExpandJob& job, const std::uint8_t* book, const QvgPageLayout& layout, QvgGrid grid,
+                Stream stream) {
+    return expand_source(PackedRows{nullptr, book, layout, qvg_middle(grid)}, job, stream);
 }
 
 } // namespace wander::quant::cuda

@@ -8,31 +8,61 @@ namespace {
 
 constexpr int kPackThreads = 128;
 
-// Header, centroids and ids of the page. Padding was cleared before.
+// Header, centroids and ids of one stage of the page. Padding was cleared before.
 template <bool kBf16>
 __global__ void book_kernel(Work<kBf16> work, QvgPageHeader header) {
     const QvgPageLayout& layout = work.layout();
     const EncodePage& entry = work.batch.pages[blockIdx.z];
     const int head = static_cast<int>(blockIdx.y);
-    if (head == 0 && threadIdx.x == 0) {
+    if (head == 0 && work.stage == 0 && !work.in_book && threadIdx.x == 0) {
+        header.codebook_version = entry.codebook_version;
         header.seed = entry.seed;
         header.is_key = entry.is_key ? 1 : 0;
         *reinterpret_cast<QvgPageHeader*>(entry.page) = header;
     }
-    auto* centroids = reinterpret_cast<std::uint16_t*>(entry.page + layout.centroid_row(head, 0));
-    for (int i = threadIdx.x; i < layout.centroids * layout.head_dim; i += blockDim.x) {
-        centroids[i] = to_bf16(work.centroids()[i]);
+    if (!work.in_book) {
+        auto* centroids = reinterpret_cast<std::uint16_t*>(entry.page + layout.centroid_row(head, 0, work.stage));
+        for (int i = threadIdx.x; i < layout.centroids * layout.head_dim; i += blockDim.x) {
+            centroids[i] = to_bf16(work.centroids()[i]);
+        }
     }
-    for (std::int64_t b = threadIdx.x; b < layout.id_head_bytes; b += blockDim.x) {
+    const auto bits = static_cast<unsigned>(work.in_book ? layout.book_id_bits : layout.id_bits);
+    std::uint8_t* out = entry.page + (work.in_book ? layout.book_id_row(head) : layout.id_row(head, work.stage));
+    const std::int64_t bytes = work.in_book ? layout.book_id_head_bytes : layout.id_head_bytes;
+    for (std::int64_t b = threadIdx.x; b < bytes; b += blockDim.x) {
         unsigned byte = 0;
         for (int bit = 0; bit < 8; ++bit) {
             const auto at = static_cast<unsigned>(b * 8 + bit);
-            const unsigned token = at / static_cast<unsigned>(layout.id_bits);
+            const unsigned token = at / bits;
             if (token < static_cast<unsigned>(layout.tokens)) {
-                byte |= ((work.ids()[token] >> (at - token * static_cast<unsigned>(layout.id_bits))) & 1U) << bit;
+                byte |= ((work.ids()[token] >> (at - token * bits)) & 1U) << bit;
             }
         }
-        entry.page[layout.ids_at + head * layout.id_head_bytes + b] = static_cast<std::uint8_t>(byte);
+        out[b] = static_cast<std::uint8_t>(byte);
+    }
+}
+
+// What a stage leaves to the next one. Threads: tokens times fours of channels. May read what it overwrites.
+template <bool kBf16>
+__global__ void residual_kernel(Work<kBf16> work) {
+    const QvgPageLayout& layout = work.layout();
+    const int fours = layout.head_dim / 4;
+    const int index = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+    if (index >= layout.tokens * fours) {
+        return;
+    }
+    const int token = index / fours;
+    const int channel = index % fours * 4;
+    const std::uint16_t* centroid = work.stored_centroid(token) + channel;
+    const float4 x = source4(work, token, channel);
+    const float values[4] = {x.x, x.y, x.z, x.w};
+    std::uint16_t* out = work.scratch.residual +
+                         ((static_cast<std::int64_t>(blockIdx.z) * layout.tokens + token) * layout.heads + blockIdx.y) *
+                             layout.head_dim +
+                         channel;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        out[i] = to_bf16(__fsub_rn(rounded_bf16(values[i]), bf16_low(centroid[i])));
     }
 }
 
@@ -104,8 +134,19 @@ __global__ void pack_kernel(Work<kBf16> work) {
     const int block = index % blocks;
     const int head = static_cast<int>(blockIdx.y);
     std::uint8_t* page = work.batch.pages[blockIdx.z].page;
-    const auto* centroid =
-        reinterpret_cast<const std::uint16_t*>(page + layout.centroid_row(head, work.ids()[token])) + block * kBlock;
+    const std::uint16_t* centroid = work.stored_centroid(token) + block * kBlock;
+    float explained[kBlock] = {}; // by the basis
+    if (layout.rank > 0) {
+#pragma unroll
+        for (int c = 0; c < kBlock; c += 8) {
+            float part[8] = {};
+            add_basis(page, layout, token, head, block * kBlock + c, part);
+#pragma unroll
+            for (int i = 0; i < 8; ++i) {
+                explained[c + i] = part[i];
+            }
+        }
+    }
     const bool four_level = work.batch.grid == QvgGrid::four_level;
     float residual[kBlock];
 #pragma unroll
@@ -114,7 +155,7 @@ __global__ void pack_kernel(Work<kBf16> work) {
         const float values[4] = {x.x, x.y, x.z, x.w};
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const float base = bf16_low(centroid[c + i]);
+            const float base = layout.rank > 0 ? explained[c + i] : bf16_low(centroid[c + i]);
             residual[c + i] =
                 four_level ? __fsub_rn(values[i], base) : rounded_bf16(__fsub_rn(rounded_bf16(values[i]), base));
         }

@@ -20,21 +20,41 @@ template <bool kBf16>
 struct Work {
     EncodeBatch batch;
     EncodeScratch scratch;
+    int stage = 0;
+    bool in_book = false; // clusters are those of the session codebook
 
+    __host__ __device__ int clusters() const { return in_book ? batch.layout.book_centroids : batch.layout.centroids; }
     __device__ const QvgPageLayout& layout() const { return batch.layout; }
     __device__ std::int64_t head_index() const {
         return static_cast<std::int64_t>(blockIdx.z) * batch.layout.heads + blockIdx.y;
     }
     __device__ float* mean() const { return scratch.mean + head_index() * batch.layout.head_dim; }
     __device__ float* centroids() const {
-        return scratch.centroids + head_index() * batch.layout.centroids * batch.layout.head_dim;
+        return scratch.centroids + head_index() * most_clusters() * batch.layout.head_dim;
     }
-    __device__ int panels() const { return (batch.layout.centroids + kAssignCentroids - 1) / kAssignCentroids; }
+    __device__ int most_clusters() const { return max(batch.layout.centroids, batch.layout.book_centroids); }
+    __device__ int panels() const { return (most_clusters() + kAssignCentroids - 1) / kAssignCentroids; }
     __device__ float* relative() const {
         return scratch.relative + head_index() * panels() * kAssignCentroids * batch.layout.head_dim;
     }
     __device__ float* half_norms() const { return scratch.half_norms + head_index() * panels() * kAssignCentroids; }
     __device__ std::uint8_t* ids() const { return scratch.ids + head_index() * batch.layout.tokens; }
+    // The centroid of a token, as it was stored.
+    __device__ const std::uint16_t* stored_centroid(int token) const {
+        const EncodePage& entry = batch.pages[blockIdx.z];
+        const int head = static_cast<int>(blockIdx.y);
+        const std::uint8_t* row =
+            in_book ? reinterpret_cast<const std::uint8_t*>(entry.codebook) + batch.layout.book_row(head, ids()[token])
+                    : entry.page + batch.layout.centroid_row(head, ids()[token], stage);
+        return reinterpret_cast<const std::uint16_t*>(row);
+    }
+    __device__ float* basis() const { return scratch.basis + head_index() * batch.layout.rank * batch.layout.head_dim; }
+    __device__ float* basis_sums() const {
+        return scratch.basis_sums + head_index() * qvg::kMeanParts * batch.layout.rank * batch.layout.head_dim;
+    }
+    __device__ float4* basis_weights() const {
+        return reinterpret_cast<float4*>(scratch.basis_weights) + head_index() * batch.layout.tokens;
+    }
 };
 
 template <bool kBf16>

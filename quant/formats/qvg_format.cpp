@@ -1,5 +1,6 @@
 #include "quant/formats/qvg_format.hpp"
 
+#include "quant/cache/codebook_store.hpp"
 #include "quant/qvg/page_encoder.hpp"
 
 #include <ATen/Functions.h>
@@ -18,23 +19,37 @@
 namespace wander::quant {
 namespace {
 
+const std::uint16_t* centroids_of(const Codebook* book) {
+    return book ? static_cast<const std::uint16_t*>(book->centroids.const_data_ptr()) : nullptr;
+}
+
+const std::uint8_t* book_of(const Codebook* book) {
+    return book ? static_cast<const std::uint8_t*>(book->centroids.const_data_ptr()) : nullptr;
+}
+
 void encode_on_device([[maybe_unused]] const std::vector<EncodeJob>& jobs, [[maybe_unused]] const QvgPageLayout& layout,
                       [[maybe_unused]] QvgGrid grid) {
 #if WANDER_CUDA
     const at::Tensor& first = jobs.front().page;
-    const int together = static_cast<int>(std::min<std::size_t>(jobs.size(), cuda::kMaxPages));
+    // Later stages read the residual of the one before from the scratch, as large as the source in bfloat16.
+    const int most = cuda::keeps_residual(layout) ? 2 : cuda::kMaxPages;
+    const int together = static_cast<int>(std::min<std::size_t>(jobs.size(), static_cast<std::size_t>(most)));
     const at::Tensor scratch = at::empty({cuda::encode_scratch_bytes(layout, together)}, first.options());
     cuda::EncodeBatch batch;
     batch.bf16 = jobs.front().source.scalar_type() == at::kBFloat16;
     batch.grid = grid;
     batch.layout = layout;
     batch.scratch = scratch.data_ptr();
-    for (std::size_t begin = 0; begin < jobs.size(); begin += cuda::kMaxPages) {
-        batch.count = static_cast<int>(std::min<std::size_t>(jobs.size() - begin, cuda::kMaxPages));
+    for (std::size_t begin = 0; begin < jobs.size(); begin += static_cast<std::size_t>(together)) {
+        batch.count = static_cast<int>(std::min<std::size_t>(jobs.size() - begin, static_cast<std::size_t>(together)));
         for (int i = 0; i < batch.count; ++i) {
             const EncodeJob& job = jobs[begin + static_cast<std::size_t>(i)];
-            batch.pages[i] = {job.source.const_data_ptr(), job.page.data_ptr<std::uint8_t>(), job.options.seed,
-                              job.shape.is_key};
+            batch.pages[i] = {job.source.const_data_ptr(),
+                              job.page.data_ptr<std::uint8_t>(),
+                              job.options.seed,
+                              job.shape.is_key,
+                              centroids_of(job.options.codebook),
+                              job.options.codebook ? job.options.codebook->version : 0};
         }
         const cudaError_t error =
             cuda::encode_pages(batch, c10::cuda::getCurrentCUDAStream(first.device().index()).stream());
@@ -47,9 +62,11 @@ void encode_on_device([[maybe_unused]] const std::vector<EncodeJob>& jobs, [[may
 
 } // namespace
 
-QvgPageLayout QvgFormat::layout(const PageShape& shape, const EncodeOptions& options) {
-    const int centroids = options.centroids > 0 ? options.centroids : qvg_default_centroids(shape.tokens);
-    return qvg_page_layout(shape.tokens, shape.heads, shape.head_dim, centroids);
+QvgPageLayout QvgFormat::layout(const PageShape& shape, const EncodeOptions& options) const {
+    const int centroids = options.codebook        ? options.codebook->count
+                          : options.centroids > 0 ? options.centroids
+                                                  : default_centroids(shape);
+    return qvg_page_layout(shape.tokens, shape.heads, shape.head_dim, centroids, kind_.stages);
 }
 
 Result<void> QvgFormat::supports(const PageShape& shape) const {
@@ -70,7 +87,8 @@ PageBytes QvgFormat::bytes(const PageShape& shape, const EncodeOptions& options)
     PageBytes bytes;
     bytes.codes = page.code_bytes();
     bytes.scales = page.scale_bytes();
-    bytes.codebooks = page.id_bytes() + page.centroid_bytes();
+    bytes.codebooks = page.id_bytes() + page.centroid_bytes() + page.book_id_bytes() + page.basis_bytes() +
+                      page.span_bytes() + page.weight_bytes();
     bytes.headers = page.total_bytes - bytes.codes - bytes.scales - bytes.codebooks;
     return bytes;
 }
@@ -93,28 +111,32 @@ void QvgFormat::encode_all(std::vector<EncodeJob>& jobs) const {
                     "QvgFormat: float or bfloat16 only");
         TORCH_CHECK(job.page.nbytes() == static_cast<std::size_t>(page_layout.total_bytes),
                     "QvgFormat: page of the wrong size");
+        TORCH_CHECK(job.options.codebook != nullptr || page_layout.book_centroids == 0,
+                    "QvgFormat: no session codebook");
         TORCH_CHECK(job.options.centroids <= kQvgMaxCentroids, "QvgFormat: at most ", kQvgMaxCentroids, " centroids");
     }
     if (jobs.front().page.is_cuda()) {
-        encode_on_device(jobs, page_layout, grid_);
+        encode_on_device(jobs, page_layout, kind_.grid);
         return;
     }
     for (EncodeJob& job : jobs) {
         const qvg::PageRows rows{job.source.data_ptr(), job.source.scalar_type() == at::kBFloat16};
-        qvg::encode_page(rows, page_layout, {grid_, job.shape.is_key, job.options.seed},
+        const Codebook* book = job.options.codebook;
+        qvg::encode_page(rows, page_layout,
+                         {kind_.grid, job.shape.is_key, job.options.seed, centroids_of(book), book ? book->version : 0},
                          job.page.data_ptr<std::uint8_t>());
     }
 }
 
 void QvgFormat::decode_rows(const std::uint8_t* page, const PageShape& shape, const EncodeOptions& options, int head,
                             int t0, int t1, float* out) const {
-    qvg::decode_page_rows(page, layout(shape, options), grid_, head, t0, t1, out);
+    qvg::decode_page_rows(page, book_of(options.codebook), layout(shape, options), kind_.grid, head, t0, t1, out);
 }
 
 bool QvgFormat::expand([[maybe_unused]] const cuda::ExpandJob& job, [[maybe_unused]] const PageShape& shape,
                        [[maybe_unused]] const EncodeOptions& options, [[maybe_unused]] CUstream_st* stream) const {
 #if WANDER_CUDA
-    return cuda::expand_qvg(job, layout(shape, options), grid_, stream);
+    return cuda::expand_qvg(job, book_of(options.codebook), layout(shape, options), kind_.grid, stream);
 #else
     return false;
 #endif

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace wander::quant::qvg {
 namespace {
@@ -70,51 +71,69 @@ std::vector<float> mean_row(const float* rows, int tokens, int dim, const PageKe
     return mean;
 }
 
+// Which centroid is nearest, everything taken relative to the mean of the rows.
+class Assignment {
+public:
+    Assignment(const float* rows, int tokens, int dim, int count, const PageKernels& kernels)
+        : dim_(dim),
+          count_(count),
+          groups_((tokens + kLanes - 1) / kLanes),
+          kernels_(kernels),
+          mean_(mean_row(rows, tokens, dim, kernels)),
+          lanes_(static_cast<std::size_t>(groups_) * kLanes * static_cast<std::size_t>(dim)),
+          relative_(static_cast<std::size_t>(count) * static_cast<std::size_t>(dim)),
+          half_norms_(static_cast<std::size_t>(count)) {
+        kernels.to_lanes(rows, tokens, dim, mean_.data(), nullptr, lanes_.data());
+    }
+
+    std::size_t padded_tokens() const { return static_cast<std::size_t>(groups_) * kLanes; }
+
+    void assign(const float* centroids, std::int32_t* ids) {
+        const auto columns = static_cast<std::size_t>(dim_);
+        for (std::size_t k = 0; k < half_norms_.size(); ++k) {
+            float norm = 0;
+            for (std::size_t c = 0; c < columns; ++c) {
+                const float value = centroids[k * columns + c] - mean_[c];
+                relative_[k * columns + c] = value;
+                norm += value * value;
+            }
+            half_norms_[k] = 0.5F * norm;
+        }
+        kernels_.assign(lanes_.data(), groups_, dim_, relative_.data(), half_norms_.data(), count_, ids);
+    }
+
+private:
+    int dim_;
+    int count_;
+    int groups_;
+    const PageKernels& kernels_;
+    std::vector<float> mean_;
+    std::vector<float> lanes_;
+    std::vector<float> relative_;
+    std::vector<float> half_norms_;
+};
+
 } // namespace
 
 HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed,
-                          cpu::SimdLevel level) {
+                          cpu::SimdLevel level, int rounds) {
     const PageKernels& kernels = page_kernels(level);
-    const int groups = (tokens + kLanes - 1) / kLanes;
-    const auto columns = static_cast<std::size_t>(dim);
-    const auto clusters = static_cast<std::size_t>(count);
-
-    const std::vector<float> mean = mean_row(rows, tokens, dim, kernels);
-    std::vector<float> lanes(static_cast<std::size_t>(groups) * kLanes * columns);
-    kernels.to_lanes(rows, tokens, dim, mean.data(), nullptr, lanes.data());
-
+    Assignment assignment(rows, tokens, dim, count, kernels);
     HeadClusters out;
     out.centroids = start_centroids(rows, tokens, dim, count, head, seed);
-    out.ids.assign(static_cast<std::size_t>(groups) * kLanes, -1);
+    out.ids.assign(assignment.padded_tokens(), -1);
     std::vector<std::int32_t> before(out.ids.size());
-    std::vector<float> relative(clusters * columns);
-    std::vector<float> half_norms(clusters);
-    std::vector<float> sums(clusters * columns);
-    std::vector<int> members(clusters);
-    for (int round = 0; round < lloyd_iterations(count); ++round) {
-        for (std::size_t k = 0; k < clusters; ++k) {
-            float norm = 0;
-            for (std::size_t c = 0; c < columns; ++c) {
-                const float value = out.centroids[k * columns + c] - mean[c];
-                relative[k * columns + c] = value;
-                norm += value * value;
-            }
-            half_norms[k] = 0.5F * norm;
-        }
+    for (int round = 0; round < (rounds > 0 ? rounds : lloyd_iterations(count)); ++round) {
         std::swap(before, out.ids);
-        kernels.assign(lanes.data(), groups, dim, relative.data(), half_norms.data(), count, out.ids.data());
+        assignment.assign(out.centroids.data(), out.ids.data());
         if (round > 0 && before == out.ids) {
             break; // the centroids are the means of these members already
         }
-        std::fill(sums.begin(), sums.end(), 0.0F);
-        std::fill(members.begin(), members.end(), 0);
-        kernels.add_rows(rows, tokens, dim, out.ids.data(), sums.data());
-        for (int t = 0; t < tokens; ++t) {
-            ++members[static_cast<std::size_t>(out.ids[static_cast<std::size_t>(t)])];
-        }
-        for (std::size_t k = 0; k < clusters; ++k) {
-            for (std::size_t c = 0; c < columns && members[k] > 0; ++c) { // an empty cluster keeps its centroid
-                out.centroids[k * columns + c] = sums[k * columns + c] / static_cast<float>(members[k]);
+        const Members members = add_members(rows, tokens, dim, count, out.ids.data(), level);
+        for (std::size_t k = 0; k < members.count.size(); ++k) {
+            for (std::size_t c = 0; c < static_cast<std::size_t>(dim) && members.count[k] > 0; ++c) {
+                const std::size_t at = k * static_cast<std::size_t>(dim) + c; // an empty cluster keeps its centroid
+                out.centroids[at] = members.sums[at] / static_cast<float>(members.count[k]);
             }
         }
     }
@@ -122,6 +141,26 @@ HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int
         value = round_bf16(value);
     }
     return out;
+}
+
+HeadClusters assign_rows(const float* rows, int tokens, int dim, std::vector<float> centroids, cpu::SimdLevel level) {
+    Assignment assignment(rows, tokens, dim, static_cast<int>(centroids.size()) / dim, page_kernels(level));
+    HeadClusters out;
+    out.ids.resize(assignment.padded_tokens());
+    assignment.assign(centroids.data(), out.ids.data());
+    out.centroids = std::move(centroids);
+    return out;
+}
+
+Members add_members(const float* rows, int tokens, int dim, int count, const std::int32_t* ids, cpu::SimdLevel level) {
+    Members members;
+    members.sums.assign(static_cast<std::size_t>(count) * static_cast<std::size_t>(dim), 0.0F);
+    members.count.assign(static_cast<std::size_t>(count), 0);
+    page_kernels(level).add_rows(rows, tokens, dim, ids, members.sums.data());
+    for (int t = 0; t < tokens; ++t) {
+        ++members.count[static_cast<std::size_t>(ids[t])];
+    }
+    return members;
 }
 
 } // namespace wander::quant::qvg

@@ -33,6 +33,19 @@ struct PageKernels {
     // A row of codes: out = (code - middle) * scale + centroid.
     void (*decode_row)(const std::uint8_t* codes, const std::uint8_t* scales, const std::uint16_t* centroid, int dim,
                        int block, float middle, float* out);
+
+    // out += centroid, for the stages after the first.
+    void (*add_centroid)(const std::uint16_t* centroid, int dim, float* out);
+
+    // weights [kBasisRank][16 * groups]: of every lane along the rows of basis [kBasisRank][dim].
+    void (*project)(const float* lanes, int groups, int dim, const float* basis, float* weights);
+
+    // sums [kMeanParts][kBasisRank][dim] += rows times their weights (as project gives them); token t to part
+    // t % kMeanParts. 16 divides dim.
+    void (*add_weighted)(const float* rows, int tokens, int dim, const float* weights, float* sums);
+
+    // out += weights[k] * basis[k], k after k.
+    void (*add_basis)(const float* weights, const std::uint16_t* basis, int dim, float* out);
 };
 
 const PageKernels& page_kernels(cpu::SimdLevel level = cpu::best_simd());

@@ -160,3 +160,50 @@ void decode_row(const std::uint8_t* codes, const std::uint8_t* scales, const std
         }
     }
 }
+
+void add_centroid(const std::uint16_t* centroid, int dim, float* out) {
+    for (int c = 0; c < dim; ++c) {
+        out[c] += __builtin_bit_cast(float, static_cast<std::uint32_t>(centroid[c]) << 16);
+    }
+}
+
+void project(const float* lanes, int groups, int dim, const float* basis, float* weights) {
+    for (int g = 0; g < groups; ++g) {
+        const float* group = lanes + static_cast<std::ptrdiff_t>(g) * dim * kLanes;
+        Floats sum[kBasisRank] = {};
+        for (int c = 0; c < dim; ++c) {
+            const Floats x = load(group + c * kLanes);
+            for (int k = 0; k < kBasisRank; ++k) {
+                sum[k] += x * splat(basis[k * dim + c]);
+            }
+        }
+        for (int k = 0; k < kBasisRank; ++k) {
+            store(weights + static_cast<std::ptrdiff_t>(k * groups + g) * kLanes, sum[k]);
+        }
+    }
+}
+
+void add_weighted(const float* rows, int tokens, int dim, const float* weights, float* sums) {
+    const int padded = (tokens + kLanes - 1) / kLanes * kLanes;
+    for (int t = 0; t < tokens; ++t) {
+        const float* row = rows + static_cast<std::ptrdiff_t>(t) * dim;
+        float* part = sums + static_cast<std::ptrdiff_t>(t % kMeanParts) * kBasisRank * dim;
+        for (int c = 0; c < dim; c += kLanes) {
+            const Floats x = load(row + c);
+            for (int k = 0; k < kBasisRank; ++k) {
+                float* sum = part + k * dim + c;
+                store(sum, load(sum) + x * splat(weights[k * padded + t]));
+            }
+        }
+    }
+}
+
+void add_basis(const float* weights, const std::uint16_t* basis, int dim, float* out) {
+    for (int k = 0; k < kBasisRank; ++k) {
+        const float weight = weights[k];
+        const std::uint16_t* row = basis + static_cast<std::ptrdiff_t>(k) * dim;
+        for (int c = 0; c < dim; ++c) {
+            out[c] += weight * __builtin_bit_cast(float, static_cast<std::uint32_t>(row[c]) << 16);
+        }
+    }
+}

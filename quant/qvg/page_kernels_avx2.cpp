@@ -12,7 +12,9 @@ namespace avx2 {
 } // namespace avx2
 WANDER_SIMD_END
 
-const PageKernels kAvx2PageKernels = {avx2::to_lanes, avx2::assign, avx2::add_rows, avx2::quantise, avx2::decode_row};
+const PageKernels kAvx2PageKernels = {avx2::to_lanes, avx2::assign,       avx2::add_rows,
+                                      avx2::quantise, avx2::decode_row,   avx2::add_centroid,
+                                      avx2::project,  avx2::add_weighted, avx2::add_basis};
 
 } // namespace wander::quant::qvg
 #endif

@@ -91,8 +91,9 @@ void decode_row_fast(const std::uint8_t* codes, const std::uint8_t* scales, cons
 } // namespace avx512
 WANDER_SIMD_END
 
-const PageKernels kAvx512PageKernels = {avx512::to_lanes_fast, avx512::assign, avx512::add_rows, avx512::quantise,
-                                        avx512::decode_row_fast};
+const PageKernels kAvx512PageKernels = {avx512::to_lanes_fast, avx512::assign,          avx512::add_rows,
+                                        avx512::quantise,      avx512::decode_row_fast, avx512::add_centroid,
+                                        avx512::project,       avx512::add_weighted,    avx512::add_basis};
 
 } // namespace wander::quant::qvg
 #endif

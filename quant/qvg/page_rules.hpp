@@ -19,6 +19,27 @@ inline constexpr int kMeanParts = 32;
 // members.
 WANDER_HOST_DEVICE constexpr int lloyd_iterations(int centroids) { return centroids <= 16 ? 5 : 4; }
 
+// Later stages of a page draw from a seed of their own.
+WANDER_HOST_DEVICE constexpr std::uint64_t stage_seed(std::uint64_t seed, int stage) {
+    return seed + 0xd1342543de82ef95ULL * static_cast<std::uint64_t>(stage);
+}
+
+// A session codebook is trained on its first page with this many rounds; every kSessionPages-th page after it publishes
+// a new version: each centroid moves to the mean of its members of that page and of all before, what is older counting
+// kSessionDecay times less with every version.
+inline constexpr int kSessionRounds = 8;
+inline constexpr int kSessionPages = 8;
+inline constexpr float kSessionDecay = 0.5F;
+
+// Directions of a page with a basis, and the rounds that find them from rows of -1 and 1.
+inline constexpr int kBasisRank = 4;
+inline constexpr int kBasisRounds = 5;
+WANDER_HOST_DEVICE constexpr float start_sign(int direction, int channel) {
+    std::uint64_t z = 0x9e3779b97f4a7c15ULL * (1ULL + static_cast<std::uint64_t>(direction * kQvgMaxHeadDim + channel));
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    return ((z >> 40) & 1U) != 0 ? 1.0F : -1.0F;
+}
+
 // Start: each centroid is one token, the one of kStartDraws drawn tokens that lies farthest from those chosen before.
 inline constexpr int kStartDraws = 8;
 

@@ -59,7 +59,7 @@ void expect_same_bytes(const MemoryLedger& a, const MemoryLedger& b) {
 }
 
 TEST(Packing, PackedAttentionEqualsDecodedAttention) {
-    for (const char* format : {"int2", "qvg-int2"}) {
+    for (const char* format : {"int2", "qvg-int2", "qvg-stream", "qvg-pro", "pca2"}) {
         const CacheSetup setup = packed_setup(format);
         auto cache = make_cache(setup);
         double worst = 0;

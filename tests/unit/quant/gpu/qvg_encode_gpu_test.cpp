@@ -130,9 +130,9 @@ TEST_F(QvgEncodeGpu, RowsAreReadAsOnTheCpu) {
             const DeviceBytes out(head_values * sizeof(float));
             std::vector<float> wanted(head_values);
             for (int head = 0; head < shape.heads; ++head) {
-                ASSERT_EQ(
-                    cuda::decode_head(on_device.bytes(), layout, grid, head, static_cast<float*>(out.get()), nullptr),
-                    cudaSuccess);
+                ASSERT_EQ(cuda::decode_head(on_device.bytes(), nullptr, layout, grid, head,
+                                            static_cast<float*>(out.get()), nullptr),
+                          cudaSuccess);
                 qvg::decode_page_rows(page.data(), layout, grid, head, 0, shape.tokens, wanted.data());
                 EXPECT_EQ(out.read<float>(), wanted) << shape.tokens << " x " << shape.head_dim;
             }

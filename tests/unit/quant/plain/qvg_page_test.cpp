@@ -2,8 +2,10 @@
 // and the four-level grid is near its optimum.
 #include "quant/formats/qvg_page_layout.hpp"
 #include "quant/qvg/number_formats.hpp"
+#include "quant/qvg/page_basis.hpp"
 #include "quant/qvg/page_encoder.hpp"
 #include "quant/qvg/page_rules.hpp"
+#include "quant/qvg/session_clusters.hpp"
 
 #include <gtest/gtest.h>
 
@@ -219,6 +221,182 @@ TEST(QvgPage, ClusteringFindsSeparateCentresAndIgnoresACommonOffset) {
             EXPECT_NE(clusters.ids[static_cast<std::size_t>(a)], clusters.ids[static_cast<std::size_t>(b)]);
         }
     }
+}
+
+// What pages hold beside one stage of clusters.
+struct Kind {
+    QvgGrid grid;
+    QvgStages stages;
+};
+const Kind kKinds[] = {{QvgGrid::ternary, {.stages = 4, .block = 16}},
+                       {QvgGrid::four_level, {.stages = 2}},
+                       {QvgGrid::four_level, {.rank = kBasisRank}},
+                       {QvgGrid::four_level, {.session = true}},
+                       {QvgGrid::ternary, {.session = true}}};
+
+struct Book {
+    std::vector<std::uint16_t> centroids;
+    std::vector<float> weights;
+    BookView view() { return {centroids.data(), weights.data()}; }
+};
+Book book_for(const QvgPageLayout& layout) {
+    const auto rows = static_cast<std::size_t>(layout.heads) * static_cast<std::size_t>(layout.book_centroids);
+    return {std::vector<std::uint16_t>(rows * static_cast<std::size_t>(layout.head_dim)), std::vector<float>(rows)};
+}
+
+TEST(QvgPage, StagesBasesAndBooksAreTheSameOnEveryInstructionSet) {
+    for (const Shape& shape : kShapes) {
+        const auto rows = clustered_rows(shape, 6, 0.4F, 19);
+        for (const Kind& kind : kKinds) {
+            const QvgPageLayout layout =
+                qvg_page_layout(shape.tokens, shape.heads, shape.head_dim, shape.centroids, kind.stages);
+            std::vector<std::uint8_t> plain;
+            Book plain_book;
+            Book plain_after;
+            for (int level = 0; level <= std::min(static_cast<int>(cpu::best_simd()), 2); ++level) {
+                const auto simd = static_cast<cpu::SimdLevel>(level);
+                Book book = book_for(layout);
+                Book after = book_for(layout);
+                if (kind.stages.session) {
+                    train_book({rows.data(), false}, layout, 7, book.view(), simd);
+                }
+                std::vector<std::uint8_t> page(static_cast<std::size_t>(layout.total_bytes), 0xCD);
+                encode_page({rows.data(), false}, layout, {kind.grid, true, 7, book.centroids.data(), 1}, page.data(),
+                            simd);
+                if (kind.stages.session) {
+                    update_book({rows.data(), false}, layout, page.data(), book.view(), after.view(), simd);
+                }
+                if (level == 0) {
+                    plain = page;
+                    plain_book = book;
+                    plain_after = after;
+                }
+                EXPECT_EQ(page, plain) << shape.head_dim << " " << level;
+                EXPECT_EQ(book.centroids, plain_book.centroids);
+                EXPECT_EQ(after.centroids, plain_after.centroids);
+                EXPECT_EQ(after.weights, plain_after.weights);
+            }
+        }
+    }
+}
+
+float bf16_at(const std::uint8_t* at, int channel) {
+    std::uint16_t bits = 0;
+    std::memcpy(&bits, at + 2 * channel, 2);
+    return bf16_to_float(bits);
+}
+
+TEST(QvgPage, RowsOfEveryKindAreWhatTheLayoutSays) {
+    for (const Shape& shape : kShapes) {
+        const auto rows = clustered_rows(shape, 6, 0.4F, 21);
+        for (const Kind& kind : kKinds) {
+            const QvgPageLayout layout =
+                qvg_page_layout(shape.tokens, shape.heads, shape.head_dim, shape.centroids, kind.stages);
+            Book book = book_for(layout);
+            if (kind.stages.session) {
+                train_book({rows.data(), false}, layout, 7, book.view());
+            }
+            std::vector<std::uint8_t> bytes(static_cast<std::size_t>(layout.total_bytes));
+            encode_page({rows.data(), false}, layout, {kind.grid, true, 7, book.centroids.data(), 1}, bytes.data());
+            const std::uint8_t* page = bytes.data();
+            const auto* book_bytes = reinterpret_cast<const std::uint8_t*>(book.centroids.data());
+            const int head = shape.heads - 1;
+            const int t0 = shape.tokens / 3;
+            std::vector<float> out(static_cast<std::size_t>(shape.tokens - t0) *
+                                   static_cast<std::size_t>(shape.head_dim));
+            decode_page_rows(page, book_bytes, layout, kind.grid, head, t0, shape.tokens, out.data());
+            for (int t = t0; t < shape.tokens; ++t) {
+                for (int c = 0; c < shape.head_dim; ++c) {
+                    const int code = (page[layout.code_row(head, t) + c / 4] >> (6 - c % 4 * 2)) & 3;
+                    float value = (static_cast<float>(code) - qvg_middle(kind.grid)) *
+                                  e4m3_to_float(page[layout.scale_row(head, t) + c / layout.block]);
+                    for (int s = 0; s < layout.stages; ++s) {
+                        value += bf16_at(page + layout.centroid_row(head, layout.id(page, head, t, s), s), c);
+                    }
+                    if (layout.book_centroids > 0) {
+                        value += bf16_at(book_bytes + layout.book_row(head, layout.book_id(page, head, t)), c);
+                    }
+                    for (int k = 0; k < layout.rank; ++k) {
+                        float span = 0;
+                        std::memcpy(&span, page + layout.span_row(head) + 4 * k, 4);
+                        const auto weight = static_cast<std::int8_t>(page[layout.weight_row(head, t) + k]);
+                        value += span * static_cast<float>(weight) * bf16_at(page + layout.basis_row(head, k), c);
+                    }
+                    ASSERT_EQ(out[static_cast<std::size_t>((t - t0) * shape.head_dim + c)], value);
+                }
+            }
+        }
+    }
+}
+
+TEST(QvgPage, RoundsAndStagesNeverRaiseWhatIsLeft) {
+    const Shape shape{336, 1, 64, 6};
+    auto rows = clustered_rows(shape, 12, 0.6F, 43);
+    double before = std::numeric_limits<double>::infinity();
+    for (int round = 1; round <= kSessionRounds; ++round) {
+        const auto clusters = cluster_rows(rows.data(), shape.tokens, shape.head_dim, 6, 0, 7, cpu::best_simd(), round);
+        const double left = residual_energy(rows.data(), shape, clusters);
+        EXPECT_LE(left, before * (1 + 1e-4)) << round; // centroids are bfloat16
+        before = left;
+    }
+    const QvgPageLayout layout = layout_of(shape);
+    for (int stage = 0; stage < 4; ++stage) {
+        const auto clusters = cluster_rows(rows.data(), shape.tokens, shape.head_dim, 6, 0, stage_seed(7, stage));
+        const double energy = residual_energy(rows.data(), shape, {std::vector<float>(6 * 64, 0.0F), clusters.ids});
+        EXPECT_LT(residual_energy(rows.data(), shape, clusters), energy);
+        subtract_clusters(clusters, layout, rows.data());
+    }
+}
+
+TEST(QvgPage, TheBasisFindsFewDirections) {
+    std::mt19937 generator(3);
+    std::normal_distribution<float> normal(0, 1);
+    std::vector<float> directions(4 * 64);
+    for (float& value : directions) {
+        value = normal(generator);
+    }
+    std::vector<float> rows(200 * 64);
+    double power = 0;
+    for (std::size_t t = 0; t < 200; ++t) {
+        const float weights[4] = {3 * normal(generator), 2 * normal(generator), normal(generator), normal(generator)};
+        for (std::size_t c = 0; c < 64; ++c) {
+            for (std::size_t k = 0; k < 4; ++k) {
+                rows[t * 64 + c] += weights[k] * directions[k * 64 + c];
+            }
+            power += static_cast<double>(rows[t * 64 + c]) * rows[t * 64 + c];
+        }
+    }
+    const HeadBasis basis = fit_basis(rows.data(), 200, 64);
+    double left = 0;
+    for (std::size_t t = 0; t < 200; ++t) {
+        for (std::size_t c = 0; c < 64; ++c) {
+            float value = 0;
+            for (std::size_t k = 0; k < 4; ++k) {
+                value += basis.spans[k] * static_cast<float>(basis.weights[t * 4 + k]) *
+                         bf16_to_float(basis.rows[k * 64 + c]);
+            }
+            const double miss = rows[t * 64 + c] - value;
+            left += miss * miss;
+        }
+    }
+    EXPECT_LT(left / power, 2e-4); // bytes of weights: (1 / 127)^2 / 12 of the square of the largest
+    for (std::size_t k = 0; k < 4; ++k) {
+        for (std::size_t j = 0; j <= k; ++j) {
+            double product = 0;
+            for (std::size_t c = 0; c < 64; ++c) {
+                product +=
+                    static_cast<double>(bf16_to_float(basis.rows[k * 64 + c])) * bf16_to_float(basis.rows[j * 64 + c]);
+            }
+            EXPECT_NEAR(product, k == j ? 1.0 : 0.0, 1e-2);
+        }
+    }
+}
+
+TEST(QvgPage, TheBasisOfNothingIsNothing) {
+    const std::vector<float> rows(48 * 32);
+    const HeadBasis basis = fit_basis(rows.data(), 48, 32);
+    EXPECT_EQ(basis.spans, std::vector<float>(4, 0.0F));
+    EXPECT_EQ(basis.weights, std::vector<std::int8_t>(48 * 4, 0));
 }
 
 TEST(QvgPage, SizesMeetTheTargets) {
