@@ -75,7 +75,8 @@ struct MergeJob {
     int head_dim = 0;
     bool first = false; // nothing merged yet: copy
     Element element = Element::float32;
-    const void* part = nullptr; // element at [head * part_head_stride + query * part_query_stride + channel]
+    const void* part = nullptr;          // element at [head * part_head_stride + query * part_query_stride + channel]
+    const float* part_descale = nullptr; // device scalar that an e4m3 part is multiplied by
     std::int64_t part_head_stride = 0;
     std::int64_t part_query_stride = 0;
     const float* part_lse = nullptr;

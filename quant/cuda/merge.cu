@@ -42,8 +42,9 @@ __global__ void __launch_bounds__(kThreads) square_rows(EnergyJob job) {
     job.out[index] = sum * factor * factor;
 }
 
-// One thread: eight channels of one (query, head).
-template <class T>
+// One thread: eight channels of one (query, head). Where the threads of a row share a warp (kFused) they also bring its
+// log-sum-exp up to date; otherwise merge_lse does, since the old one is read by several warps.
+template <class T, bool kFused>
 __global__ void __launch_bounds__(kThreads) merge_rows(MergeJob job) {
     const int groups = job.head_dim / 8;
     const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
@@ -55,23 +56,40 @@ __global__ void __launch_bounds__(kThreads) merge_rows(MergeJob job) {
     const int query = static_cast<int>(row / job.heads);
     const int head = static_cast<int>(row % job.heads);
     const float part_lse = corrected_lse(job, query, head);
-    const Eight part = load_eight(static_cast<const T*>(job.part) + head * job.part_head_stride +
-                                  query * job.part_query_stride + channel);
+    Eight part = load_eight(static_cast<const T*>(job.part) + head * job.part_head_stride +
+                            query * job.part_query_stride + channel);
+    if (job.part_descale) {
+        const float factor = *job.part_descale;
+        for (int i = 0; i < 8; ++i) {
+            part.x[i] *= factor;
+        }
+    }
     float* total = job.total + row * job.head_dim + channel;
+    float* lse = job.total_lse + static_cast<long long>(head) * job.queries + query;
     if (job.first) {
         store_eight(total, part);
+        if (kFused && channel == 0) {
+            *lse = part_lse;
+        }
         return;
     }
-    const float total_lse = job.total_lse[static_cast<long long>(head) * job.queries + query];
+    const float total_lse = *lse;
     const float peak = fmaxf(total_lse, part_lse);
     const float total_weight = __expf(total_lse - peak);
     const float part_weight = __expf(part_lse - peak);
-    const float scale = 1.0F / (total_weight + part_weight);
+    const float weight = total_weight + part_weight;
+    const float scale = 1.0F / weight;
     Eight sum = load_eight(total);
     for (int i = 0; i < 8; ++i) {
         sum.x[i] = (sum.x[i] * total_weight + part.x[i] * part_weight) * scale;
     }
     store_eight(total, sum);
+    if (kFused) {
+        __syncwarp(__activemask()); // every lane of the row has read the old value
+        if (channel == 0) {
+            *lse = peak + logf(weight);
+        }
+    }
 }
 
 // Apart from merge_rows, which reads the old value in several threads.
@@ -90,6 +108,18 @@ __global__ void __launch_bounds__(kThreads) merge_lse(MergeJob job) {
     const float total = job.total_lse[index];
     const float peak = fmaxf(total, part);
     job.total_lse[index] = peak + logf(expf(total - peak) + expf(part - peak));
+}
+
+template <class T>
+void launch_merge_rows(const MergeJob& job, Stream stream) {
+    const long long rows = static_cast<long long>(job.queries) * job.heads;
+    const unsigned blocks = blocks_for(rows * (job.head_dim / 8));
+    if (32 % (job.head_dim / 8) == 0) {
+        merge_rows<T, true><<<blocks, kThreads, 0, stream>>>(job);
+    } else {
+        merge_rows<T, false><<<blocks, kThreads, 0, stream>>>(job);
+        merge_lse<<<blocks_for(rows), kThreads, 0, stream>>>(job);
+    }
 }
 
 template <class T>
@@ -120,14 +150,11 @@ __global__ void __launch_bounds__(kThreads) finish_rows(FinishJob job) {
 } // namespace
 
 void launch_merge(const MergeJob& job, Stream stream) {
-    const long long rows = static_cast<long long>(job.queries) * job.heads;
-    const unsigned blocks = blocks_for(rows * (job.head_dim / 8));
-    if (job.element == Element::float32) {
-        merge_rows<float><<<blocks, kThreads, 0, stream>>>(job);
-    } else {
-        merge_rows<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(job);
+    switch (job.element) {
+        case Element::float32: launch_merge_rows<float>(job, stream); break;
+        case Element::bfloat16: launch_merge_rows<__nv_bfloat16>(job, stream); break;
+        case Element::e4m3: launch_merge_rows<__nv_fp8_e4m3>(job, stream); break;
     }
-    merge_lse<<<blocks_for(rows), kThreads, 0, stream>>>(job);
 }
 
 void launch_energy(const EnergyJob& job, Stream stream) {

@@ -43,16 +43,19 @@ void attend_e4m3([[maybe_unused]] const SdpaJob& job) {
         return at::empty({count}, at::TensorOptions().dtype(at::kByte).device(device_of(job)));
     };
     const at::Tensor workspace = bytes(sdpa_e4m3_workspace(job));
-    const at::Tensor stored = bytes(sdpa_e4m3_output_bytes(job));
+    const bool widen = job.out_element != Element::e4m3;
+    const at::Tensor stored = widen ? bytes(sdpa_e4m3_output_bytes(job)) : at::Tensor();
     const at::Tensor factors = bytes(sizeof(E4m3Factors));
     SdpaE4m3Call call;
     call.factors = reinterpret_cast<E4m3Factors*>(factors.data_ptr());
-    call.stored_out = stored.data_ptr();
+    call.stored_out = widen ? stored.data_ptr() : job.out;
     call.stream = c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(job.device)).stream();
     launch_e4m3_factors(job.descale_v, call.factors, call.stream);
     run_sdpa_e4m3(job, call, workspace.data_ptr());
-    launch_widen_e4m3(call.stored_out, job.descale_v, sdpa_e4m3_output_bytes(job), job.out_element, job.out,
-                      call.stream);
+    if (widen) {
+        launch_widen_e4m3(call.stored_out, job.descale_v, sdpa_e4m3_output_bytes(job), job.out_element, job.out,
+                          call.stream);
+    }
 #else
     TORCH_CHECK(false, "this build has no E4M3 attention: cuDNN's headers were not found when it was configured");
 #endif

@@ -32,9 +32,10 @@ struct SdpaJob {
     const float* descale_q = nullptr;
     const float* descale_k = nullptr;
     const float* descale_v = nullptr;
-    Element out_element = Element::bfloat16;
-    void* out = nullptr;  // [queries][heads][head_dim]
-    float* lse = nullptr; // [heads][queries], natural logarithm
+    Element out_element =
+        Element::bfloat16; // e4m3 (E4M3 only): as cuDNN writes it, a value is what is stored times *descale_v
+    void* out = nullptr;   // [queries][heads][head_dim]
+    float* lse = nullptr;  // [heads][queries], natural logarithm
 };
 
 // True where attend() takes this type: bf16 wherever libtorch_cuda is loaded; E4M3 in builds with cuDNN's headers
@@ -44,7 +45,7 @@ bool sdpa_supports(SdpaType type, int device);
 // Throws c10::Error with cuDNN's own words when cuDNN refuses the job.
 void attend(const SdpaJob& job);
 
-// Bytes of an E4M3 call beside its workspace: cuDNN writes E4M3 there, which is then widened to `out`.
+// Bytes of an E4M3 call beside its workspace where `out` is wider: cuDNN writes E4M3 there, which is then widened.
 inline std::int64_t sdpa_e4m3_output_bytes(const SdpaJob& job) { return job.queries * job.heads * job.head_dim; }
 
 } // namespace wander::quant::cuda

@@ -1,0 +1,89 @@
+#include "quant/cache/slices.hpp"
+
+#include <algorithm>
+
+namespace wander::quant {
+
+namespace {
+
+class Cutter {
+public:
+    explicit Cutter(int max_rows) : max_rows_(max_rows) {}
+
+    void add(Run run, float log_weight = 0.0F, const at::Tensor* noise = nullptr) {
+        while (run.rows > 0) {
+            if (slices_.empty() || slices_.back().rows == max_rows_ || slices_.back().log_weight != log_weight ||
+                slices_.back().noise != noise) {
+                slices_.push_back({{}, 0, log_weight, noise});
+            }
+            Slice& slice = slices_.back();
+            Run part = run;
+            part.rows = std::min(run.rows, max_rows_ - slice.rows);
+            slice.rows += part.rows;
+            slice.runs.push_back(part);
+            run.first_row += part.rows;
+            run.first_token += part.rows;
+            run.rows -= part.rows;
+        }
+    }
+    std::vector<Slice> take() { return std::move(slices_); }
+
+private:
+    int max_rows_;
+    std::vector<Slice> slices_;
+};
+
+} // namespace
+
+std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, int layer,
+                              const std::vector<HistorySegment>& segments, int own_rows, int history) {
+    Cutter whole(rules.max_rows);
+    Cutter summaries(rules.max_rows);
+    const int tokens = rules.tokens_per_latent;
+    for (const HistorySegment& segment : segments) {
+        const Page& page = segment.group->keys[static_cast<std::size_t>(layer)];
+        const at::Tensor* noise = rules.bias_correction && page.noise.defined() ? &page.noise : nullptr;
+        const int table = segment.history_index - segment.page_latent;
+        if (!page.format->prunes()) {
+            const int first = segment.page_latent * tokens;
+            whole.add({segment.group, first, first, segment.latents * tokens, table}, 0.0F, noise);
+            continue;
+        }
+        const PageShape shape = codec.page_shape(*segment.group, true);
+        const EncodeOptions options = codec.options(*segment.group, layer, true);
+        for (int n = segment.page_latent; n < segment.page_latent + segment.latents; ++n) {
+            const StoredLatent stored = page.format->stored(shape, options, n);
+            if (stored.rows == tokens) {
+                whole.add({segment.group, stored.row, n * tokens, stored.rows, table});
+            } else { // a row for all tokens stands in the middle of the picture
+                summaries.add({segment.group, stored.row, n * tokens + tokens / 2, stored.rows, table},
+                              stored.log_weight);
+            }
+        }
+    }
+    whole.add({nullptr, 0, 0, own_rows, history});
+    std::vector<Slice> slices = whole.take();
+    for (Slice& slice : summaries.take()) {
+        slices.push_back(std::move(slice));
+    }
+    return slices;
+}
+
+int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors) {
+    const int tiles = (queries + kTileQueries - 1) / kTileQueries * branches;
+    int best = heads;
+    int fewest = 0;
+    for (int together = heads; together >= 1; --together) {
+        int rounds = 0;
+        for (int first = 0; first < heads; first += together) {
+            rounds += (std::min(together, heads - first) * tiles + multiprocessors - 1) / multiprocessors;
+        }
+        if (fewest == 0 || rounds <= fewest) {
+            fewest = rounds;
+            best = together;
+        }
+    }
+    return best;
+}
+
+} // namespace wander::quant

@@ -1,0 +1,47 @@
+#pragma once
+// How the rows that a layer reads are cut into slices, for devices that attend to many rows at once. No device code.
+
+#include "quant/cache/page_codec.hpp"
+#include "quant/cache/page_table.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace wander::quant {
+
+// Consecutive stored rows of one page, or of the chunk's own keys and values.
+struct Run {
+    const PageGroup* group = nullptr; // null: the chunk itself
+    int first_row = 0;                // stored row in the page, or row of the chunk
+    int first_token = 0;              // whose place the first row has, in the page or the chunk
+    int rows = 0;
+    int table_latent = 0; // row of the rotation tables for the page's (or chunk's) first latent
+};
+
+// Runs that are attended to together. All their logits are corrected alike.
+struct Slice {
+    std::vector<Run> runs;
+    int rows = 0;
+    float log_weight = 0;              // ln of the tokens that one row stands for
+    const at::Tensor* noise = nullptr; // of the one page that all rows come from, see quant/cache/logit_bias.hpp
+};
+
+struct SliceRules {
+    int tokens_per_latent = 0;
+    int max_rows = 0;
+    bool bias_correction = false; // a page whose noise is known gets slices of its own
+};
+
+// The visible history, the chunk's own rows behind it, then rows that stand for whole latents. own_rows: of the chunk;
+// history: visible latents before it.
+std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, int layer,
+                              const std::vector<HistorySegment>& segments, int own_rows, int history);
+
+// How many heads one slice holds, so that the thread blocks of its attention (kTileQueries queries of one head each,
+// one block a multiprocessor at a time) fill whole rounds: the fewest rounds over all heads, among those the fewest
+// heads, since their slices hold more rows. `branches` heads go together.
+inline constexpr int kTileQueries = 128;
+int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors);
+
+} // namespace wander::quant

@@ -1,0 +1,88 @@
+// How a layer's rows are cut into slices.
+#include "quant/cache/slices.hpp"
+
+#include <ATen/Functions.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+namespace wander::test {
+namespace {
+
+using namespace quant;
+
+constexpr int kTokens = 10;
+
+class Slices : public testing::Test {
+protected:
+    Slices()
+        : codec_({.layers = 1, .heads = 2, .head_dim = 16, .tokens_per_latent = kTokens, .page_latents = 3}, {},
+                 at::kFloat) {
+        for (int n = 0; n < 3; ++n) {
+            auto group = std::make_unique<PageGroup>();
+            group->first_latent = n * 3;
+            group->capacity = 3;
+            group->held = 3;
+            group->keys.resize(1);
+            group->values.resize(1);
+            for (Page* page : {&group->keys[0], &group->values[0]}) {
+                page->format = FormatRegistry::instance().find("bf16");
+            }
+            groups_.push_back(std::move(group));
+        }
+        // The first latent of the oldest page is out of the window.
+        segments_ = {{groups_[0].get(), 1, 2, 0}, {groups_[1].get(), 0, 3, 2}, {groups_[2].get(), 0, 3, 5}};
+    }
+
+    std::vector<Slice> cut(int max_rows, bool corrected = false) {
+        return cut_slices({kTokens, max_rows, corrected}, codec_, 0, segments_, 2 * kTokens, 8);
+    }
+
+    PageCodec codec_;
+    std::vector<std::unique_ptr<PageGroup>> groups_;
+    std::vector<HistorySegment> segments_;
+};
+
+TEST_F(Slices, EveryRowOnceInOrder) {
+    for (const int max_rows : {7, 32, 100, 1000}) {
+        int row = 0; // counted over the visible history and the chunk
+        const std::vector<Slice> slices = cut(max_rows);
+        for (const Slice& slice : slices) {
+            int held = 0;
+            for (const Run& run : slice.runs) {
+                // Table rows begin at the first latent of the page, so the place of a row in the tables is its place
+                // here.
+                EXPECT_EQ(run.table_latent * kTokens + run.first_token, row);
+                EXPECT_EQ(run.first_row, run.first_token);
+                held += run.rows;
+                row += run.rows;
+            }
+            EXPECT_EQ(held, slice.rows);
+            EXPECT_LE(slice.rows, max_rows);
+            EXPECT_TRUE(slice.rows == max_rows || &slice == &slices.back());
+        }
+        EXPECT_EQ(row, (8 + 2) * kTokens) << max_rows;
+    }
+}
+
+TEST_F(Slices, PagesWithKnownNoiseStandAlone) {
+    groups_[1]->keys[0].noise = at::ones({2, 1});
+    EXPECT_EQ(cut(1000).size(), 1U);
+    const std::vector<Slice> slices = cut(1000, true);
+    ASSERT_EQ(slices.size(), 3U); // before it, it, behind it and the chunk
+    EXPECT_EQ(slices[1].noise, &groups_[1]->keys[0].noise);
+    EXPECT_EQ(slices[1].rows, 3 * kTokens);
+    EXPECT_EQ(slices[2].noise, nullptr);
+    EXPECT_EQ(slices[2].runs.size(), 2U);
+}
+
+TEST(HeadsOfASlice, FillsRoundsOfMultiprocessors) {
+    EXPECT_EQ(heads_of_a_slice(12, 1, 4680, 132), 3); // 4 rounds of 111 blocks; 4 heads would need 6 rounds
+    EXPECT_EQ(heads_of_a_slice(5, 2, 84, 132), 5);    // one round for all
+    EXPECT_EQ(heads_of_a_slice(1, 1, 4680, 132), 1);
+    EXPECT_EQ(heads_of_a_slice(8, 1, 128 * 132, 132), 1); // every head fills the GPU
+}
+
+} // namespace
+} // namespace wander::test
