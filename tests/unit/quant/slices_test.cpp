@@ -50,7 +50,7 @@ TEST_F(Slices, EveryRowOnceInOrder) {
         const std::vector<Slice> slices = cut(max_rows);
         for (const Slice& slice : slices) {
             int held = 0;
-            for (const Run& run : slice.runs) {
+            for (const quant::Run& run : slice.runs) {
                 // Table rows begin at the first latent of the page, so the place of a row in the tables is its place
                 // here.
                 EXPECT_EQ(run.table_latent * kTokens + run.first_token, row);
