@@ -135,18 +135,6 @@ __global__ void pack_kernel(Work<kBf16> work) {
     const int head = static_cast<int>(blockIdx.y);
     std::uint8_t* page = work.batch.pages[blockIdx.z].page;
     const std::uint16_t* centroid = work.stored_centroid(token) + block * kBlock;
-    float explained[kBlock] = {}; // by the basis
-    if (layout.rank > 0) {
-#pragma unroll
-        for (int c = 0; c < kBlock; c += 8) {
-            float part[8] = {};
-            add_basis(page, layout, token, head, block * kBlock + c, part);
-#pragma unroll
-            for (int i = 0; i < 8; ++i) {
-                explained[c + i] = part[i];
-            }
-        }
-    }
     const bool four_level = work.batch.grid == QvgGrid::four_level;
     float residual[kBlock];
 #pragma unroll
@@ -155,9 +143,20 @@ __global__ void pack_kernel(Work<kBf16> work) {
         const float values[4] = {x.x, x.y, x.z, x.w};
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const float base = layout.rank > 0 ? explained[c + i] : bf16_low(centroid[c + i]);
+            const float base = layout.rank > 0 ? 0.0F : bf16_low(centroid[c + i]);
             residual[c + i] =
                 four_level ? __fsub_rn(values[i], base) : rounded_bf16(__fsub_rn(rounded_bf16(values[i]), base));
+        }
+    }
+    if (layout.rank > 0) {
+#pragma unroll
+        for (int c = 0; c < kBlock; c += 8) {
+            float explained[8] = {};
+            add_basis(page, layout, token, head, block * kBlock + c, explained);
+#pragma unroll
+            for (int i = 0; i < 8; ++i) {
+                residual[c + i] = __fsub_rn(residual[c + i], explained[i]);
+            }
         }
     }
     std::uint32_t words[kBlock / 16] = {};
