@@ -71,10 +71,13 @@ public:
     void begin_chunk(const ReadView& view, int history_latents) override {
         rotation_.fill(view, shape_, history_latents);
         upload_tables(view);
+        const std::int64_t head_bytes = 2 * static_cast<std::int64_t>(branches()) * shape_.head_dim *
+                                        static_cast<std::int64_t>(c10::elementSize(slice_type()));
         heads_together_ = heads_wanted_ > 0 ? std::min(heads_wanted_, shape_.heads)
-                                            : heads_of_a_slice(shape_.heads, branches(), queries(), multiprocessors_);
+                                            : heads_of_a_slice(shape_.heads, branches(), queries(), multiprocessors_,
+                                                               slice_bytes_ / kLanes / head_bytes);
         const std::int64_t row = static_cast<std::int64_t>(branches()) * heads_together_ * shape_.head_dim;
-        const std::int64_t row_bytes = 2 * row * static_cast<std::int64_t>(c10::elementSize(slice_type()));
+        const std::int64_t row_bytes = head_bytes * heads_together_;
         const std::int64_t wanted =
             static_cast<std::int64_t>(history_latents + view.latents) * shape_.tokens_per_latent;
         // One lane is filled while the other is read.

@@ -69,16 +69,17 @@ std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, i
     return slices;
 }
 
-int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors) {
+int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors, std::int64_t rows_of_one_head) {
     const int tiles = (queries + kTileQueries - 1) / kTileQueries * branches;
-    int best = heads;
+    int best = 1;
     int fewest = 0;
-    for (int together = heads; together >= 1; --together) {
+    for (int together = 1; together <= heads; ++together) {
         int rounds = 0;
         for (int first = 0; first < heads; first += together) {
             rounds += (std::min(together, heads - first) * tiles + multiprocessors - 1) / multiprocessors;
         }
-        if (fewest == 0 || rounds <= fewest) {
+        const bool long_enough = rows_of_one_head / together >= kLongSliceRows;
+        if (fewest == 0 || rounds < fewest || (rounds == fewest && long_enough)) {
             fewest = rounds;
             best = together;
         }

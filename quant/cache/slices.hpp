@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <vector>
 
 namespace wander::quant {
@@ -39,9 +40,11 @@ std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, i
                               const std::vector<HistorySegment>& segments, int own_rows, int history);
 
 // How many heads one slice holds, so that the thread blocks of its attention (kTileQueries queries of one head each,
-// one block a multiprocessor at a time) fill whole rounds: the fewest rounds over all heads, among those the fewest
-// heads, since their slices hold more rows. `branches` heads go together.
+// one block a multiprocessor at a time) fill whole rounds: the fewest rounds over all heads; among those the most heads
+// whose slices still hold kLongSliceRows rows, or else the fewest heads. `branches` heads go together;
+// rows_of_one_head: rows that a slice would hold if it were one head's.
 inline constexpr int kTileQueries = 128;
-int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors);
+inline constexpr int kLongSliceRows = 8192;
+int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors, std::int64_t rows_of_one_head);
 
 } // namespace wander::quant

@@ -78,10 +78,14 @@ TEST_F(Slices, PagesWithKnownNoiseStandAlone) {
 }
 
 TEST(HeadsOfASlice, FillsRoundsOfMultiprocessors) {
-    EXPECT_EQ(heads_of_a_slice(12, 1, 4680, 132), 3); // 4 rounds of 111 blocks; 4 heads would need 6 rounds
-    EXPECT_EQ(heads_of_a_slice(5, 2, 84, 132), 5);    // one round for all
-    EXPECT_EQ(heads_of_a_slice(1, 1, 4680, 132), 1);
-    EXPECT_EQ(heads_of_a_slice(8, 1, 128 * 132, 132), 1); // every head fills the GPU
+    // 3, 6 and 12 heads need 4 rounds (of 111, 222 and 444 blocks), 4 heads would need 6.
+    EXPECT_EQ(heads_of_a_slice(12, 1, 4680, 132, 24576), 3);
+    EXPECT_EQ(heads_of_a_slice(12, 1, 4680, 132, 49152), 6);
+    EXPECT_EQ(heads_of_a_slice(12, 1, 4680, 132, 98304), 12);
+    EXPECT_EQ(heads_of_a_slice(12, 1, 4680, 132, 1000), 3);
+    EXPECT_EQ(heads_of_a_slice(5, 2, 84, 132, 1000), 5); // one round for all
+    EXPECT_EQ(heads_of_a_slice(1, 1, 4680, 132, 1000), 1);
+    EXPECT_EQ(heads_of_a_slice(8, 1, 128 * 132, 132, 1000), 1); // every head fills the GPU
 }
 
 } // namespace
