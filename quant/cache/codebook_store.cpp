@@ -30,7 +30,8 @@ std::shared_ptr<const Codebook> CodebookStore::for_page(const CodebookTrainer& t
     if (!newest.book) {
         auto book = make(page.shape, trainer.codebook_centroids(page.shape, page.options), 1);
         trainer.train(page, *book);
-        newest = {std::move(book), 0};
+        // Layers take turns with their new versions, so that no commit makes them all.
+        newest = {std::move(book), (2 * layer + (page.shape.is_key ? 0 : 1)) % qvg::kSessionPages};
     }
     return newest.book;
 }

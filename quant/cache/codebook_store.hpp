@@ -3,8 +3,8 @@
 // was packed with alive (Page::codebook), so later versions never change what was packed before.
 //
 // The first page of a (layer, K or V) trains version 1. Later pages are only assigned to the newest version; every
-// kSessionPages-th of them publishes a new one (quant/qvg/page_rules.hpp). What a version holds is a function of the
-// pages packed so far, never of time; nothing waits for the device. Worker thread only.
+// kSessionPages-th of them publishes a new one (quant/qvg/page_rules.hpp), layers in turns. What a version holds is a
+// function of the pages packed so far, never of time; nothing waits for the device. Worker thread only.
 
 #include "quant/cache/page_arena.hpp"
 #include "quant/format.hpp"

@@ -52,9 +52,11 @@ void check(cudaError_t error) {
 } // namespace
 
 // Four times what a page of its own would have: at the bytes of int2, or a little above, it loses 7 % less in the
-// embedded world; with twice as many it loses more than int2. Figures: docs/formats.md.
+// embedded world; with twice as many it loses more than int2 (docs/formats.md). Not more than 128: at the 1.3B shape
+// more would cost what the shared codebook saves.
 int QvgStreamFormat::default_centroids(const PageShape& shape) const {
-    return std::min(4 * qvg_default_centroids(shape.tokens), kQvgMaxCentroids);
+    constexpr int kMost = 128;
+    return std::min(4 * qvg_default_centroids(shape.tokens), kMost);
 }
 
 int QvgStreamFormat::codebook_centroids(const PageShape& shape, const EncodeOptions& options) const {

@@ -28,7 +28,7 @@ WANDER_HOST_DEVICE constexpr std::uint64_t stage_seed(std::uint64_t seed, int st
 // a new version: each centroid moves to the mean of its members of that page and of all before, what is older counting
 // kSessionDecay times less with every version.
 inline constexpr int kSessionRounds = 8;
-inline constexpr int kSessionPages = 8;
+inline constexpr int kSessionPages = 16;
 inline constexpr float kSessionDecay = 0.5F;
 
 // Directions of a page with a basis, and the rounds that find them from rows of -1 and 1.
