@@ -102,7 +102,7 @@ Result<at::Tensor> Safetensors::tensor(const std::string& name) const {
     // A header whose length is no multiple of 8 leaves the data unaligned; then they are copied once.
     if (reinterpret_cast<std::uintptr_t>(data) % c10::elementSize(type) != 0) {
         at::Tensor copy = at::empty(entry.shape, type);
-        std::memcpy(copy.data_ptr(), data, entry.end - entry.begin);
+        if (entry.end > entry.begin) std::memcpy(copy.data_ptr(), data, entry.end - entry.begin); // empty: no address
         return copy;
     }
     return at::from_blob(data, entry.shape, [map = map_](void*) {}, at::TensorOptions().dtype(type));
