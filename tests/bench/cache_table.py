@@ -148,7 +148,7 @@ def draw_panel(axes, report, window, title):
     for bits, db, interval, v in points:
         _, colour = family_of(v["format"])
         plain = "+" not in v["name"]
-        axes.errorbar(bits, db, yerr=interval, color=colour, alpha=0.35, linewidth=1)
+        axes.errorbar(bits, db, yerr=interval, color=colour, alpha=0.25, linewidth=1)
         axes.scatter(bits, db, s=34, color=colour if plain else "#15171b", edgecolors=colour, linewidths=1.4, zorder=3)
     # Names in a column beside each crowd of points, joined to them by thin lines: left of the smallest and of the largest.
     for crowd in crowds(points):

@@ -115,6 +115,12 @@ TEST_F(LiveWalkTest, MouseTravelAndFormatAreHandedOverOnce) {
     walk.set_controls(state);
     walk.set_controls(state);
     walk.set_format("int2");
+    quant::CacheRulesChange change;
+    change.bias_correction = true;
+    walk.set_cache_rules(change);
+    change = {};
+    change.keep_recent = 2;
+    walk.set_cache_rules(change);
     walk.step_chunk();
     walk.step_chunk();
     ASSERT_TRUE(eventually([&] { return chunks_given() == 2; }));
@@ -122,6 +128,10 @@ TEST_F(LiveWalkTest, MouseTravelAndFormatAreHandedOverOnce) {
     EXPECT_TRUE(script().given[0].state.holds(Action::forward));
     EXPECT_FLOAT_EQ(script().given[0].state.mouse_yaw_rad, 0.5f);
     EXPECT_EQ(script().given[0].cache_format, "int2");
+    EXPECT_EQ(script().given[0].cache_rules.bias_correction, true);
+    EXPECT_EQ(script().given[0].cache_rules.keep_recent, 2);
+    EXPECT_TRUE(script().given[1].cache_rules.empty());
+    EXPECT_TRUE(walk.snapshot().rules.bias_correction);
     EXPECT_TRUE(script().given[1].state.holds(Action::forward));
     EXPECT_FLOAT_EQ(script().given[1].state.mouse_yaw_rad, 0);
     EXPECT_FALSE(script().given[1].cache_format.has_value());
