@@ -48,6 +48,11 @@ void add_cache_options(CLI::App& app, Options& options, std::string& cache) {
            },
            "Layers with a cache format of their own, for example 0-1:int8,5:bf16")
         ->type_name("TABLE");
+    app.add_option_function<std::string>(
+           "--attention", [&options](const std::string& type) { options.fp8_attention = type == "fp8"; },
+           "What a GPU attends in; fp8 is faster and less exact")
+        ->type_name("bf16|fp8")
+        ->check(CLI::IsMember({"bf16", "fp8"}));
     app.add_flag_function(
         "--bias-correction,!--no-bias-correction",
         [&options](std::int64_t on) { options.cache_rules.bias_correction = on > 0; },

@@ -34,6 +34,7 @@ struct WalkOptions {
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";
     quant::CacheRules cache_rules;
+    quant::AttentionType attention = quant::AttentionType::bf16;
     std::string device = "auto";    // auto, cpu, cuda
     std::string precision = "auto"; // auto, fp32, bf16
     int threads = 0;                // 0: all cores

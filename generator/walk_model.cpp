@@ -89,6 +89,7 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     quant::CachePolicy policy;
     static_cast<quant::CacheRules&>(policy) = options.cache_rules;
     policy.format = options.cache_format;
+    policy.attention = options.attention;
     policy.tile_tokens = options.twin_tile_tokens;
     if (options.twin_slice_bytes > 0) policy.slice_bytes = options.twin_slice_bytes;
     auto cache = quant::KvCache::create(shape, policy, model.device.device, model.device.compute);

@@ -57,6 +57,21 @@ Result<void> check_rules(const CacheRules& rules, const CacheShape& shape, at::S
     return {};
 }
 
+Result<void> check_attention([[maybe_unused]] const CacheShape& shape, const CachePolicy& policy,
+                             [[maybe_unused]] at::Device device, [[maybe_unused]] at::ScalarType compute) {
+    bool possible = policy.attention == AttentionType::bf16;
+#if WANDER_CUDA
+    possible = possible || (device.is_cuda() && cuda_attention_has_fp8(shape, device, compute));
+#endif
+    if (possible) {
+        return {};
+    }
+    return Error{
+        ErrorCode::wrong_use,
+        "attention in FP8 needs an NVIDIA GPU of compute capability 9.0 with cuDNN, BF16 precision, heads of up to "
+        "128 channels that 16 divides and at least 256 tokens a latent; use bf16"};
+}
+
 std::unique_ptr<Attention> make_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                           at::ScalarType compute) {
 #if WANDER_CUDA
@@ -195,6 +210,9 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const CacheShape& shape, const 
         return format.error();
     }
     if (auto checked = check_rules(policy, shape, compute); !checked) {
+        return checked.error();
+    }
+    if (auto checked = check_attention(shape, policy, device, compute); !checked) {
         return checked.error();
     }
     return std::unique_ptr<KvCache>(new KvCache(std::make_unique<Impl>(shape, policy, *format, device, compute)));

@@ -37,11 +37,6 @@ struct CacheShape {
     int window_latents = 0; // last latents that are visible, sink not counted; <= 0: everything
 };
 
-// What the GPU multiplies in. fp8: queries, keys, values and probabilities as E4M3, twice the arithmetic of BF16 and
-// about 3 % relative error in a layer's result; only where cuDNN has it (compute capability 9.0) and only for BF16
-// caches.
-enum class AttentionType : std::uint8_t { bf16, fp8 };
-
 struct CachePolicy : CacheRules {
     std::string format = "bf16";                   // registry name for pages that become full
     int centroids = 0;                             // per head and page; 0: default of the format

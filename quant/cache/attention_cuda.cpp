@@ -24,17 +24,14 @@ namespace {
 // What a slice is multiplied in.
 enum class Arithmetic { torch_kernels, cudnn_bf16, cudnn_e4m3 };
 
-Arithmetic arithmetic_for(const CacheShape& shape, const CachePolicy& policy, int device, at::ScalarType compute) {
-    // Small pictures: one slice of any length; cuDNN gains nothing there and would make a plan for each length.
-    constexpr int kCudnnTokens = 256;
+// Small pictures: one slice of any length; cuDNN gains nothing there and would make a plan for each length.
+constexpr int kCudnnTokens = 256;
+
+Arithmetic arithmetic_for(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute) {
     if (compute != at::kBFloat16 || shape.head_dim > 128 || shape.tokens_per_latent < kCudnnTokens) {
         return Arithmetic::torch_kernels;
     }
-    if (policy.attention == AttentionType::fp8 && shape.head_dim % 16 == 0 &&
-        cuda::sdpa_supports(cuda::SdpaType::e4m3, device)) {
-        return Arithmetic::cudnn_e4m3;
-    }
-    return Arithmetic::cudnn_bf16;
+    return policy.attention == AttentionType::fp8 ? Arithmetic::cudnn_e4m3 : Arithmetic::cudnn_bf16;
 }
 
 class CudaAttention final : public Attention {
@@ -45,7 +42,7 @@ public:
           device_(device),
           compute_(compute),
           element_(compute == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16),
-          arithmetic_(arithmetic_for(shape, policy, device.index(), compute)),
+          arithmetic_(arithmetic_for(shape, policy, compute)),
           slice_bytes_(policy.slice_bytes),
           heads_wanted_(policy.heads_together),
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
@@ -513,6 +510,11 @@ private:
 };
 
 } // namespace
+
+bool cuda_attention_has_fp8(const CacheShape& shape, at::Device device, at::ScalarType compute) {
+    return compute == at::kBFloat16 && shape.head_dim <= 128 && shape.head_dim % 16 == 0 &&
+           shape.tokens_per_latent >= kCudnnTokens && cuda::sdpa_supports(cuda::SdpaType::e4m3, device.index());
+}
 
 std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                                at::ScalarType compute) {

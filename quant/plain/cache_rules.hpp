@@ -4,6 +4,7 @@
 
 #include "generator/plain/result.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,11 @@ struct LayerFormat {
     std::string format;
     bool operator==(const LayerFormat&) const = default;
 };
+
+// What a GPU multiplies in while it attends. fp8: queries, keys, values and probabilities as E4M3; faster than BF16,
+// and each layer's result is off by some percent (docs/performance.md). Only where cuDNN has it (compute
+// capability 9.0), only for BF16 caches of pictures of at least 256 tokens.
+enum class AttentionType : std::uint8_t { bf16, fp8 };
 
 struct CacheRules {
     std::vector<LayerFormat> layer_formats; // later entries win

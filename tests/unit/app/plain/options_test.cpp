@@ -162,5 +162,16 @@ TEST(Options, MistakesAreOneLineThatNamesTheWord) {
     }
 }
 
+TEST(Options, AttentionIsBf16UnlessFp8IsAskedFor) {
+    const char* plain[] = {"wander"};
+    const char* fast[] = {"wander", "--attention", "fp8"};
+    const char* wrong[] = {"wander", "--attention", "int8"};
+    EXPECT_FALSE(parse_options(1, plain)->fp8_attention);
+    EXPECT_TRUE(parse_options(3, fast)->fp8_attention);
+    const auto refused = parse_options(3, wrong);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("--attention"), std::string::npos);
+}
+
 } // namespace
 } // namespace wander
