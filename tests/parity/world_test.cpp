@@ -128,7 +128,7 @@ TEST_P(ParityWorldCase, RollsOutTheSameLatentsAndFrames) {
     const auto noise = [seed](std::int64_t latent, int, const std::vector<std::int64_t>& size) {
         return gaussian_tensor(fnv1a64("noise." + std::to_string(latent - 1)) ^ seed, size);
     };
-    Rollout rollout(shared.dit, value_of(quant::KvCache::create(shape, {}, at::kCPU, at::kFloat)),
+    Rollout rollout(shared.dit, value_of(quant::KvCache::create(shape, quant::CachePolicy{}, at::kCPU, at::kFloat)),
                     rollout_config, noise);
 
     const auto input_of = [&](std::size_t row) {
