@@ -109,7 +109,7 @@ void encode_page(const PageRows& rows, const QvgPageLayout& layout, const PageOp
                  cpu::SimdLevel level) {
     assert(layout.block > 0 && layout.block <= 64 && layout.centroids > 0 && layout.centroids <= kQvgMaxCentroids);
     const PageKernels& kernels = page_kernels(level);
-    const auto padded = static_cast<std::size_t>((layout.tokens + kLanes - 1) / kLanes * kLanes);
+    const auto padded = (static_cast<std::size_t>(layout.tokens) + kLanes - 1) / kLanes * kLanes;
     std::vector<float> head_rows(static_cast<std::size_t>(layout.tokens) * layout.head_dim);
     std::vector<float> lanes(padded * layout.head_dim);
     std::memset(page, 0, static_cast<std::size_t>(layout.total_bytes));
