@@ -175,7 +175,7 @@ void encode_page(const PageRows& rows, const QvgPageLayout& layout, const PageOp
     assert(layout.stages > 0 && (layout.book_centroids == 0 || options.codebook != nullptr));
     assert(layout.rank == 0 || (layout.rank == kBasisRank && options.grid == QvgGrid::four_level));
     const PageKernels& kernels = page_kernels(level);
-    const auto groups = static_cast<std::size_t>((layout.tokens + kLanes - 1) / kLanes);
+    const std::size_t groups = (static_cast<std::size_t>(layout.tokens) + kLanes - 1) / kLanes;
     std::vector<float> lanes(groups * kLanes * static_cast<std::size_t>(layout.head_dim));
     std::memset(page, 0, static_cast<std::size_t>(layout.total_bytes));
     put_header(layout, options, page);
