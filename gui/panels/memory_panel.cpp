@@ -89,10 +89,8 @@ void legend(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit) {
 void format_combo(const PanelContext& ui) {
     const FormatChoice* chosen = find_format(ui.model, ui.model.format);
     const std::string shown =
-        chosen
-            ? fmt::format("{}, {:g} bit, {}", chosen->label, chosen->bits,
-                          chosen->ratio > 1 ? "pages " + ratio_figure(chosen->ratio, 1) + " smaller" : "uncompressed")
-            : ui.model.format;
+        chosen ? fmt::format("{}, {:g} bit, {}", chosen->label, chosen->bits, ratio_figure(chosen->ratio, 1))
+               : ui.model.format;
     ImGui::SetNextItemWidth(-1);
     ImGui::PushStyleVarY(ImGuiStyleVar_FramePadding, ui.px(2));
     const bool open = ImGui::BeginCombo("##format", shown.c_str(), ImGuiComboFlags_HeightLargest);
@@ -101,7 +99,8 @@ void format_combo(const PanelContext& ui) {
         format_list(ui);
         ImGui::EndCombo();
     } else if (ImGui::IsItemHovered()) {
-        ImGui::SetTooltip("Format of new pages, from the next chunk on");
+        ImGui::SetTooltip(
+            "Format of new pages, from the next chunk on;\nthe ratio is BF16 against a page's real bytes");
     }
 }
 

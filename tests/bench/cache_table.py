@@ -139,7 +139,7 @@ def draw_panel(axes, report, window, title):
     axes.set_ylim(low, high)
     axes.set_xscale("log", base=2)
     left, right = min(p[0] for p in points), max(p[0] for p in points)
-    axes.set_xlim(left / 1.75, right * 1.08)  # room for the names of the smallest
+    axes.set_xlim(left / 1.55, right * 1.08)  # room for the names of the smallest
     ticks = [t for t in (2, 2.5, 3, 4, 5, 6, 8, 10) if left / 1.2 <= t <= right * 1.08]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
@@ -157,7 +157,7 @@ def draw_panel(axes, report, window, title):
         heights = spread([p[1] for p in crowd], (high - low) / 27)
         for (bits, db, _, v), height in zip(crowd, heights):
             _, colour = family_of(v["format"])
-            axes.annotate(v["label"], (bits, db), (x, height), fontsize=7.5, color=colour, zorder=4, va="center", ha="right" if on_left else "left",
+            axes.annotate(v["name"], (bits, db), (x, height), fontsize=7.5, color=colour, zorder=4, va="center", ha="right" if on_left else "left",
                           bbox={"facecolor": "#15171b", "edgecolor": "none", "pad": 0.8},
                           arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.35, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3})
     axes.set_title(title, color="#dadee3", fontsize=10, loc="left")

@@ -308,7 +308,7 @@ int main(int argc, char** argv) {
     app.add_option("--formats", settings.variants,
                    "FORMAT[+bias][+recentN][+nosink][+layers=0-1:int8;5:bf16], several with commas; default: all")
         ->delimiter(',');
-    app.add_option("--chunks", settings.chunks, "Chunks of a walk")->check(CLI::Range(8, 10000));
+    app.add_option("--chunks", settings.chunks, "Chunks of a walk")->check(CLI::Range(12, 10000));
     app.add_option("--scripts", settings.scripts, "How many of the dozen scripts")->check(CLI::Range(1, 12));
     app.add_option("--device", settings.walk.device, "auto, cpu or cuda");
     app.add_option("--precision", settings.walk.precision, "auto, fp32 or bf16");

@@ -123,11 +123,13 @@ std::string row(const VariantMeasures& measured, bool packed) {
                              mean([](const auto& s) { return s.packed_ratio; }),
                              mean([](const auto& s) { return s.whole_ratio; }))
                : std::string("16 | 1 | 1");
+    const std::string name =
+        packed ? fmt::format("{} (`{}`)", measured.variant.label, measured.variant.name) : measured.variant.label;
     return fmt::format(
-        "| {} | {} | {} | {:.4f} | {} | {:.4f} | {} | {:.4f} | {} | {:+.2f} / {:+.4f} / {:+.1f} | {:.0f} |\n",
-        measured.variant.label, sizes, db(measured, Window::first), mean_ssim(measured, Window::first),
-        db(measured, Window::next), mean_ssim(measured, Window::next), db(measured, Window::rest),
-        mean_ssim(measured, Window::rest), divergence_text(measured), mean([](const auto& s) { return s.drift.luma; }),
+        "| {} | {} | {} | {:.4f} | {} | {:.4f} | {} | {:.4f} | {} | {:+.2f} / {:+.4f} / {:+.1f} | {:.0f} |\n", name,
+        sizes, db(measured, Window::first), mean_ssim(measured, Window::first), db(measured, Window::next),
+        mean_ssim(measured, Window::next), db(measured, Window::rest), mean_ssim(measured, Window::rest),
+        divergence_text(measured), mean([](const auto& s) { return s.drift.luma; }),
         mean([](const auto& s) { return s.drift.saturation; }),
         mean([](const auto& s) { return s.drift.laplacian_variance; }),
         median(gather(measured, [](const auto& s) { return s.chunk_ms; })));
