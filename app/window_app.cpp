@@ -172,7 +172,8 @@ private:
         settings_.cache_format = format;
         if (commands.bias_correction) {
             quant::CacheRulesChange change;
-            settings_.bias_correction = *(change.bias_correction = *commands.bias_correction);
+            change.bias_correction = commands.bias_correction;
+            settings_.bias_correction = *commands.bias_correction;
             live_.set_cache_rules(change);
         }
         if (commands.start) begin(*commands.start, std::nullopt);
