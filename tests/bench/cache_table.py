@@ -6,7 +6,7 @@
     cache_table.py -- --device cpu --scripts 4        words after -- go to cache_quality_bench
 
 Runs build/release/bin/cache_quality_bench (quality.json, quality.md) and, where there is an NVIDIA GPU,
-build/release/bin/attend_gpu_bench (gpu.json), keeps their files in build/bench, rewrites what stands between the marks
+build/release/bin/attend_gpu_bench (gpu.json, gpu_fp8.json), keeps their files in build/bench, rewrites what stands between the marks
 "<!-- cache quality -->" and "<!-- cache speed -->" and their ends in docs/performance.md, and draws docs/images/cache_methods.png
 (needs python3-matplotlib). A part without results stays as it is.
 """
@@ -53,6 +53,8 @@ def measure(options, folder):
         names = [v["name"] for v in json.loads((folder / "quality.json").read_text())["variants"] if "+" not in v["name"]]
         if run([gpu, "--formats", ",".join(["bf16", *names]), "--out", folder / "gpu.json"]) != 0:
             failed.append("attend_gpu_bench")
+        if run([gpu, "--formats", ",".join(["bf16", *names]), "--layers", "0", "--attention", "fp8", "--out", folder / "gpu_fp8.json"]) != 0:
+            failed.append("attend_gpu_bench --attention fp8")
     return failed
 
 
@@ -67,24 +69,34 @@ def number(value, digits):
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def speed_block(report):
-    """One row a format; attend_gpu_bench's keys."""
-    lengths = list(report["dense"])
-    head = ["format"]
-    for length in lengths:
-        head += [f"{length} latents ms", "of cuDNN"]
-    head += ["saved at peak MiB", "by the ledger"]
+SPEED_HELP = """One layer-forward of attention at the 1.3B shape (4,680 queries, 12 heads x 128), everything counted: turning, unpacking, merging of slices. `of cuDNN`: against cuDNN's BF16 attention
+over one dense cache of keys that are turned already, which nothing has to be done to ({dense}); below 1 the packed history is faster than that. FP8: the same pages expanded to
+E4M3 (`--attention fp8`). `cache at 168`: the whole cache after 168 latents with sink and newest chunk in BF16, the chunk at work not counted, against BF16. `HY`: packed pages of HY-WorldPlay's shape against its doubled BF16
+layout. `pack ms`: of all 60 pages of a chunk, at every chunk (median; most). Saved: at the peak, 30 layers, window 42, by torch's allocator and by the ledger; the bench fails where they are more than max(64 MiB, 1 %) apart."""
+
+
+def speed_block(report, fp8):
+    """One row a format; attend_gpu_bench's keys. fp8: the same bench with --attention fp8, or None."""
+    of_fp8 = {entry["name"]: entry for entry in fp8["formats"]} if fp8 else {}
+    lengths = [length for length in ("42", "180") if length in report["dense"]]
+    head = ["format"] + [f"{length} latents ms" for length in lengths] + [f"of cuDNN at {length}" for length in lengths]
+    head += [f"FP8 at {length}" for length in lengths if fp8]
+    head += ["cache at 168", "HY", "pack ms", "pack GB/s", "unpack GB/s", "saved MiB", "by the ledger"]
     rows = []
     for entry in report["formats"]:
+        forward, memory = entry.get("forward", {}), entry.get("memory", {})
         row = [entry["label"]]
-        for length in lengths:
-            forward = entry.get("forward", {}).get(length, {})
-            row += [number(forward.get("ms"), 2), number(forward.get("of_cudnn"), 2)]
-        memory = entry.get("memory", {})
-        row += [number(memory.get("saved_allocator_mib"), 0), number(memory.get("saved_ledger_mib"), 0)]
+        row += [number(forward.get(length, {}).get("ms"), 2) for length in lengths]
+        row += [number(forward.get(length, {}).get("of_cudnn"), 2) for length in lengths]
+        if fp8:
+            other = of_fp8.get(entry["name"], {}).get("forward", {})
+            row += [number(other.get(length, {}).get("of_cudnn"), 2) for length in lengths]
+        row += [number(forward.get("168", {}).get("cache_ratio"), 2), number(entry.get("hy_doubled_layout_ratio"), 1)]
+        row += [f"{number(memory.get('encode_ms_per_group'), 1)}; {number(memory.get('encode_ms_most'), 1)}"]
+        row += [number(memory.get(key), 0) for key in ("pack_gb_per_s", "unpack_gb_per_s", "saved_allocator_mib", "saved_ledger_mib")]
         rows.append(row)
-    dense = ", ".join(f"{report['dense'][length]['cudnn_ms']:.2f} ms at {length}" for length in lengths)
-    lines = [f"{report['device']}; one layer-forward of attention at the 1.3B shape. cuDNN BF16 over a dense cache of turned keys: {dense}.", ""]
+    dense = ", ".join(f"{report['dense'][length]['cudnn_ms']:.2f} ms at {length} latents" for length in lengths)
+    lines = [f"{report['device']}. " + SPEED_HELP.format(dense=dense), ""]
     lines += ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
@@ -203,7 +215,7 @@ def draw(report):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, default=ROOT / "build/release")
-    parser.add_argument("--results", type=Path, help="measure nothing; take quality.json, quality.md, gpu.json of this folder")
+    parser.add_argument("--results", type=Path, help="measure nothing; take quality.json, quality.md, gpu.json, gpu_fp8.json of this folder")
     parser.add_argument("--no-gpu", action="store_true", help="leave the GPU bench out")
     parser.add_argument("--no-plot", action="store_true")
     parser.add_argument("words", nargs="*", help="for cache_quality_bench, after --")
@@ -217,7 +229,8 @@ def main():
         if not options.no_plot:
             draw(report)
     if (folder / "gpu.json").exists():
-        page = replace_block(page, "cache speed", speed_block(json.loads((folder / "gpu.json").read_text())))
+        fp8 = json.loads((folder / "gpu_fp8.json").read_text()) if (folder / "gpu_fp8.json").exists() else None
+        page = replace_block(page, "cache speed", speed_block(json.loads((folder / "gpu.json").read_text()), fp8))
     PAGE.write_text(page)
     if failed:
         sys.exit(f"cache_table: {' and '.join(failed)} did not end well; the table shows what there is")
