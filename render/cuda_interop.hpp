@@ -23,7 +23,7 @@ public:
     static Result<CudaBuffer> import_fd(int fd, std::size_t allocation_bytes, std::size_t used_bytes);
     CudaBuffer(CudaBuffer&& other) noexcept;
     CudaBuffer& operator=(CudaBuffer&& other) noexcept;
-    ~CudaBuffer();
+    ~CudaBuffer(); // NOLINT(performance-trivially-destructible): it frees where CUDA is built
     void* device_pointer() const { return pointer_; }
 
 private:
@@ -38,7 +38,7 @@ public:
     static Result<CudaTimeline> import_fd(int fd);
     CudaTimeline(CudaTimeline&& other) noexcept;
     CudaTimeline& operator=(CudaTimeline&& other) noexcept;
-    ~CudaTimeline();
+    ~CudaTimeline(); // NOLINT(performance-trivially-destructible): it frees where CUDA is built
     // Raises the semaphore to `value` once everything before it on `stream` (a cudaStream_t) has finished.
     Result<void> signal(std::uint64_t value, void* stream);
 

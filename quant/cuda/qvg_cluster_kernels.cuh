@@ -236,8 +236,7 @@ __global__ void update_kernel(Work<kBf16> work) {
     const bool held = channel < layout.head_dim;
     const std::uint8_t* ids = work.ids();
     int members = 0;
-    const float sum = member_sum(
-        work, [ids](int token) { return static_cast<int>(ids[token]); }, centroid, members);
+    const float sum = member_sum(work, [ids](int token) { return static_cast<int>(ids[token]); }, centroid, members);
     float* stored = work.centroids() + static_cast<std::int64_t>(centroid) * layout.head_dim + channel;
     float value = 0;
     if (held) { // an empty cluster keeps its centroid

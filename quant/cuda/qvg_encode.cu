@@ -240,8 +240,7 @@ __global__ void blend_book_kernel(Work<true> work, const std::uint8_t* page, qvg
     const int centroid = static_cast<int>(blockIdx.x);
     const int channel = static_cast<int>(threadIdx.x);
     int members = 0;
-    const float sum = member_sum(
-        work, [&](int token) { return layout.book_id(page, head, token); }, centroid, members);
+    const float sum = member_sum(work, [&](int token) { return layout.book_id(page, head, token); }, centroid, members);
     const std::int64_t at = static_cast<std::int64_t>(head) * layout.book_centroids + centroid;
     const auto here = static_cast<float>(members);
     const float weight = __fadd_rn(__fmul_rn(qvg::kSessionDecay, before.weights[at]), here);
