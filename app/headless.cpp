@@ -77,6 +77,7 @@ public:
         session_.prompt = options.prompt;
         session_.device = info.device;
         session_.precision = info.precision;
+        session_.attention = quant::attention_name(walk_options(options).attention);
         session_.threads = info.threads;
         session_.cache_format = walk_options(options).cache_format;
         session_.cache_rules = walk_options(options).cache_rules;
@@ -211,6 +212,7 @@ private:
         metrics.device = info.device;
         metrics.device_name = info.device_name;
         metrics.precision = info.precision;
+        metrics.attention = session_.attention;
         metrics.threads = info.threads;
         metrics.seed = options_.seed;
         metrics.start = session_.start;

@@ -93,6 +93,7 @@ std::string metrics_json(const RunMetrics& metrics) {
         {"device", metrics.device},
         {"device_name", metrics.device_name},
         {"precision", metrics.precision},
+        {"attention", metrics.attention},
         {"threads", metrics.threads},
         {"seed", metrics.seed},
         {"start", metrics.start},

@@ -15,6 +15,7 @@ struct RunMetrics {
     std::string device;
     std::string device_name;
     std::string precision;
+    std::string attention = "bf16"; // as --attention takes it
     int threads = 0;
     std::uint64_t seed = 0;
     std::string start;

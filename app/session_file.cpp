@@ -96,6 +96,7 @@ std::string session_json(const SessionFile& session) {
                  {"prompt", session.prompt},
                  {"device", session.device},
                  {"precision", session.precision},
+                 {"attention", session.attention},
                  {"threads", session.threads},
                  {"cache_format", session.cache_format},
                  {"chunks", session.chunks},

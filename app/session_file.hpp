@@ -35,6 +35,7 @@ struct SessionFile {
     std::string prompt;
     std::string device;
     std::string precision;
+    std::string attention = "bf16"; // as --attention takes it
     int threads = 0;
     std::string cache_format;      // at the start
     quant::CacheRules cache_rules; // likewise

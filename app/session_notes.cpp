@@ -16,6 +16,7 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
         session_.start_pose = options.start_pose;
         session_.device = walk.info->device;
         session_.precision = walk.info->precision;
+        session_.attention = quant::attention_name(options.attention);
         session_.threads = walk.info->threads;
         session_.cache_format = format_ = chunk.format;
         session_.cache_rules = rules_ = chunk.rules;

@@ -23,6 +23,7 @@ struct LayerFormat {
 // and each layer's result is off by some percent (docs/performance.md). Only where cuDNN has it (compute
 // capability 9.0), only for BF16 caches of pictures of at least 256 tokens.
 enum class AttentionType : std::uint8_t { bf16, fp8 };
+inline const char* attention_name(AttentionType type) { return type == AttentionType::fp8 ? "fp8" : "bf16"; }
 
 struct CacheRules {
     std::vector<LayerFormat> layer_formats; // later entries win
