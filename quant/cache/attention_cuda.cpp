@@ -400,7 +400,7 @@ private:
     void attend_e4m3(const Part& part, Lane& lane) {
         cuda::SdpaJob sdpa;
         sdpa.type = cuda::SdpaType::e4m3;
-        sdpa.device = device_.index();
+        sdpa.device = static_cast<unsigned char>(device_.index());
         sdpa.heads = turned(part.heads);
         sdpa.head_dim = shape_.head_dim;
         sdpa.queries = queries();
