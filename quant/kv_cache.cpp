@@ -298,6 +298,13 @@ void KvCache::clear() {
     impl.chunk_latents = 0;
 }
 
+void KvCache::skip_to(std::int64_t first_latent) {
+    TORCH_CHECK(!impl_->in_chunk, "KvCache: skip_to() inside begin_chunk() .. commit()");
+    if (!impl_->table.has_history()) return;
+    TORCH_CHECK(first_latent >= impl_->table.next_latent(), "KvCache: cannot skip back to latent ", first_latent);
+    impl_->table.skip_to(first_latent);
+}
+
 Result<void> KvCache::set_format(const std::string& format) {
     auto found = find_format(format, impl_->shape, impl_->compute);
     if (!found) {

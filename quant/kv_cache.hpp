@@ -92,6 +92,10 @@ public:
     void commit();
     void clear();
 
+    // Between chunks: the next chunk begins at `first_latent`, later than where history ends; what lies between was
+    // evicted in the walk that is being rebuilt. Without history it does nothing: any first chunk may begin anywhere.
+    void skip_to(std::int64_t first_latent);
+
     // New pages use it from the next commit on; old page groups wait for the converter.
     Result<void> set_format(const std::string& format);
     const std::string& format() const;

@@ -63,6 +63,8 @@ public:
         std::function<void(int step, const at::Tensor& input, const at::Tensor& velocity)> on_step;
         // DitPass::between_blocks of every pass.
         std::function<void()> between_blocks;
+        // Keeps the clean latents of every chunk that the cache holds, so that rebuild_history() can run.
+        bool keep_latents = false;
     };
     Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config, NoiseSource noise);
 
@@ -71,6 +73,10 @@ public:
     // Denoises the next chunk and runs its context pass. Returns clean latents [F, C, h, w], float32 (or double).
     // `denoised` is called before the context pass so that decoding can start.
     at::Tensor generate(const ChunkInput& input, const std::function<void(const at::Tensor&)>& denoised = {});
+
+    // Makes the keys and values of everything that the cache holds again, chunk by chunk, under what the model is told
+    // now (another text): self-forcing.md 6.5. Packed pages are packed again. Needs Config::keep_latents.
+    void rebuild_history();
 
     std::int64_t next_latent() const; // absolute index of the next chunk's first latent
     quant::KvCache& cache();
