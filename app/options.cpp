@@ -59,6 +59,34 @@ void add_cache_options(CLI::App& app, Options& options, std::string& cache) {
         "Take back what packing keys does to attention, or not (as by default)");
 }
 
+// For models that are steered by text.
+void add_text_options(CLI::App& app, Options& options) {
+    app.add_option("--prompt", options.prompt, "Text for models that take one")->type_name("TEXT");
+    app.add_flag_function(
+        "--camera-words,!--no-camera-words", [&options](std::int64_t on) { options.camera_words = on > 0; },
+        "Held keys become words behind the prompt (as by default), or not");
+    app.add_option_function<std::string>(
+           "--camera-phrases", [&options](const std::string& text) { options.camera_phrases = text; },
+           "Those words, as assets/prompts/camera_phrases.json has them")
+        ->type_name("FILE");
+    app.add_flag("--rebuild-history", options.rebuild_on_prompt,
+                 "A new prompt also applies to what was made before: its keys and values are made again");
+    app.add_option_function<std::string>(
+           "--window",
+           [&options](const std::string& text) {
+               auto window = parse_window(text);
+               if (!window) throw CLI::ValidationError(window.error().message);
+               options.window = *window;
+           },
+           "What a text model sees: anchored, rolling, long-live, steady, long-memory, or latents")
+        ->type_name("NAME|VIEW[+SINK][:slots]");
+    app.add_option_function<int>(
+           "--chunk-latents", [&options](const int& latents) { options.chunk_latents = latents; },
+           "Latents that a text model makes together; 1: frame by frame")
+        ->type_name("N")
+        ->check(CLI::Range(1, 64));
+}
+
 void add_options(CLI::App& app, Options& options, std::string& start_pose, std::string& cache, std::int64_t& chunks) {
     const auto path = [&app](const char* name, std::filesystem::path& target, const char* help, const char* type) {
         app.add_option_function<std::string>(
@@ -87,7 +115,7 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
         ->type_name("NAME|IMAGE");
     app.add_option("--start-pose", start_pose, "Where a start picture was taken; radians")
         ->type_name("WORLD,X,Z,YAW,PITCH");
-    app.add_option("--prompt", options.prompt, "Text for models that take one")->type_name("TEXT");
+    add_text_options(app, options);
     add_cache_options(app, options, cache);
     app.add_option("--device", options.device, "Where the model runs")
         ->type_name("auto|cpu|cuda")

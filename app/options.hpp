@@ -3,6 +3,7 @@
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/result.hpp"
+#include "generator/rollout/plain/window_choice.hpp"
 #include "quant/plain/cache_rules.hpp"
 
 #include <cstdint>
@@ -21,6 +22,11 @@ struct Options {
     std::string model = "embedded";
     std::string start;
     std::string prompt;
+    bool camera_words = true;
+    std::filesystem::path camera_phrases;
+    bool rebuild_on_prompt = false;
+    std::optional<WindowChoice> window;
+    std::optional<int> chunk_latents;
     std::optional<std::string> cache;    // registry name; absent: headless bf16, the window remembers
     quant::CacheRulesChange cache_rules; // absent: as CacheRules has it; the window remembers some
     bool fp8_attention = false;

@@ -94,6 +94,7 @@ std::string session_json(const SessionFile& session) {
                  {"seed", session.seed},
                  {"start", session.start},
                  {"prompt", session.prompt},
+                 {"camera_words", session.camera_words},
                  {"device", session.device},
                  {"precision", session.precision},
                  {"attention", session.attention},
@@ -103,6 +104,7 @@ std::string session_json(const SessionFile& session) {
                  {"controls", changes_json(session)}};
     const quant::CacheRules& rules = session.cache_rules;
     add_rules(json, {rules.layer_formats, rules.keep_recent, rules.keep_sink, rules.bias_correction});
+    if (!session.window.empty()) json["window"] = session.window;
     if (session.start_pose) {
         const auto& [world, pose] = *session.start_pose;
         json["start_pose"] = {{"world", world}, {"x", pose.x}, {"z", pose.z}, {"yaw", pose.yaw}, {"pitch", pose.pitch}};

@@ -2,6 +2,7 @@
 
 #include "app/picture_file.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 namespace wander {
@@ -31,6 +32,16 @@ void UiBridge::model_opened(const WalkInfo& info) {
     facts.height = info.height;
     facts.fps = info.fps;
     facts.camera_steering = info.camera_steering;
+    facts.takes_prompt = info.takes_prompt;
+    if (!info.camera_steering) {
+        facts.window = window_text(info.window);
+        for (const WindowPreset& preset : window_presets())
+            facts.windows.push_back({std::string(preset.name), std::string(preset.help)});
+    }
+    facts.capacity = {.view_latents = info.window.view_latents,
+                      .sink_latents = info.window.sink_latents,
+                      .chunk_latents = std::max(1, info.chunk_frames / 4),
+                      .raw_latent_bytes = info.raw_latent_bytes};
     for (const StartPoint& start : info.starts) {
         gui::StartTile tile{.name = start.name, .place = start.world};
         if (auto picture = read_picture_file(start.picture)) {
@@ -61,6 +72,8 @@ void UiBridge::update(const LiveWalk::Snapshot& walk, const std::deque<ChunkTele
     model_.seed = walk.seed;
     model_.format = walk.format;
     model_.bias_correction = walk.rules.bias_correction;
+    model_.prompt = walk.prompt;
+    model_.camera_words = walk.camera_words;
     model_.paused = walk.state == WorkerState::paused;
     for (const ChunkTelemetry& chunk : chunks) {
         if (chunk.index == 0) model_.history.clear();

@@ -176,6 +176,9 @@ private:
             settings_.bias_correction = *commands.bias_correction;
             live_.set_cache_rules(change);
         }
+        if (commands.prompt) live_.set_prompt(*commands.prompt);
+        if (commands.camera_words) live_.set_camera_words(*commands.camera_words);
+        if (commands.window) change_window(*commands.window);
         if (commands.start) begin(*commands.start, std::nullopt);
         if (commands.restart) begin({}, std::nullopt);
         if (commands.restart_new_seed) begin({}, walk.seed + 1);
@@ -202,7 +205,18 @@ private:
         renderer_.clear_frames();
     }
 
+    // The same model, prompt and seed with another window: history is laid out anew, so the walk begins anew.
+    void change_window(const std::string& text) {
+        auto window = parse_window(text);
+        if (!window) return gui_.toast(gui::ToastKind::error, window.error().message);
+        options_.window = *window;
+        options_.prompt = live_.snapshot().prompt;
+        options_.camera_words = live_.snapshot().camera_words;
+        open_model(options_.model);
+    }
+
     void open_model(const std::string& folder) {
+        if (folder != options_.model) options_.window.reset(); // it was another model's
         options_.model = folder;
         options_.start.clear();
         options_.start_pose.reset();

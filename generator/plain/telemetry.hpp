@@ -30,6 +30,8 @@ struct ChunkTelemetry {
     std::vector<std::string> hold; // names of the actions held
     MouseTravel mouse;             // that the chunk was given
     std::string format;            // cache format for new pages
+    std::string prompt;            // the text that it was made under, camera words included; empty: none
+    bool prompt_pending = false;   // another text was asked for and is still being encoded
     quant::CacheRules rules;       // of the cache
     StageMs ms;
     std::int64_t cache_bytes = 0;
@@ -38,6 +40,8 @@ struct ChunkTelemetry {
     Pose pose;               // at the chunk's last latent
     MemoryLedger ledger;
     std::vector<PageCell> pages;
+    std::int64_t device_used_bytes = 0;  // of the GPU as the driver counts, every program's; 0: no GPU
+    std::int64_t device_total_bytes = 0; // likewise
 };
 
 enum class WorkerState : std::uint8_t { empty, loading, ready, generating, paused, converting, failed, stopping };

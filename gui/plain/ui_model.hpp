@@ -6,6 +6,7 @@
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/telemetry.hpp"
+#include "gui/plain/capacity_forecast.hpp"
 #include "gui/plain/chunk_history.hpp"
 #include "render/plain/draw_request.hpp"
 
@@ -31,6 +32,11 @@ struct FormatChoice {
     std::string refusal; // why this model cannot use it; empty: it can
 };
 
+struct NamedChoice {
+    std::string name;
+    std::string help;
+};
+
 // What stays the same while a model is open.
 struct SessionFacts {
     std::string model;  // "embedded", or the folder's name
@@ -42,7 +48,11 @@ struct SessionFacts {
     int width = 0;
     int height = 0;
     double fps = 0;              // nominal
-    bool camera_steering = true; // false: the panel says that keys do not move a camera
+    bool camera_steering = true; // false: a text model, the panel says what keys do
+    bool takes_prompt = false;   // the prompt can change
+    std::string window;          // what a text model sees, as --window takes it
+    std::vector<NamedChoice> windows; // what it could see
+    CapacityFacts capacity;
     std::vector<StartTile> starts;
     std::vector<FormatChoice> formats;
 };
@@ -67,6 +77,8 @@ struct UiModel {
     std::string format;           // wanted for new pages
     std::string packed_format;    // what the toggle key goes to from BF16
     bool bias_correction = false; // wanted
+    std::string prompt;           // wanted, without the camera's words
+    bool camera_words = true;     // held keys become words of the prompt
     bool paused = false;
 
     ChunkHistory history; // clear() it when a walk begins
@@ -100,6 +112,9 @@ struct UiCommands {
     std::optional<std::string> format;   // next chunk: a registry name
     std::optional<std::string> start;    // new start at this start point, same seed
     std::optional<bool> bias_correction; // next chunk
+    std::optional<std::string> prompt;   // next chunk that its text is ready for
+    std::optional<bool> camera_words;    // likewise
+    std::optional<std::string> window;   // new model: the same with another window
     bool restart = false;                // new start, same start point and seed
     bool restart_new_seed = false;
     bool toggle_pause = false;

@@ -13,7 +13,7 @@
 namespace wander {
 
 struct WindowChoice {
-    int view_latents = 21;
+    int view_latents = 21;       // 0: everything
     int sink_latents = 0;        // first latents that never leave
     bool slot_positions = false; // time positions: places in the cache, or absolute latents
     bool operator==(const WindowChoice&) const = default;

@@ -1,0 +1,32 @@
+#pragma once
+// How much memory the walk will need when its window is full, and how long a window the machine could hold. Plain
+// arithmetic over what was measured; any thread.
+
+#include "generator/plain/telemetry.hpp"
+
+#include <cstdint>
+
+namespace wander::gui {
+
+// Of the open model.
+struct CapacityFacts {
+    int view_latents = 0; // sink, window and chunk; 0: everything stays, so it grows without end
+    int sink_latents = 0;
+    int chunk_latents = 1;
+    std::int64_t raw_latent_bytes = 0; // keys and values of all layers
+};
+
+struct CapacityForecast {
+    std::int64_t cache_bytes = 0;   // when the window is full, in the format for new pages
+    std::int64_t device_bytes = 0;  // of the whole device then; 0: no GPU
+    std::int64_t device_total = 0;
+    int most_latents = 0; // view that would fit into 95 % of the device; 0: unknown
+    bool fits = true;
+    bool full = false; // the window is full now
+};
+
+// ratio: of the format for new pages, as FormatChoice::ratio (1 for uncompressed pages). An endless view is forecast for
+// what is held now.
+CapacityForecast forecast_capacity(const CapacityFacts& facts, const ChunkTelemetry& chunk, double ratio);
+
+} // namespace wander::gui
