@@ -284,7 +284,11 @@ int run_headless(const Options& options) {
     if (!options.record_dir.empty()) finish_leftovers(options.record_dir);
     if (!options.out.empty()) finish_leftovers(options.out.has_parent_path() ? options.out.parent_path() : ".");
 
-    auto walk = Walk::open(walk_options(options));
+    LoadingLine loading;
+    WalkOptions open = walk_options(options);
+    open.progress = [&loading](const LoadProgress& progress) { loading.show(progress); };
+    auto walk = Walk::open(open);
+    loading.end();
     if (!walk) return fail_with(walk.error());
     HeadlessRun run(options, std::move(*script), **walk);
     if (auto checked = run.check_script(); !checked) return fail_with(checked.error());

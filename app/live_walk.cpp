@@ -154,8 +154,16 @@ void LiveWalk::work(std::stop_token stop) {
             if (mail_.reopen) options_ = *std::exchange(mail_.reopen, std::nullopt);
             mail_.restart_start.reset();
             options = options_;
+            now_.loading.clear();
             change_state(WorkerState::loading);
         }
+        options.progress = [this](const LoadProgress& progress) {
+            {
+                std::lock_guard lock(mutex_);
+                now_.loading = progress_text(progress);
+            }
+            if (wake_) wake_();
+        };
         auto walk = Walk::open(options);
         if (!walk) {
             std::unique_lock lock(mutex_);

@@ -26,6 +26,7 @@ class LiveWalk {
 public:
     struct Snapshot {
         WorkerState state = WorkerState::empty;
+        std::string loading;          // what opening the model is at, in state loading
         std::string error;            // what failed and what to do, in state failed
         std::optional<WalkInfo> info; // of the open model
         std::uint64_t generation = 0; // grows with every opened model

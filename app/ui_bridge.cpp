@@ -62,6 +62,7 @@ void UiBridge::model_opened(const WalkInfo& info) {
 void UiBridge::update(const LiveWalk::Snapshot& walk, const std::deque<ChunkTelemetry>& chunks, double now_seconds) {
     model_.worker = walk.state;
     model_.failure = walk.state == WorkerState::failed ? walk.error : std::string();
+    model_.loading = walk.state == WorkerState::loading ? walk.loading : std::string();
     model_.start = walk.start;
     model_.place.clear();
     if (walk.info) {

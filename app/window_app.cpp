@@ -119,7 +119,8 @@ private:
         bridge_.update(walk, chunks, now);
         bridge_.model().recording = recording;
         bridge_.model().packed_format = last_packed_;
-        dirty_ = dirty_ || *changed || had_events || !chunks.empty() || walk.state != drawn_state_;
+        dirty_ = dirty_ || *changed || had_events || !chunks.empty() || walk.state != drawn_state_ ||
+                 (walk.state == WorkerState::loading && walk.loading != drawn_loading_);
         if (!(dirty_ && now - last_draw_ >= draw_interval()) && now - last_draw_ < kIdleDrawSeconds) return {};
 
         if (!renderer_.begin_ui()) { // minimised: nobody walks
@@ -136,6 +137,7 @@ private:
         last_draw_ = now;
         dirty_ = false;
         drawn_state_ = walk.state;
+        drawn_loading_ = walk.loading;
         execute(ui.commands, walk);
         if (ui.preferences_changed) settings_.ui = gui_.preferences();
         if (const auto layout = gui_.take_changed_layout()) report(files_.save_layout(*layout));
@@ -319,6 +321,7 @@ private:
     bool dirty_ = true;
     bool captured_ = false;
     bool quit_ = false;
+    std::string drawn_loading_;
     WorkerState drawn_state_ = WorkerState::empty;
     LiveWalk live_; // last: its thread uses nothing above after this is gone
 };

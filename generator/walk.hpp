@@ -9,6 +9,7 @@
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/frame_sink.hpp"
+#include "generator/plain/load_progress.hpp"
 #include "generator/plain/result.hpp"
 #include "generator/plain/telemetry.hpp"
 #include "generator/rollout/plain/window_choice.hpp"
@@ -44,6 +45,7 @@ struct WalkOptions {
     std::string device = "auto";    // auto, cpu, cuda
     std::string precision = "auto"; // auto, fp32, bf16
     int threads = 0;                // 0: all cores
+    LoadProgressSink progress;      // how opening comes along; empty: nobody wants to know
     // Attention over history cut into other pieces: the same numbers, summed in another order. For benches that ask
     // how much that alone changes. 0: chosen for the shape.
     int twin_tile_tokens = 0;          // CPU

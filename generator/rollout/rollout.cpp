@@ -211,6 +211,8 @@ void Rollout::rebuild_history() {
     impl.next = end;
 }
 
+void Rollout::set_next_latent(std::int64_t latent) { impl_->next = latent; }
+
 std::int64_t Rollout::next_latent() const { return impl_->next; }
 
 quant::KvCache& Rollout::cache() { return *impl_->cache; }

@@ -78,6 +78,8 @@ public:
     // now (another text): self-forcing.md 6.5. Packed pages are packed again. Needs Config::keep_latents.
     void rebuild_history();
 
+    // Goes on at a later latent, as after KvCache::skip_to.
+    void set_next_latent(std::int64_t latent);
     std::int64_t next_latent() const; // absolute index of the next chunk's first latent
     quant::KvCache& cache();
     // Of the last generate(); on a GPU it waits for that chunk's passes.

@@ -234,8 +234,8 @@ void memory_panel(const PanelContext& ui) {
     ImGui::Dummy({0, 0});
 
     const bool with_forecast = !ui.model.session.camera_steering;
-    const float below = ui.px((with_forecast ? 2 : 1) * (kSmallSize + 8));
-    sparkline(ui, std::max(ui.px(24), ImGui::GetContentRegionAvail().y - below));
+    const float below = ui.px(with_forecast ? 2 * kSmallSize + 14 : kSmallSize + 8);
+    sparkline(ui, std::max(ui.px(with_forecast ? 8 : 24), ImGui::GetContentRegionAvail().y - below));
     facts(ui, ledger, unit, right);
     if (with_forecast) forecast_line(ui, right);
     ImGui::End();

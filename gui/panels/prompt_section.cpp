@@ -21,14 +21,14 @@ void take_over(PromptDraft& draft, const std::string& prompt) {
 void editor(const PanelContext& ui, PromptDraft& draft) {
     if (draft.followed != ui.model.prompt) take_over(draft, ui.model.prompt);
     ImGui::PushTextWrapPos(0);
-    const ImVec2 size = {-1, ui.px(78)};
+    const ImVec2 size = {-1, ui.px(58)};
     const ImGuiInputTextFlags flags = ImGuiInputTextFlags_EnterReturnsTrue | ImGuiInputTextFlags_CtrlEnterForNewLine |
                                       ImGuiInputTextFlags_WordWrap;
     const bool entered = ImGui::InputTextMultiline("##prompt", draft.text.data(), draft.text.size(), size, flags);
     ImGui::PopTextWrapPos();
     const bool changed = std::string_view(draft.text.data()) != ui.model.prompt;
     ImGui::BeginDisabled(!changed);
-    const bool pressed = ImGui::Button("Go on with this");
+    const bool pressed = ImGui::Button("Apply");
     ImGui::EndDisabled();
     if (ImGui::IsItemHovered(ImGuiHoveredFlags_AllowWhenDisabled))
         ImGui::SetTooltip("Enter does the same. From the next chunk on that its text is ready for;\nwhat was made before "
@@ -55,8 +55,9 @@ void in_effect(const PanelContext& ui) {
 
 void window_choice(const PanelContext& ui) {
     const SessionFacts& session = ui.model.session;
-    ImGui::SetNextItemWidth(ui.px(150));
-    if (ImGui::BeginCombo("sees", session.window.c_str())) {
+    ImGui::SetNextItemWidth(-1);
+    const std::string label = fmt::format("sees {}", session.window);
+    if (ImGui::BeginCombo("##window", label.c_str())) {
         for (const NamedChoice& choice : session.windows) {
             const std::string line = fmt::format("{}: {}", choice.name, choice.help);
             if (ImGui::Selectable(line.c_str(), choice.name == session.window) && choice.name != session.window)
@@ -81,14 +82,14 @@ void prompt_section(const PanelContext& ui, PromptDraft& draft) {
         return;
     }
     editor(ui, draft);
+    ImGui::SameLine();
     bool words = ui.model.camera_words;
     if (ImGui::Checkbox("keys become words", &words)) ui.commands.camera_words = words;
     if (ImGui::IsItemHovered())
         ImGui::SetTooltip("This model has no camera: WASD and arrows put words behind the prompt\n"
                           "(assets/prompts/camera_phrases.json, or your own file with --camera-phrases)");
-    ImGui::SameLine();
-    window_choice(ui);
     in_effect(ui);
+    window_choice(ui);
 }
 
 } // namespace wander::gui

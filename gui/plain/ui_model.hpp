@@ -70,6 +70,7 @@ struct RecordingState {
 struct UiModel {
     SessionFacts session;
     WorkerState worker = WorkerState::empty;
+    std::string loading; // what opening a model is at, while it does
     std::string failure; // of the worker, with what to do; shown as a dialog until retried; empty: none
     std::string start;   // name of the start point
     std::string place;   // its world
