@@ -1,10 +1,12 @@
 #include "app/window_app.hpp"
 
 #include "app/capture.hpp"
+#include "app/folder_dialog.hpp"
 #include "app/live_walk.hpp"
 #include "app/session_notes.hpp"
 #include "app/settings.hpp"
 #include "app/ui_bridge.hpp"
+#include "generator/plain/prompt_list.hpp"
 #include "gui/gui.hpp"
 #include "render/cuda_interop.hpp"
 #include "render/renderer.hpp"
@@ -59,6 +61,12 @@ public:
                 live_.frame_shown(ticket, planned_seconds);
                 capture_.frame(picture);
             });
+        if (auto prompts = read_prompts(options_.assets / "prompts/prompts.json")) {
+            for (NamedPrompt& prompt : *prompts) bridge_.model().prompts.push_back({prompt.name, prompt.text});
+        } else {
+            gui_.toast(gui::ToastKind::warning, prompts.error().message);
+        }
+        bridge_.model().recent_models = settings_.recent_models;
         bridge_.model().upscale = settings_.upscale;
         bridge_.model().fullscreen = settings_.fullscreen;
         if (settings_.fullscreen) window_.set_fullscreen(true);
@@ -116,6 +124,7 @@ private:
             gui_.toast(gui::ToastKind::error, recording.unavailable);
             capture_.stop();
         }
+        if (const auto folder = folders_.take()) open_model(*folder);
         bridge_.update(walk, chunks, now);
         bridge_.model().recording = recording;
         bridge_.model().packed_format = last_packed_;
@@ -149,6 +158,10 @@ private:
         const WalkInfo& info = *walk.info;
         for (const std::string& warning : info.warnings) gui_.toast(gui::ToastKind::warning, warning);
         bridge_.model_opened(info);
+        if (options_.model != "embedded") {
+            settings_.opened(std::filesystem::absolute(options_.model).string());
+            bridge_.model().recent_models = settings_.recent_models;
+        }
         choose_toggle_format(info);
         auto ring =
             renderer_.make_ring({info.width, info.height}, kRingChunks * info.chunk_frames, info.device == "cuda");
@@ -195,6 +208,7 @@ private:
             window_.set_fullscreen(settings_.fullscreen);
         }
         if (commands.upscale) settings_.upscale = bridge_.model().upscale = *commands.upscale;
+        if (commands.browse_models) browse_models();
         if (commands.model_folder) open_model(*commands.model_folder);
         if (commands.retry_after_failure) retry(walk);
         if (commands.quit) quit_ = true;
@@ -227,6 +241,15 @@ private:
         options_.cache_rules.layer_formats.clear(); // the layers were another model's
         live_.open(options_);
         renderer_.clear_frames();
+    }
+
+    void browse_models() {
+        const auto near = settings_.recent_models.empty() ? std::filesystem::path()
+                                                          : std::filesystem::path(settings_.recent_models.front());
+        if (!folders_.open("Open a model folder", near.parent_path())) {
+            gui_.toast(gui::ToastKind::warning, "This desktop has no dialog for choosing folders (zenity or kdialog would "
+                                                "bring one): type the folder, or drop it on the window");
+        }
     }
 
     void retry(const LiveWalk::Snapshot& walk) {
@@ -315,6 +338,7 @@ private:
     WalkOptions options_;
     std::filesystem::path session_out_;
     SessionNotes session_;
+    FolderDialog folders_;
     std::string last_packed_ = kCompressed;
     std::uint64_t generation_ = 0;
     double last_draw_ = -1;

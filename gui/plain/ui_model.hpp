@@ -67,6 +67,11 @@ struct RecordingState {
     std::string unavailable; // why recording cannot work here; empty: it can
 };
 
+struct PromptChoice {
+    std::string name;
+    std::string text;
+};
+
 struct UiModel {
     SessionFacts session;
     WorkerState worker = WorkerState::empty;
@@ -89,6 +94,9 @@ struct UiModel {
     double input_age_ms = 0;       // age of the controls behind the frame on screen; 0 = none yet
     double presented_fps = 0;      // new frames a second, measured
     std::int64_t skipped_frames = 0;
+
+    std::vector<PromptChoice> prompts;      // ready ones, for text models
+    std::vector<std::string> recent_models; // folders, newest first
 
     RecordingState recording;
     render::UpscaleMode upscale = render::UpscaleMode::sharp;
@@ -125,6 +133,7 @@ struct UiCommands {
     bool show_recordings = false; // open the folder in the desktop's file manager
     bool toggle_fullscreen = false;
     std::optional<render::UpscaleMode> upscale;
+    bool browse_models = false;              // the desktop's dialog
     std::optional<std::string> model_folder; // new model; "embedded" = the built-in world
     bool retry_after_failure = false;        // the dialog's button
     bool quit = false;
