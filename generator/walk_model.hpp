@@ -22,7 +22,7 @@ struct WalkModel {
     ComputeDevice device;
     std::optional<EmbeddedWorld> world; // places and cameras; none for a text model
     std::shared_ptr<const WanDit> dit;
-    std::shared_ptr<const WanVae> decoder;
+    std::shared_ptr<const VideoDecoder> decoder;
     std::shared_ptr<Rollout> rollout;
     std::shared_ptr<NoiseSource> noise; // what the roll-out draws from; replaced to change the seed
     int latent_rows = 0;
