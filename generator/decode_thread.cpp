@@ -9,6 +9,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -36,9 +37,13 @@ Pose between(const Pose& from, const Pose& to, double share) {
             mix(from.pitch, to.pitch - from.pitch)};
 }
 
-DecodeThread::DecodeThread(const WanVae& vae, Settings settings, FrameSink& sink, ChunkReports& reports,
+DecodeThread::DecodeThread(const VideoDecoder& decoder, Settings settings, FrameSink& sink, ChunkReports& reports,
                            std::stop_token stop)
-    : stream_(vae.decode_stream()), settings_(std::move(settings)), sink_(sink), reports_(reports) {
+    : decoder_(decoder),
+      stream_(decoder.open_stream()),
+      settings_(std::move(settings)),
+      sink_(sink),
+      reports_(reports) {
     if (settings_.device.is_cuda()) {
         cuda_stream_ = c10::impl::VirtualGuardImpl(at::kCUDA).getStreamFromGlobalPool(settings_.device.device);
     }
@@ -116,13 +121,9 @@ void DecodeThread::work(const std::stop_token& stop) {
     }
 }
 
-int DecodeThread::frames_of(std::int64_t latents) const {
-    return static_cast<int>(4 * latents - (first_latent_ ? 3 : 0));
-}
-
-at::Tensor DecodeThread::decode_latent(const at::Tensor& latent) {
+at::Tensor DecodeThread::decode_latents(const at::Tensor& latents) {
     const MemoryTurnGuard turn(settings_.turn);
-    return stream_.decode(latent);
+    return stream_->decode(latents);
 }
 
 void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
@@ -131,28 +132,37 @@ void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
     double waited_seconds = 0; // for the sink: not the decoder's time
     FrameTicket ticket;
     ticket.chunk = job.chunk;
-    ticket.frames_in_chunk = frames_of(job.latents.size(0));
+    ticket.frames_in_chunk = decoder_.frames_of(job.latents.size(0), first_latent_);
     ticket.chunk_period_hint_ms = ticket.frames_in_chunk / settings_.fps * 1000;
     ticket.input_at_seconds = job.sampled_at_seconds;
-    // Latent by latent: the first frames leave early, and the decoder's memory does not grow with the chunk.
-    for (std::int64_t latent = 0; latent < job.latents.size(0); ++latent) {
+    std::int64_t next = 0; // latent
+    while (next < job.latents.size(0)) {
         if (stop.stop_requested()) return;
-        const at::Tensor frames = decode_latent(job.latents.narrow(0, latent, 1));
-        if (latent == 0) {
+        // The first picture of a video does not wait for what follows it.
+        const std::int64_t count =
+            first_latent_ ? 1 : std::min<std::int64_t>(decoder_.latents_per_call(), job.latents.size(0) - next);
+        const at::Tensor frames = decode_latents(job.latents.narrow(0, next, count));
+        if (next == 0) {
             const std::lock_guard lock(mutex_);
             ++begun_;
             changed_.notify_all();
         }
-        const Pose pose = job.poses.empty() ? Pose{} : job.poses[static_cast<std::size_t>(latent)];
-        if (first_latent_) last_pose_ = pose;
-        for (std::int64_t i = 0; i < frames.size(0); ++i) {
-            ticket.pose = between(last_pose_, pose, static_cast<double>(i + 1) / static_cast<double>(frames.size(0)));
-            ticket.frame_index = next_frame_++;
-            emit(frames[i], ticket, stop, waited_seconds);
-            ++ticket.index_in_chunk;
+        std::int64_t begin_frame = 0;
+        for (std::int64_t latent = next; latent < next + count; ++latent) {
+            const std::int64_t frame_count = decoder_.frames_of(1, first_latent_);
+            const Pose pose = job.poses.empty() ? Pose{} : job.poses[static_cast<std::size_t>(latent)];
+            if (first_latent_) last_pose_ = pose;
+            for (std::int64_t i = 0; i < frame_count; ++i) {
+                ticket.pose = between(last_pose_, pose, static_cast<double>(i + 1) / static_cast<double>(frame_count));
+                ticket.frame_index = next_frame_++;
+                emit(frames[begin_frame + i], ticket, stop, waited_seconds);
+                ++ticket.index_in_chunk;
+            }
+            begin_frame += frame_count;
+            first_latent_ = false;
+            last_pose_ = pose;
         }
-        first_latent_ = false;
-        last_pose_ = pose;
+        next += count;
     }
     if (cuda_stream_) {
         c10::Event done(at::kCUDA);
@@ -172,10 +182,10 @@ void DecodeThread::emit(const at::Tensor& frame, const FrameTicket& ticket, cons
     FrameTicket published = ticket;
     published.slot = slot.slot;
     if (slot.device) {
-        frame_to_device(frame, slot.device);
+        frame_to_device(frame, decoder_.range(), slot.device);
         sink_.publish(published, native_stream(cuda_stream_));
     } else {
-        frame_to_host(frame, slot.host);
+        frame_to_host(frame, decoder_.range(), slot.host);
         sink_.publish(published, nullptr);
     }
 }

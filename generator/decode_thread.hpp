@@ -9,7 +9,7 @@
 #include "generator/device.hpp"
 #include "generator/plain/frame_sink.hpp"
 #include "generator/plain/memory_turn.hpp"
-#include "generator/wan/vae.hpp"
+#include "generator/wan/video_decoder.hpp"
 
 #include <c10/core/Event.h>
 #include <c10/core/Stream.h>
@@ -40,7 +40,8 @@ public:
         double fps = 16;
         MemoryTurn* turn = nullptr; // held while a latent's work is handed to the GPU
     };
-    DecodeThread(const WanVae& vae, Settings settings, FrameSink& sink, ChunkReports& reports, std::stop_token stop);
+    DecodeThread(const VideoDecoder& decoder, Settings settings, FrameSink& sink, ChunkReports& reports,
+                 std::stop_token stop);
     ~DecodeThread();
     DecodeThread(const DecodeThread&) = delete;
     DecodeThread& operator=(const DecodeThread&) = delete;
@@ -56,11 +57,11 @@ public:
 private:
     void work(const std::stop_token& stop);
     void decode(DecodeJob job, const std::stop_token& stop);
-    at::Tensor decode_latent(const at::Tensor& latent);
+    at::Tensor decode_latents(const at::Tensor& latents);
     void emit(const at::Tensor& frame, const FrameTicket& ticket, const std::stop_token& stop, double& waited_seconds);
-    int frames_of(std::int64_t latents) const;
 
-    WanVae::DecodeStream stream_;
+    const VideoDecoder& decoder_; // outlives this
+    std::unique_ptr<VideoDecodeStream> stream_;
     Settings settings_;
     FrameSink& sink_;
     ChunkReports& reports_;

@@ -29,7 +29,7 @@ struct WalkModel {
     std::string prompt; // the person's, as it is now
     bool camera_words = true;
     bool rebuild_on_prompt = false;
-    std::shared_ptr<const WanVae> decoder;
+    std::shared_ptr<const VideoDecoder> decoder;
     std::shared_ptr<Rollout> rollout;
     std::shared_ptr<NoiseSource> noise; // what the roll-out draws from; replaced to change the seed
     int latent_rows = 0;

@@ -135,6 +135,16 @@ WanVae::DecodeStream WanVae::decode_stream() const {
     return stream;
 }
 
+std::unique_ptr<VideoDecodeStream> WanVae::open_stream() const {
+    return std::make_unique<DecodeStream>(decode_stream());
+}
+
+std::int64_t WanVae::DecodeStream::state_bytes() const {
+    std::int64_t bytes = 0;
+    for (const auto& [name, frames] : state->past) bytes += static_cast<std::int64_t>(frames.nbytes());
+    return bytes;
+}
+
 void WanVae::DecodeStream::reset() {
     state->past.clear();
     state->started = false;

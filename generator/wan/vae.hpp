@@ -5,6 +5,7 @@
 // A VaeStream is the state of one video; the WanVae holds weights and may be shared by streams. One thread per stream.
 
 #include "generator/plain/result.hpp"
+#include "generator/wan/video_decoder.hpp"
 
 #include <ATen/core/Tensor.h>
 
@@ -37,23 +38,26 @@ struct VaeConfig {
     std::map<std::string, std::vector<std::int64_t>> tensor_shapes(bool encoder, bool decoder) const;
 };
 
-class WanVae {
+class WanVae : public VideoDecoder {
 public:
     using TensorSource =
         std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
     static Result<WanVae> load(const VaeConfig& config, const TensorSource& source, at::Device device,
                                at::ScalarType compute, bool with_encoder, bool with_decoder);
 
-    class DecodeStream {
+    class DecodeStream : public VideoDecodeStream {
     public:
-        // latents: [T, z, h, w], normalised. Returns frames [N, 3, H, W] in [-1, 1], unclamped, compute type:
-        // the first latent of the stream gives 1 frame, every other 4.
-        at::Tensor decode(const at::Tensor& latents);
-        void reset();
+        at::Tensor decode(const at::Tensor& latents) override;
+        void reset() override;
+        std::int64_t state_bytes() const override;
         struct State;
         std::shared_ptr<State> state;
     };
     DecodeStream decode_stream() const;
+
+    std::string name() const override { return "full"; }
+    PixelRange range() const override { return {-1, 1}; }
+    std::unique_ptr<VideoDecodeStream> open_stream() const override;
 
     // frames: [N, 3, H, W] in [-1, 1], N = 1 + 4 k. Returns normalised latents [1 + k, z, h, w], float32 (or double).
     at::Tensor encode(const at::Tensor& frames) const;

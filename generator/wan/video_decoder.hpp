@@ -1,0 +1,47 @@
+#pragma once
+// What turns latents into pictures: the full VAE (WanVae) or the tiny one (Taehv), behind one interface.
+//
+// A VideoDecoder holds weights only and may be shared; a VideoDecodeStream is the state of one video, used by one
+// thread. On CUDA all work is queued on the calling thread's current stream.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace wander {
+
+// Values of decoded pictures that mean black and white; values beyond are clamped when pixels are made.
+struct PixelRange {
+    float black = -1;
+    float white = 1;
+};
+
+class VideoDecodeStream {
+public:
+    virtual ~VideoDecodeStream() = default;
+    // latents: [T, z, h, w], normalised, as the sampler makes them; any floating type, any T. Returns [N, 3, H, W] of
+    // the compute type, in the decoder's range but not clamped, N = frames_of(T, is this the video's first call). Any
+    // split of a video into calls gives the same pictures, up to rounding.
+    virtual at::Tensor decode(const at::Tensor& latents) = 0;
+    // Forgets the video: the next latent is a first one.
+    virtual void reset() = 0;
+    // What the stream keeps between two calls. 0 before the first.
+    virtual std::int64_t state_bytes() const = 0;
+};
+
+class VideoDecoder {
+public:
+    virtual ~VideoDecoder() = default;
+    virtual std::string name() const = 0; // "full" or "tiny", as metrics and sessions say it
+    virtual PixelRange range() const = 0;
+    virtual std::unique_ptr<VideoDecodeStream> open_stream() const = 0;
+    // How many latents a call should get at most where the first picture is not waited for. More of them use a GPU a
+    // little better, fewer give frames earlier.
+    virtual int latents_per_call() const { return 1; }
+    // Both decoders: the first latent of a video is one frame, every other is four.
+    int frames_of(std::int64_t latents, bool first) const { return static_cast<int>(4 * latents - (first ? 3 : 0)); }
+};
+
+} // namespace wander
