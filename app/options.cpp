@@ -69,6 +69,13 @@ void add_text_options(CLI::App& app, Options& options) {
            "--camera-phrases", [&options](const std::string& text) { options.camera_phrases = text; },
            "Those words, as assets/prompts/camera_phrases.json has them")
         ->type_name("FILE");
+    app.add_option("--text-encoder", options.text_encoder,
+                   "Where a text model reads its prompt: on the GPU, or streamed through it with little memory")
+        ->type_name("auto|gpu|streamed")
+        ->check(CLI::IsMember({"auto", "gpu", "streamed"}));
+    app.add_option("--decoder", options.decoder, "What makes a text model's pictures; tiny is faster and less fine")
+        ->type_name("auto|full|tiny")
+        ->check(CLI::IsMember({"auto", "full", "tiny"}));
     app.add_flag("--rebuild-history", options.rebuild_on_prompt,
                  "A new prompt also applies to what was made before: its keys and values are made again");
     app.add_option_function<std::string>(

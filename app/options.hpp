@@ -22,6 +22,8 @@ struct Options {
     std::string model = "embedded";
     std::string start;
     std::string prompt;
+    std::string text_encoder = "auto";
+    std::string decoder = "auto";
     bool camera_words = true;
     std::filesystem::path camera_phrases;
     bool rebuild_on_prompt = false;
