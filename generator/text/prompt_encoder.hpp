@@ -32,7 +32,8 @@ struct TextEmbedding {
     std::size_t all_tokens = 0; // before the cut
     bool truncated = false;     // the prompt was longer than max_tokens: say so
     bool from_cache = false;
-    double ms = 0; // tokens, cache, encoding and copies
+    std::string cache_warning; // why it could not be stored, for the log; empty: all is well
+    double ms = 0;             // tokens, cache, encoding and copies
 
     // The tensor, marked as used by the calling thread's stream: its memory is not reused before that work is done.
     at::Tensor on_current_stream() const;

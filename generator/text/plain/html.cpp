@@ -106,7 +106,9 @@ bool append_capitals(std::u32string& out, std::u32string_view name) {
     }
     const auto* entity = find_entity(small);
     if (!entity || small == name) return false;
-    const std::u32string reference = U"&" + std::u32string(name) + U";";
+    std::u32string reference = U"&";
+    reference += name;
+    reference += U';';
     if (unescape_html(reference) != reference) return false; // it begins with a name of HTML's own
     for (const char32_t code : {entity->first, entity->second}) {
         if (code == 0) continue;
