@@ -1,6 +1,7 @@
 // A text-to-video model out of its folder, made ready to walk: transformer, decoder, text encoder, window.
 
 #include "generator/models/convert.hpp"
+#include "generator/models/converted_part.hpp"
 #include "generator/models/text_video_folder.hpp"
 #include "generator/plain/prompt_list.hpp"
 #include "generator/text/prompt_encoder.hpp"
