@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -76,13 +77,20 @@ std::optional<std::filesystem::path> find_converted(const std::filesystem::path&
     return std::nullopt;
 }
 
+Dtype converted_dtype(const std::string& native_name, const TensorInfo& info) {
+    const bool floating = info.dtype == Dtype::f64 || info.dtype == Dtype::f32 || info.dtype == Dtype::f16;
+    if (!floating) return info.dtype;
+    // A gain [C, 1, 1, 1] is a vector too.
+    const bool vector = info.shape.empty() || info.elements() == static_cast<std::uint64_t>(info.shape[0]);
+    return vector || native_name.ends_with("modulation") ? Dtype::f32 : Dtype::bf16;
+}
+
 bool wants_conversion(const PartTensors& tensors) {
-    for (const auto& [name, shape] : tensors.shapes()) {
-        const Dtype dtype = tensors.info(name)->dtype;
-        if (shape.size() >= 2 && (dtype == Dtype::f32 || dtype == Dtype::f64) && !name.ends_with("modulation"))
-            return true;
-    }
-    return false;
+    const auto& shapes = tensors.shapes();
+    return std::any_of(shapes.begin(), shapes.end(), [&](const auto& entry) {
+        const TensorInfo& info = *tensors.info(entry.first);
+        return info.dtype != Dtype::f16 && info.dtype != converted_dtype(entry.first, info);
+    });
 }
 
 } // namespace wander

@@ -29,7 +29,10 @@ Result<std::string> source_key(const TensorFile& source);
 std::optional<std::filesystem::path> find_converted(const std::filesystem::path& model, PartKind kind,
                                                     const std::string& key);
 
-// Is a conversion worth it: does it hold numbers wider than bf16 outside of vectors?
+// What a tensor becomes: matrices bf16; vectors (biases, gains) and modulation float32; everything else stays.
+Dtype converted_dtype(const std::string& native_name, const TensorInfo& info);
+
+// Is a conversion worth it: does it hold matrices wider than bf16?
 bool wants_conversion(const PartTensors& tensors);
 
 } // namespace wander
