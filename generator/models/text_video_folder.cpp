@@ -444,6 +444,19 @@ Result<at::Tensor> TextVideoFolder::text_embedding() const {
     return Error{ErrorCode::bad_input, fmt::format("{}: holds no ready text embedding", folder.string())};
 }
 
+std::uint64_t TextVideoFolder::weight_bytes(PartKind kind) const {
+    const ModelPart* found = part(kind);
+    if (!found || !found->tensors) return 0;
+    const bool decoder_only = kind == PartKind::vae || kind == PartKind::tiny_vae;
+    std::uint64_t sum = 0;
+    for (const auto& [name, shape] : found->tensors->shapes()) {
+        if (decoder_only && !name.starts_with("decoder.") && !name.starts_with("conv2.")) continue;
+        const TensorInfo& info = *found->tensors->info(name);
+        sum += TensorInfo{converted_dtype(name, info), shape}.bytes();
+    }
+    return sum;
+}
+
 const char* TextVideoFolder::layout_name() const {
     switch (layout) {
         case Layout::downloaded: return "files as downloaded";

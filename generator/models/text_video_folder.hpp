@@ -67,6 +67,9 @@ struct TextVideoFolder {
     Result<at::Tensor> text_embedding() const;
 
     const char* layout_name() const;
+    // Bytes of a part's weights as they are kept for a walk: matrices in bf16, vectors in float32; of the VAEs the
+    // decoder only. 0 where the part is absent.
+    std::uint64_t weight_bytes(PartKind kind) const;
 };
 
 } // namespace wander
