@@ -155,13 +155,14 @@ struct Taehv::Weights {
 };
 
 Result<Taehv> Taehv::load(const TaehvConfig& config, const TensorSource& source, at::Device device,
-                          at::ScalarType compute, bool with_encoder, bool with_decoder) {
+                          at::ScalarType compute, bool with_encoder, bool with_decoder,
+                          bool plain) {
     auto weights = std::make_shared<Weights>();
     weights->config = config;
     weights->compute = compute;
     weights->device = device;
     weights->has_encoder = with_encoder;
-    weights->fused = device.is_cuda() && compute == at::kBFloat16;
+    weights->fused = device.is_cuda() && compute == at::kBFloat16 && !plain;
     weights->has_decoder = with_decoder;
     std::map<std::string, std::int64_t> wanted_rows; // of a 1x1 convolution that grows time
     for (std::size_t level = 0; with_decoder && level < 3; ++level) {
@@ -198,8 +199,6 @@ const TaehvConfig& Taehv::config() const { return weights_->config; }
 
 // On a GPU three latents fill it; their widest activations are under 700 MB at 480x832.
 int Taehv::latents_per_call() const { return weights_->device.is_cuda() ? 3 : 1; }
-
-void Taehv::use_plain_operations() { weights_->fused = false; }
 
 Taehv::DecodeStream Taehv::decode_stream() const {
     if (!weights_->has_decoder) throw std::logic_error("Taehv: loaded without its decoder");
