@@ -4,6 +4,7 @@
 #include "generator/text/umt5_weights.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/ops/_scaled_dot_product_attention_math.h>
 #include <ATen/ops/_scaled_dot_product_efficient_attention.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <c10/core/InferenceMode.h>
@@ -12,6 +13,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
+#include <tuple>
 
 namespace wander {
 
@@ -29,7 +32,7 @@ int umt5_bucket(int distance, int buckets, int max_distance) {
 
 at::Tensor Umt5Encoder::Weights::embed(const std::vector<int>& ids) const {
     const at::Tensor index = at::tensor(ids, at::kLong).to(embedding.device());
-    return embedding.index_select(0, index).to(device, wide);
+    return embedding.index_select(0, index).to(compute).to(device, wide); // a table in float32 is rounded like the rest
 }
 
 at::Tensor Umt5Encoder::Weights::bias(int layer, std::int64_t tokens) const {
@@ -52,10 +55,12 @@ at::Tensor Umt5Encoder::Weights::attend(int layer, const at::Tensor& qkv) const 
     const at::Tensor q = parts[0], k = parts[1], v = parts[2]; // [1, heads, L, head_dim]
     const at::Tensor mask = bias(layer, tokens).unsqueeze(0);
     at::Tensor out;
-    if (device.is_cuda() && compute != at::kDouble && config.head_dim % 8 == 0) {
+    if (device.is_cuda() && compute == at::kBFloat16 && config.head_dim % 8 == 0) {
         // Named, not left to torch's choice: others build a plan for every new length, which takes longer than the
         // prompt.
         out = std::get<0>(at::_scaled_dot_product_efficient_attention(q, k, v, mask, false, 0.0, false, 1.0));
+    } else if (device.is_cuda()) {
+        out = std::get<0>(at::_scaled_dot_product_attention_math(q, k, v, mask, 0.0, false, std::nullopt, 1.0));
     } else {
         out = at::scaled_dot_product_attention(q, k, v, mask, 0.0, false, 1.0);
     }

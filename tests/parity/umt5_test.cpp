@@ -8,7 +8,7 @@
 namespace wander::testing {
 namespace {
 
-// bf16 products with a float32 stream against a float32 reference; measured 0.0081 at most.
+// bf16 products with a float32 stream against a float32 reference; measured 0.0118 at most.
 constexpr double kBf16Tolerance = 0.02;
 
 TEST(ParityUmt5, OutputsInFloat) {
