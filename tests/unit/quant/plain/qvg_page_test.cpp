@@ -334,7 +334,8 @@ TEST(QvgPage, RoundsAndStagesNeverRaiseWhatIsLeft) {
     auto rows = clustered_rows(shape, 12, 0.6F, 43);
     double before = std::numeric_limits<double>::infinity();
     for (int round = 1; round <= kSessionRounds; ++round) {
-        const auto clusters = cluster_rows(rows.data(), shape.tokens, shape.head_dim, 6, 0, 7, cpu::best_simd(), round);
+        const auto clusters = cluster_rows(rows.data(), shape.tokens, shape.head_dim, 6, 0, 7, RowsAbout::anything,
+                                           cpu::best_simd(), round);
         const double left = residual_energy(rows.data(), shape, clusters);
         EXPECT_LE(left, before * (1 + 1e-4)) << round; // centroids are bfloat16
         before = left;
