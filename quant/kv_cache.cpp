@@ -250,7 +250,7 @@ at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, 
     impl.check_rows(q, "q");
     impl.check_rows(k, "k");
     impl.check_rows(v, "v");
-    return impl.attention->attend(layer, impl.segments, q.contiguous(), k.contiguous(), v.contiguous());
+    return impl.attention->attend(layer, impl.segments, q, k, v);
 }
 
 void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {
@@ -410,6 +410,8 @@ std::vector<PageCell> KvCache::pages() const {
     }
     return cells;
 }
+
+std::string KvCache::attention_engine() const { return impl_->attention->engine(); }
 
 KvCache::StageTimes KvCache::take_times() {
     StageTimes times;

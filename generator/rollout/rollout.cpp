@@ -40,6 +40,12 @@ struct Rollout::Impl {
     std::int64_t next = 0;
     std::map<std::int64_t, Pose> poses; // of the latents that are visible
     std::deque<CleanChunk> clean;       // with keep_latents: what the cache holds, oldest first
+    // Noise of the chunk after this one, CPU: drawn while the GPU works on this one.
+    struct Drawn {
+        at::Tensor values;
+        std::int64_t first_latent = 0;
+        int latents = 0;
+    } ahead;
 
     void begin_chunk(const ChunkInput& input);
     void fill_cameras(const std::vector<std::int64_t>& history, const ChunkInput& input);
@@ -47,8 +53,10 @@ struct Rollout::Impl {
     void keep(const at::Tensor& latents, const ChunkInput& input);
     DitPass pass_of(const at::Tensor& latents, const ChunkInput& input, double timestep) const;
     at::Tensor draw(const ChunkInput& input, int step) const;
-    std::vector<at::Tensor> draw_all(const ChunkInput& input) const;
-    at::Tensor denoise(const ChunkInput& input) const;
+    at::Tensor draw_all(const ChunkInput& input) const;
+    std::vector<at::Tensor> take_noise(const ChunkInput& input);
+    void draw_ahead(const ChunkInput& input);
+    at::Tensor denoise(const ChunkInput& input);
 };
 
 void Rollout::Impl::begin_chunk(const ChunkInput& input) {
@@ -131,18 +139,31 @@ at::Tensor Rollout::Impl::draw(const ChunkInput& input, int step) const {
     return at::stack(parts);
 }
 
-// Everything a chunk needs, before its first pass: on a GPU the host then runs ahead of the device.
-std::vector<at::Tensor> Rollout::Impl::draw_all(const ChunkInput& input) const {
+// Everything a chunk needs: [steps, latents, C, h, w], CPU.
+at::Tensor Rollout::Impl::draw_all(const ChunkInput& input) const {
     const std::size_t count = config.sampler.kind == SamplerConfig::Kind::renoise ? config.sampler.timesteps.size() : 1;
     std::vector<at::Tensor> drawn;
     drawn.reserve(count);
     for (std::size_t step = 0; step < count; ++step) drawn.push_back(draw(input, static_cast<int>(step)));
-    return at::stack(drawn).to(dit->device()).unbind();
+    return at::stack(drawn);
 }
 
-at::Tensor Rollout::Impl::denoise(const ChunkInput& input) const {
+// Before the first pass of a chunk: on a GPU the host then runs ahead of the device.
+std::vector<at::Tensor> Rollout::Impl::take_noise(const ChunkInput& input) {
+    const bool at_hand = ahead.values.defined() && ahead.first_latent == next && ahead.latents == input.latents;
+    const at::Tensor values = at_hand ? ahead.values : draw_all(input);
+    ahead = {};
+    return values.to(dit->device()).unbind();
+}
+
+// Drawing takes the host tens of milliseconds at 480x832, in which a GPU would have nothing to do.
+void Rollout::Impl::draw_ahead(const ChunkInput& input) {
+    if (dit->device().is_cuda()) ahead = {draw_all(input), next, input.latents};
+}
+
+at::Tensor Rollout::Impl::denoise(const ChunkInput& input) {
     const SamplerConfig& sampler = config.sampler;
-    const std::vector<at::Tensor> drawn = draw_all(input);
+    const std::vector<at::Tensor> drawn = take_noise(input);
     const std::size_t steps = sampler.timesteps.size();
     at::Tensor x = drawn[0];
     for (std::size_t step = 0; step < steps; ++step) {
@@ -169,8 +190,8 @@ Rollout::Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCac
     TORCH_CHECK(config.sampler.timesteps.size() == config.sampler.sigmas.size() && !config.sampler.timesteps.empty(),
                 "Rollout: one sigma for each timestep, at least one");
     const at::Device device = dit->device();
-    impl_ = std::shared_ptr<Impl>(
-        new Impl{std::move(dit), std::move(cache), std::move(config), std::move(noise), StageClock(device), {}, 0, {}, {}});
+    impl_ = std::shared_ptr<Impl>(new Impl{
+        std::move(dit), std::move(cache), std::move(config), std::move(noise), StageClock(device), {}, 0, {}, {}, {}});
     impl_->view.prope = impl_->dit->config().prope;
     impl_->dit->fill_rope(impl_->view, impl_->config.rows / 2, impl_->config.cols / 2);
 }
@@ -193,6 +214,7 @@ at::Tensor Rollout::generate(const ChunkInput& input, const std::function<void(c
     impl_->context_pass(latents, input);
     impl_->clock.mark(context_ends);
     if (impl_->config.keep_latents) impl_->keep(latents, input);
+    impl_->draw_ahead(input);
     return latents;
 }
 
@@ -230,6 +252,7 @@ void Rollout::reset() {
     impl_->cache->clear();
     impl_->poses.clear();
     impl_->clean.clear();
+    impl_->ahead = {};
     impl_->next = 0;
 }
 

@@ -32,18 +32,17 @@ void WanDit::set_text(const at::Tensor& embedding) {
 }
 
 // Padding is attended like any other position: it has its own non-zero key after the projection.
-at::Tensor WanDit::Weights::cross_attention(int layer, const at::Tensor& x) const {
+nn::Addend WanDit::Weights::cross_attention(int layer, const nn::Activation& normed) const {
     const auto index = static_cast<std::size_t>(layer);
     TORCH_CHECK(index < text.size(), "WanDit: set_text() before the first pass");
     const DitBlock& block = blocks[index];
-    const at::Tensor normed = nn::modulated_norm(x, block.norm3_bias, block.norm3_weight, config.eps, compute);
     const at::Tensor q = nn::rms_norm(block.cross_q(normed), block.cross_norm_q, config.eps);
     const auto heads_first = [&](const at::Tensor& rows) {
         return rows.view({1, -1, config.heads, config.head_dim}).transpose(1, 2);
     };
     const at::Tensor attended = at::scaled_dot_product_attention(heads_first(q), heads_first(text[index].keys),
                                                                  heads_first(text[index].values));
-    return block.cross_out.to_stream(attended.transpose(1, 2).reshape({-1, config.dim}));
+    return block.cross_out.addend({attended.transpose(1, 2).reshape({-1, config.dim}), {}});
 }
 
 } // namespace wander

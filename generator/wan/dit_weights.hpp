@@ -6,6 +6,7 @@
 // cache.
 
 #include "generator/nn/linear.hpp"
+#include "generator/nn/rows.hpp"
 #include "generator/wan/dit.hpp"
 #include "generator/wan/pose_embedding.hpp"
 
@@ -76,16 +77,22 @@ struct WanDit::Weights {
     CrossText cross_text(const DitBlock& block, const at::Tensor& context) const;
 
     struct Qkv {
-        at::Tensor q, k, v; // [n, heads, head_dim], compute type, contiguous; q undefined if not asked for
+        at::Tensor q, k, v; // [n, heads, head_dim], compute type, rows may lie apart; q undefined if not asked for
     };
-    Qkv project(const DitBlock& block, const at::Tensor& normed, bool with_query) const;
-    at::Tensor self_attention(int layer, const at::Tensor& normed, quant::KvCache& cache, bool write) const;
-    at::Tensor cross_attention(int layer, const at::Tensor& x) const;
-    at::Tensor feed_forward(const DitBlock& block, const at::Tensor& normed) const;
-    // Runs block `layer` on the stream x in place. factors: [6, groups, dim].
-    void run_block(int layer, at::Tensor& x, const at::Tensor& factors, quant::KvCache& cache, bool write) const;
-    void write_last(at::Tensor& x, const at::Tensor& factors, quant::KvCache& cache) const;
-    at::Tensor run_head(const at::Tensor& x, const at::Tensor& factors) const; // [n, 4 channels] wide
+    // The norm behind a block: of the next block's attention, or of the head.
+    struct NextNorm {
+        at::Tensor shift, scale;
+        at::ScalarType type;
+    };
+    Qkv project(const DitBlock& block, const nn::Activation& normed, bool with_query) const;
+    nn::Addend self_attention(int layer, const nn::Activation& normed, quant::KvCache& cache, bool write) const;
+    nn::Addend cross_attention(int layer, const nn::Activation& normed) const;
+    nn::Addend feed_forward(const DitBlock& block, const nn::Activation& normed) const;
+    // Runs block `layer` on the stream x in place; normed: x as its attention takes it. factors: [6, groups, dim].
+    // Returns x after `next`.
+    nn::Activation run_block(int layer, at::Tensor& x, const nn::Activation& normed, const at::Tensor& factors,
+                             const NextNorm& next, quant::KvCache& cache, bool write) const;
+    void write_last(const nn::Activation& normed, quant::KvCache& cache) const;
     at::Tensor unpatchify(const at::Tensor& tokens, std::int64_t latents, std::int64_t height,
                           std::int64_t width) const;
 };
