@@ -66,6 +66,16 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
     auto* past = static_cast<uint4*>(job.past);
     const long long here = pixel * vectors + lane;
     const long long frame = job.pixels * vectors;
+    long long x_here = here;
+    long long x_frame = frame;
+    if (job.phase_columns > 0) {
+        const int row = static_cast<int>(pixel / job.phase_columns);
+        const int column = static_cast<int>(pixel % job.phase_columns);
+        const long long wide = job.phase_columns / 2 + 1;
+        const long long square = (row / 2 + row % 2) * wide + column / 2 + column % 2;
+        x_here = (square * 4 + row % 2 * 2 + column % 2) * vectors + lane;
+        x_frame = (job.pixels / job.phase_columns / 2 + 1) * wide * 4 * vectors;
+    }
 
     uint4 before2[kVectors];
     uint4 before1[kVectors];
@@ -77,7 +87,7 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
             before2[v] = past[here + v * lanes];
             before1[v] = past[here + v * lanes + frame];
         }
-        coming[v] = x[here + v * lanes];
+        coming[v] = x[x_here + v * lanes];
         if (residual) {
             coming_residual[v] = residual[here + v * lanes];
         }
@@ -98,7 +108,7 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
         if (t + 1 < job.frames) { // the next frame travels while this one is worked on
 #pragma unroll
             for (int v = 0; v < kVectors; ++v) {
-                coming[v] = x[here + v * lanes + (t + 1) * frame];
+                coming[v] = x[x_here + v * lanes + (t + 1) * x_frame];
                 if (residual) {
                     coming_residual[v] = residual[here + v * lanes + (t + 1) * frame];
                 }
@@ -143,7 +153,8 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
         if (!active || !job.out) {
             continue;
         }
-        auto* out = static_cast<uint4*>(job.out) + (static_cast<long long>(t) * job.pixels + pixel) * vectors * job.taps + lane;
+        auto* out =
+            static_cast<uint4*>(job.out) + (static_cast<long long>(t) * job.pixels + pixel) * vectors * job.taps + lane;
 #pragma unroll
         for (int v = 0; v < kVectors; ++v) {
             if (job.taps == 3) {
@@ -205,12 +216,54 @@ __global__ void __launch_bounds__(kThreads) enlarge(EnlargeJob job) {
         bits = narrow(value);
     }
     uint4* out = static_cast<uint4*>(job.out) +
-                 ((static_cast<long long>(frame) * 2 * job.rows + 2 * row) * 2 * job.columns + 2 * column) * vectors + vector;
+                 ((static_cast<long long>(frame) * job.size * job.rows + job.size * row) * job.size * job.columns +
+                  job.size * column) *
+                     vectors +
+                 vector;
     const long long next_row = 2LL * job.columns * vectors;
     out[0] = bits;
+    if (job.size == 1) {
+        return;
+    }
     out[vectors] = bits;
     out[next_row] = bits;
     out[next_row + vectors] = bits;
+}
+
+// One thread: one pixel. Neighbouring threads read neighbouring values of every plane.
+__global__ void __launch_bounds__(kThreads) sum_taps(SumTapsJob job) {
+    const long long plane = static_cast<long long>(job.rows) * job.columns;
+    const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
+    if (index >= plane * job.frames) {
+        return;
+    }
+    const int frame = static_cast<int>(index / plane);
+    const int row = static_cast<int>(index % plane / job.columns);
+    const int column = static_cast<int>(index % job.columns);
+    float sum[3] = {job.bias[0], job.bias[1], job.bias[2]};
+    for (int dt = 0; dt < 3; ++dt) {
+        const int source = frame - 2 + dt;
+        const auto* products = source < 0
+                                   ? static_cast<const __nv_bfloat16*>(job.past) + (source + 2) * plane * job.planes
+                                   : static_cast<const __nv_bfloat16*>(job.products) + source * plane * job.planes;
+#pragma unroll
+        for (int tap = 0; tap < 9; ++tap) {
+            const int y = row + tap / 3 - 1;
+            const int x = column + tap % 3 - 1;
+            if (y < 0 || y >= job.rows || x < 0 || x >= job.columns) {
+                continue;
+            }
+            const auto* value = products + (dt * 9 + tap) * 3 * plane + static_cast<long long>(y) * job.columns + x;
+#pragma unroll
+            for (int c = 0; c < 3; ++c) {
+                sum[c] += __bfloat162float(value[c * plane]);
+            }
+        }
+    }
+    auto* out = static_cast<__nv_bfloat16*>(job.out) + index * 3;
+    for (int c = 0; c < 3; ++c) {
+        out[c] = __float2bfloat16(sum[c]);
+    }
 }
 
 __device__ inline float value_at(const PixelsJob& job, long long offset) {
@@ -227,7 +280,8 @@ __global__ void __launch_bounds__(kThreads) to_pixels(PixelsJob job) {
     unsigned char bytes[4] = {0, 0, 0, 255};
     for (int c = 0; c < 3; ++c) {
         // Two roundings, as everywhere else that makes bytes.
-        const float scaled = __fadd_rn(__fmul_rn(value_at(job, offset + c * job.channel_stride), job.scale), job.offset);
+        const float scaled =
+            __fadd_rn(__fmul_rn(value_at(job, offset + c * job.channel_stride), job.scale), job.offset);
         bytes[c] = static_cast<unsigned char>(__float2int_rn(fminf(fmaxf(scaled, 0.0F), 255.0F)));
     }
     static_cast<uchar4*>(job.out)[index] = make_uchar4(bytes[0], bytes[1], bytes[2], bytes[3]);
@@ -249,8 +303,13 @@ void launch_causal_input(const CausalInputJob& job, Stream stream) {
 }
 
 void launch_enlarge(const EnlargeJob& job, Stream stream) {
-    const long long count = static_cast<long long>(job.frames) * job.rows * job.columns * job.times * (job.channels / 8);
+    const long long count =
+        static_cast<long long>(job.frames) * job.rows * job.columns * job.times * (job.channels / 8);
     enlarge<<<blocks_for(count), kThreads, 0, stream>>>(job);
+}
+
+void launch_sum_taps(const SumTapsJob& job, Stream stream) {
+    sum_taps<<<blocks_for(static_cast<long long>(job.frames) * job.rows * job.columns), kThreads, 0, stream>>>(job);
 }
 
 void launch_pixels(const PixelsJob& job, Stream stream) {

@@ -17,7 +17,11 @@ using Stream = CUstream_st*;
 // is causal in time, in the form of a 2-D convolution: frame t of `out` holds, pixel by pixel, the channels of frames
 // t - 2, t - 1 and t. The frames before the first come from `past`, which is brought up to date.
 struct CausalInputJob {
-    const void* x = nullptr;        // bf16 [frames, pixels, channels]
+    const void* x = nullptr; // bf16 [frames, pixels, channels], or as phase_columns says
+    // Not 0: x is bf16 [frames, rows / 2 + 1, columns / 2 + 1, 4, channels] with this many columns, the four quarters
+    // of squares that decode_ops.hpp's up_conv leaves: (row, column) is quarter 2 (row % 2) + column % 2 of the square
+    // (row / 2 + row % 2, column / 2 + column % 2).
+    int phase_columns = 0;
     const float* bias = nullptr;    // [channels] or null
     const void* residual = nullptr; // like x, or null
     void* sum = nullptr;            // like x: v, which is rounded to bf16 before the norm sees it; null: not kept
@@ -36,21 +40,36 @@ struct CausalInputJob {
 bool causal_input_serves(int channels);
 void launch_causal_input(const CausalInputJob& job, Stream stream);
 
-// Every pixel becomes a square of four; with times = 2 every frame becomes two, the first half of the channels being
-// the earlier one. The first `drop` frames of the result are left out.
+// Every pixel becomes a square of `size` x `size`, 1 or 2; with times = 2 every frame becomes two, the first half of
+// the channels being the earlier one. The first `drop` frames of the result are left out.
 struct EnlargeJob {
     const void* x = nullptr;        // bf16 [frames, rows, columns, times * channels]
     const float* bias = nullptr;    // [times * channels] or null
     const void* residual = nullptr; // like x, or null
-    void* out = nullptr;            // bf16 [frames * times - drop, 2 rows, 2 columns, channels]
+    void* out = nullptr;            // bf16 [frames * times - drop, size rows, size columns, channels]
     int frames = 0;
     int rows = 0;
     int columns = 0;
     int channels = 0; // a multiple of 8
+    int size = 2;
     int times = 1;
     int drop = 0;
 };
 void launch_enlarge(const EnlargeJob& job, Stream stream);
+
+// The end of a 3x3x3 convolution to three channels whose products are there: out of pixel p is bias + the sum over the
+// taps (dt, dy, dx) of products[frame - 2 + dt][((dt 3 + dy) 3 + dx) 3 + colour][p + (dy - 1, dx - 1)], zero outside.
+struct SumTapsJob {
+    const void* products = nullptr; // bf16 [frames, planes, rows, columns], planes >= 81
+    const void* past = nullptr;     // bf16 [2, planes, rows, columns]: of the two frames before
+    const float* bias = nullptr;    // [3]
+    void* out = nullptr;            // bf16 [frames, rows, columns, 3]
+    int frames = 0;
+    int planes = 0;
+    int rows = 0;
+    int columns = 0;
+};
+void launch_sum_taps(const SumTapsJob& job, Stream stream);
 
 // A frame to RGBA8, A = 255: byte = round to even (clamp(value * scale + offset, 0, 255)).
 struct PixelsJob {

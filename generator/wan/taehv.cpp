@@ -14,9 +14,7 @@ namespace {
 
 using ShapeMap = std::map<std::string, std::vector<std::int64_t>>;
 
-int scale_of(const std::vector<bool>& doublings) {
-    return 1 << std::count(doublings.begin(), doublings.end(), true);
-}
+int scale_of(const std::vector<bool>& doublings) { return 1 << std::count(doublings.begin(), doublings.end(), true); }
 
 // Where the three levels of each half begin, counted as the checkpoint's list of modules counts.
 struct Level {
@@ -155,8 +153,7 @@ struct Taehv::Weights {
 };
 
 Result<Taehv> Taehv::load(const TaehvConfig& config, const TensorSource& source, at::Device device,
-                          at::ScalarType compute, bool with_encoder, bool with_decoder,
-                          bool plain) {
+                          at::ScalarType compute, bool with_encoder, bool with_decoder, bool plain) {
     auto weights = std::make_shared<Weights>();
     weights->config = config;
     weights->compute = compute;

@@ -42,8 +42,7 @@ public:
         std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
     // plain: torch's own operations on a GPU too, for tests and benches.
     static Result<Taehv> load(const TaehvConfig& config, const TensorSource& source, at::Device device,
-                              at::ScalarType compute, bool with_encoder, bool with_decoder,
-                              bool plain = false);
+                              at::ScalarType compute, bool with_encoder, bool with_decoder, bool plain = false);
 
     // The last input frame of every memory block, [1, channels, height, width], by the block's name ("decoder.5").
     using Memory = std::map<std::string, at::Tensor>;

@@ -92,8 +92,7 @@ struct WanVae::DecodeStream::State {
 };
 
 Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source, at::Device device,
-                            at::ScalarType compute, bool with_encoder, bool with_decoder,
-                            const DecodeTuning& tuning) {
+                            at::ScalarType compute, bool with_encoder, bool with_decoder, const DecodeTuning& tuning) {
     if (config.latent_mean.size() != static_cast<std::size_t>(config.z) ||
         config.latent_std.size() != static_cast<std::size_t>(config.z)) {
         return Error{ErrorCode::bad_input,
@@ -125,6 +124,7 @@ Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source,
         if (!bias) return bias.error();
         weights->convs[base] = make_conv(*tensor, *bias, device, compute, !device.is_cuda() || weights->fused);
     }
+    if (weights->fused) prepare_fused(weights->decoder, weights->convs);
     const auto options = at::TensorOptions().dtype(at::kDouble);
     weights->mean = at::tensor(config.latent_mean, options).view({-1, 1, 1}).to(device, weights->wide());
     weights->deviation = at::tensor(config.latent_std, options).view({-1, 1, 1}).to(device, weights->wide());

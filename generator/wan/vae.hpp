@@ -43,8 +43,8 @@ struct DecodeTuning {
     bool plain = false; // torch's own operations, for tests and benches
     // Pixels x frames that a layer of the fused path works on at once. Less memory with less, down to one frame of the
     // full size.
-    std::int64_t pixels_per_pass = 400'000;
-    int latents_per_call = 3;
+    std::int64_t pixels_per_pass = 1'600'000;
+    int latents_per_call = 1;
 };
 
 class WanVae : public VideoDecoder {

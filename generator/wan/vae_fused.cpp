@@ -34,14 +34,19 @@ private:
 
     const VaeConv& conv(const std::string& name) const { return weights_.convs->at(name); }
 
-    CausalInputResult input_of(const VaeConv& conv, const std::string& name, const Unsummed& x, const Norm& norm) {
+    CausalInput norm_of(const Norm& norm, const Unsummed& x) const {
         CausalInput how;
         if (!norm.name.empty()) {
             how.gamma = weights_.gammas->at(norm.name);
             // The Wan norm has no eps: 1e-24 under the root only keeps black pixels finite.
-            how.eps = weights_.norm == VaeNorm::wan ? 1e-24 / static_cast<double>(x.x.size(1)) : weights_.eps;
+            how.eps = weights_.norm == VaeNorm::wan ? 1e-24 / static_cast<double>(x.channels()) : weights_.eps;
             how.silu = norm.silu;
         }
+        return how;
+    }
+
+    CausalInputResult input_of(const VaeConv& conv, const std::string& name, const Unsummed& x, const Norm& norm) {
+        CausalInput how = norm_of(norm, x);
         how.past = conv.taps == 3 ? &past_[name] : nullptr;
         how.keep_sum = norm.keep_sum;
         return causal_input(x, how);
@@ -74,16 +79,16 @@ private:
         const VaeConv& proj = conv(layer.name + ".proj");
         const CausalInputResult in = input_of(to_qkv, layer.name, x, {layer.name + ".norm", false, true});
         const at::Tensor qkv = at::conv2d(in.frames, to_qkv.weight, to_qkv.bias);
-        return {at::conv2d(attend_in_frames(qkv), proj.weight), proj.wide_bias, in.sum};
+        return {at::conv2d(attend_by_products(qkv), proj.weight), proj.wide_bias, in.sum};
     }
 
     Unsummed up(const VaeLayer& layer, Unsummed x) {
         // The first latent of a video is one frame: no doubling, and it is no part of the time convolution's history.
         const bool doubles = layer.kind == Kind::up_time_space && !first_;
-        if (doubles) x = convolve(layer.name + ".time_conv", x, {});
-        const at::Tensor large = enlarge(x, doubles ? 2 : 1, 0, true);
+        const at::Tensor small =
+            doubles ? doubled_frames(convolve(layer.name + ".time_conv", x, {})) : causal_input(x, {}).frames;
         const VaeConv& c = conv(layer.name + ".resample.1");
-        return {at::conv2d(large, c.weight, {}, 1, c.padding), c.wide_bias, {}};
+        return up_conv(small, c.special_weight, c.wide_bias);
     }
 
     // Frames that the layer may take at once.
@@ -125,13 +130,19 @@ private:
     }
 
     void head(const Unsummed& x) {
+        at::Tensor target = frames_.narrow(0, done_, x.frames());
+        done_ += x.frames();
+        const VaeConv& c = conv(name_);
+        if (c.special_weight.defined()) {
+            CausalInput how = norm_of({weights_.decoder->head_norm}, x);
+            conv_by_products(causal_input(x, how).frames, c.special_weight, c.wide_bias, past_[name_], target);
+            return;
+        }
         const Unsummed out = convolve(name_, x, {weights_.decoder->head_norm});
-        at::Tensor target = frames_.narrow(0, done_, out.frames());
-        done_ += out.frames();
         if (weights_.patch == 1) {
-            at::add_out(target, out.x, conv(name_).bias.view({1, -1, 1, 1}));
+            at::add_out(target, out.x, c.bias.view({1, -1, 1, 1}));
         } else {
-            target.copy_(from_patches(out.x + conv(name_).bias.view({1, -1, 1, 1}), weights_.patch));
+            target.copy_(from_patches(out.x + c.bias.view({1, -1, 1, 1}), weights_.patch));
         }
     }
 
@@ -151,6 +162,17 @@ bool fused_decoder_serves(const VaeHalf& decoder) {
     for (const VaeLayer& layer : decoder.layers)
         serves = serves && causal_input_serves(layer.in) && causal_input_serves(layer.out);
     return serves;
+}
+
+void prepare_fused(const VaeHalf& decoder, std::map<std::string, VaeConv>& convs) {
+    for (const VaeLayer& layer : decoder.layers) {
+        if (layer.kind != Kind::up_space && layer.kind != Kind::up_time_space) continue;
+        VaeConv& conv = convs.at(layer.name + ".resample.1");
+        conv.special_weight = up_weight(conv.weight);
+        conv.weight = at::Tensor();
+    }
+    VaeConv& head = convs.at(decoder.head.name);
+    if (head.taps == 3 && head.weight.size(0) == 3 && head.padding == 1) head.special_weight = tap_weight(head.weight);
 }
 
 at::Tensor decode_fused(const FusedVaeWeights& weights, const at::Tensor& latents, VaePast& past, bool first) {

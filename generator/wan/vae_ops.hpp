@@ -16,7 +16,8 @@ namespace wander {
 struct VaeConv {
     at::Tensor weight; // side by side: [out, taps * in, k, k]; else, with taps: [out, in, taps, k, k]
     at::Tensor bias;
-    at::Tensor wide_bias; // float32 (double for double)
+    at::Tensor special_weight; // of the fused decoder, see vae_fused.hpp
+    at::Tensor wide_bias;      // float32 (double for double)
     int taps = 1;
     int padding = 0; // pixels on each side
 };
