@@ -156,7 +156,7 @@ TEST_F(FolderTest, WhatIsMissingIsNamedWithItsOrigin) {
     ASSERT_FALSE(ready);
     expect_parts(ready.error().message,
                  {"transformer: checkpoints/self_forcing_dmd.pt (5.68 GB) of Hugging Face gdhe17/Self-Forcing",
-                  "VAE: Wan2.1_VAE.pth (0.51 GB) of Hugging Face Wan-AI/Wan2.1-T2V-1.3B",
+                  "VAE: Wan2.1_VAE.pth (508 MB) of Hugging Face Wan-AI/Wan2.1-T2V-1.3B",
                   "google/umt5-xxl/tokenizer.json of Hugging Face Wan-AI", "to be put at"});
     EXPECT_EQ(ready.error().message.find("taew2_1"), std::string::npos) << "not needed";
 }
