@@ -2,7 +2,7 @@
 // The one-time conversion of a downloaded model: matrices in bf16, vectors and modulation in float32, as safetensors
 // that start-up only has to map. docs/models.md, "Conversion".
 //
-// Streams tensor by tensor in slices, so memory stays below some 200 MB. A part is written as NAME.part and renamed
+// Streams tensor by tensor in slices, so memory stays below some 300 MB. A part is written as NAME.part and renamed
 // when it is whole; a run that was stopped goes on with the next part that is missing. Runs on the caller's thread.
 
 #include "generator/models/text_video_folder.hpp"

@@ -71,15 +71,15 @@ std::span<const Place> places_of(PartKind kind) {
     return {};
 }
 
-// Bytes: parameters of self-forcing.md 1.1 times the size of their type.
+// Bytes: parameters times the size of their type; float32, but bf16 for the text encoder and float16 for the tiny VAE.
 constexpr PartOrigin kOrigins[] = {
-    {PartKind::transformer, "gdhe17/Self-Forcing", "checkpoints/self_forcing_dmd.pt", 5'675'987'200,
+    {PartKind::transformer, "Hugging Face", "gdhe17/Self-Forcing", "checkpoints/self_forcing_dmd.pt", 5'675'987'200,
      "self_forcing_dmd.pt"},
-    {PartKind::vae, "Wan-AI/Wan2.1-T2V-1.3B", "Wan2.1_VAE.pth", 507'570'124, "Wan2.1_VAE.pth"},
-    {PartKind::tiny_vae, "madebyollin/taehv", "taew2_1.pth", 0, "taew2_1.pth"},
-    {PartKind::text_encoder, "Wan-AI/Wan2.1-T2V-1.3B", "models_t5_umt5-xxl-enc-bf16.pth", 11'361'820'672,
-     "models_t5_umt5-xxl-enc-bf16.pth"},
-    {PartKind::tokenizer, "Wan-AI/Wan2.1-T2V-1.3B", "google/umt5-xxl/tokenizer.json", 0,
+    {PartKind::vae, "Hugging Face", "Wan-AI/Wan2.1-T2V-1.3B", "Wan2.1_VAE.pth", 507'570'124, "Wan2.1_VAE.pth"},
+    {PartKind::tiny_vae, "GitHub", "madebyollin/taehv", "taew2_1.pth", 22'631'078, "taew2_1.pth"},
+    {PartKind::text_encoder, "Hugging Face", "Wan-AI/Wan2.1-T2V-1.3B", "models_t5_umt5-xxl-enc-bf16.pth",
+     11'361'820'672, "models_t5_umt5-xxl-enc-bf16.pth"},
+    {PartKind::tokenizer, "Hugging Face", "Wan-AI/Wan2.1-T2V-1.3B", "google/umt5-xxl/tokenizer.json", 0,
      "google/umt5-xxl/tokenizer.json"},
 };
 

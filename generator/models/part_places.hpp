@@ -23,7 +23,8 @@ std::optional<FoundPart> find_part(const std::filesystem::path& folder, PartKind
 
 struct PartOrigin {
     PartKind kind;
-    const char* repository; // on Hugging Face
+    const char* site;       // "Hugging Face"
+    const char* repository; // there
     const char* file;       // in it
     std::uint64_t bytes;    // 0: small
     const char* place;      // in a model folder

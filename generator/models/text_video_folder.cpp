@@ -344,9 +344,9 @@ private:
         if (transformer_ && transformer_->base_model)
             model_.warnings.push_back(fmt::format(
                 "{} holds the base model's weights, which need some 50 steps and guidance: in four steps the pictures "
-                "are poor; put {} of Hugging Face {} beside it",
+                "are poor; put {} of {} {} beside it",
                 transformer_->path.string(), origin_of(PartKind::transformer).file,
-                origin_of(PartKind::transformer).repository));
+                origin_of(PartKind::transformer).site, origin_of(PartKind::transformer).repository));
         if (transformer_ && transformer_->layout == FoundPart::Layout::diffusers)
             model_.warnings.push_back(
                 fmt::format("{}: the layout does not tell whether these weights are few-step ones; those published as "
@@ -369,6 +369,7 @@ private:
             missing.kind = kind;
             missing.needed = kind == PartKind::transformer || (kind == PartKind::vae && !a_vae) ||
                              ((kind == PartKind::text_encoder || kind == PartKind::tokenizer) && !embedding);
+            missing.site = origin.site;
             missing.repository = origin.repository;
             missing.file = origin.file;
             missing.bytes = origin.bytes;
@@ -385,8 +386,14 @@ private:
 } // namespace
 
 std::string MissingPart::text() const {
-    const std::string size = bytes > 0 ? fmt::format(" ({:.2f} GB)", static_cast<double>(bytes) / 1e9) : "";
-    return fmt::format("{}: {}{} of Hugging Face {}, to be put at {}", part_name(kind), file, size, repository,
+    const auto count = static_cast<double>(bytes);
+    std::string size;
+    if (bytes >= 1'000'000'000) {
+        size = fmt::format(" ({:.2f} GB)", count / 1e9);
+    } else if (bytes > 0) {
+        size = fmt::format(" ({:.0f} MB)", count / 1e6);
+    }
+    return fmt::format("{}: {}{} of {} {}, to be put at {}", part_name(kind), file, size, site, repository,
                        place.string());
 }
 

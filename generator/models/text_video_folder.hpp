@@ -32,7 +32,8 @@ struct ModelPart {
 struct MissingPart {
     PartKind kind = PartKind::transformer;
     bool needed = false;         // nothing runs without it
-    std::string repository;      // on Hugging Face: "gdhe17/Self-Forcing"
+    std::string site;            // "Hugging Face"
+    std::string repository;      // there: "gdhe17/Self-Forcing"
     std::string file;            // in that repository
     std::uint64_t bytes = 0;     // 0: small
     std::filesystem::path place; // where to put it

@@ -5,6 +5,7 @@
 #include "tests/support/synthetic_tokenizer.hpp"
 #include "tests/support/torch_archive_writer.hpp"
 
+#include <c10/util/Half.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -98,7 +99,8 @@ void write_values(const NormalNumbers& numbers, std::uint64_t seed, const std::s
         if (dtype == Dtype::f32) {
             write(wide.data(), count * sizeof(float));
         } else {
-            for (std::size_t i = 0; i < count; ++i) narrow[i] = bf16(wide[i]);
+            for (std::size_t i = 0; i < count; ++i)
+                narrow[i] = dtype == Dtype::f16 ? c10::Half(wide[i]).x : bf16(wide[i]);
             write(narrow.data(), count * sizeof(std::uint16_t));
         }
         left -= count;
@@ -133,7 +135,7 @@ private:
         return write_text("config.json", config.dump(2)) && overrides() &&
                torch_file("self_forcing_dmd.pt", "generator_ema", "model.", dit.tensor_shapes(), Dtype::f32) &&
                torch_file("Wan2.1_VAE.pth", "", "", sizes_.vae.tensor_shapes(true, true), Dtype::f32) &&
-               torch_file("taew2_1.pth", "", "", sizes_.tiny.tensor_shapes(true, true), Dtype::f32) &&
+               torch_file("taew2_1.pth", "", "", sizes_.tiny.tensor_shapes(true, true), Dtype::f16) &&
                (!recipe_.with_text ||
                 (torch_file("models_t5_umt5-xxl-enc-bf16.pth", "", "", sizes_.text.tensor_shapes(), Dtype::bf16) &&
                  tokenizer("google/umt5-xxl")));
@@ -183,7 +185,7 @@ private:
                shards("transformer/diffusion_pytorch_model", 2, dit.tensor_shapes(), Dtype::f32, diffusers_dit_name) &&
                safetensors("vae/diffusion_pytorch_model.safetensors", vae.tensor_shapes(true, true), Dtype::f32,
                            [](const std::string& name) { return diffusers_vae_name(name); }) &&
-               torch_file("taew2_1.pth", "", "", sizes_.tiny.tensor_shapes(true, true), Dtype::f32) &&
+               torch_file("taew2_1.pth", "", "", sizes_.tiny.tensor_shapes(true, true), Dtype::f16) &&
                (!recipe_.with_text ||
                 (write_text("text_encoder/config.json", encoder.dump(2)) &&
                  shards("text_encoder/model", 5, text.tensor_shapes(), Dtype::bf16, transformers_umt5_name) &&

@@ -1,6 +1,6 @@
 #pragma once
 // Writes complete model folders as they are downloaded: every file name, tensor name and shape, random values that keep
-// activations sane. Tensors are streamed, so memory stays below some 100 MB at any size.
+// activations sane. Tensors are streamed, so memory stays below some 250 MB at any size.
 
 #include "generator/models/part_sizes.hpp"
 

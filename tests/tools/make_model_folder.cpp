@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
     const auto seconds = [&] {
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     };
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
     recipe.say = [&](const std::string& line) { std::printf("%6.1f s  %s\n", seconds(), line.c_str()); };
     const auto written = wander::test::write_model_folder(argv[1], recipe);
     if (!written) {
