@@ -59,6 +59,7 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     shape.tokens_per_latent = model.token_rows() * model.token_cols();
     config.rows = model.latent_rows;
     config.cols = model.latent_cols;
+    config.draw_ahead = true;
     // The centroids' seed stays 0: pages shall not depend on what was walked before.
     quant::CachePolicy policy;
     static_cast<quant::CacheRules&>(policy) = options.cache_rules;

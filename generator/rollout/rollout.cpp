@@ -158,7 +158,7 @@ std::vector<at::Tensor> Rollout::Impl::take_noise(const ChunkInput& input) {
 
 // Drawing takes the host tens of milliseconds at 480x832, in which a GPU would have nothing to do.
 void Rollout::Impl::draw_ahead(const ChunkInput& input) {
-    if (dit->device().is_cuda()) ahead = {draw_all(input), next, input.latents};
+    if (config.draw_ahead && dit->device().is_cuda()) ahead = {draw_all(input), next, input.latents};
 }
 
 at::Tensor Rollout::Impl::denoise(const ChunkInput& input) {

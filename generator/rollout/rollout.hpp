@@ -61,6 +61,8 @@ public:
         double focal_y = 0.6; // over height
         // Sees every denoise pass (its input and the velocity): for traces and tests.
         std::function<void(int step, const at::Tensor& input, const at::Tensor& velocity)> on_step;
+        // On a GPU: the noise of the next chunk, of as many latents, is drawn while the GPU works on this one.
+        bool draw_ahead = false;
         // DitPass::between_blocks of every pass.
         std::function<void()> between_blocks;
         // Keeps the clean latents of every chunk that the cache holds, so that rebuild_history() can run.

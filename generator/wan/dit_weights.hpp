@@ -7,6 +7,7 @@
 
 #include "generator/nn/linear.hpp"
 #include "generator/nn/rows.hpp"
+#include "generator/nn/text_attention.hpp"
 #include "generator/wan/dit.hpp"
 #include "generator/wan/pose_embedding.hpp"
 
@@ -26,10 +27,6 @@ struct DitBlock {
     nn::Linear cross_q, cross_k, cross_v, cross_out;
     at::Tensor cross_norm_q, cross_norm_k, norm3_weight, norm3_bias;
     nn::Linear ffn_in, ffn_out;
-};
-
-struct CrossText {
-    at::Tensor keys, values; // [text_len, heads, head_dim], compute type; keys after RMS, no RoPE
 };
 
 // What one (timestep, label) adds to the network, wide type, [layers, 6, dim] and [2, dim]. Slots are shift, scale,
@@ -62,7 +59,7 @@ struct WanDit::Weights {
 
     std::optional<PoseEmbedding> pose;
 
-    std::vector<CrossText> text;
+    std::vector<nn::TextKeys> text; // of each layer
 
     mutable std::mutex time_mutex;
     mutable std::map<std::pair<double, int>, DitModulation> time_cache;
@@ -74,7 +71,7 @@ struct WanDit::Weights {
 
     at::Tensor embed_patches(const at::Tensor& latents) const; // [F, C, h, w] -> [F * tokens, dim] wide
     at::Tensor embed_text(const at::Tensor& embedding) const;  // [L, text_dim] -> [text_len, dim] compute
-    CrossText cross_text(const DitBlock& block, const at::Tensor& context) const;
+    nn::TextKeys cross_text(const DitBlock& block, const at::Tensor& context, double last_bias = 0) const;
 
     struct Qkv {
         at::Tensor q, k, v; // [n, heads, head_dim], compute type, rows may lie apart; q undefined if not asked for

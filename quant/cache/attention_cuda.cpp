@@ -49,6 +49,7 @@ public:
           slice_bytes_(policy.slice_bytes),
           heads_wanted_(policy.heads_together),
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
+          front_(c10::cuda::getStreamFromPool(true, device.index())),
           side_(c10::cuda::getStreamFromPool(false, device.index())),
           timer_(device),
           rotation_(device) {
@@ -57,6 +58,7 @@ public:
             cudaEventCreateWithFlags(&lane.read, cudaEventDisableTiming);
         }
         cudaEventCreateWithFlags(&inputs_, cudaEventDisableTiming);
+        cudaEventCreateWithFlags(&merged_, cudaEventDisableTiming);
         cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device.index());
     }
     ~CudaAttention() override {
@@ -65,6 +67,7 @@ public:
             cudaEventDestroy(lane.read);
         }
         cudaEventDestroy(inputs_);
+        cudaEventDestroy(merged_);
     }
     CudaAttention(const CudaAttention&) = delete;
     CudaAttention& operator=(const CudaAttention&) = delete;
@@ -319,15 +322,16 @@ private:
         }
     }
 
-    // Expansion runs one part ahead on a stream of its own: it is bound by memory, attention by arithmetic. A single
-    // part has nothing to run beside.
-    // turned: the queries, where they were turned in place.
+    // Expansion runs one part ahead on a stream of its own: it is bound by memory, attention by arithmetic. Attention has
+    // the stream of high priority: its blocks then take the multiprocessors they need first, and expansion those that
+    // are left. A single part has nothing to run beside. turned: the queries, where they were turned in place.
     void attend_parts(const std::vector<Part>& parts, int layer, const at::Tensor& turned, const at::Tensor& k,
                       const at::Tensor& v, at::Tensor& result) {
         const c10::cuda::CUDAStream main = c10::cuda::getCurrentCUDAStream(device_.index());
         const bool ahead = parts.size() > 1;
         if (ahead) {
             cudaEventRecord(inputs_, main.stream());
+            cudaStreamWaitEvent(front_.stream(), inputs_);
             cudaStreamWaitEvent(side_.stream(), inputs_);
         }
         const auto fill = [&](std::size_t i) {
@@ -349,8 +353,13 @@ private:
                 fill(i + 1);
             }
             Lane& lane = lanes_[i % kLanes];
-            cudaStreamWaitEvent(main.stream(), lane.filled);
+            const c10::cuda::CUDAStreamGuard guard(ahead ? front_ : main);
+            cudaStreamWaitEvent(stream(), lane.filled);
             attend_part(parts[i], lane, turned, pending, result);
+        }
+        if (ahead) {
+            cudaEventRecord(merged_, front_.stream());
+            cudaStreamWaitEvent(main.stream(), merged_);
         }
     }
 
@@ -520,8 +529,10 @@ private:
     bool length_stays_ = false;
     int heads_together_ = 1;
     std::string engine_; // cuDNN's name of the first plan used
-    c10::cuda::CUDAStream side_;
+    c10::cuda::CUDAStream front_; // attention
+    c10::cuda::CUDAStream side_;  // expansion
     cudaEvent_t inputs_ = nullptr;
+    cudaEvent_t merged_ = nullptr;
     StageTimer timer_;
     DeviceRotation rotation_;
 

@@ -86,6 +86,9 @@ int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors, 
     int best = 1;
     int fewest = 0;
     for (int together = 1; together <= heads; ++together) {
+        if (heads % together != 0) {
+            continue;
+        }
         int rounds = 0;
         for (int first = 0; first < heads; first += together) {
             rounds += (std::min(together, heads - first) * tiles + multiprocessors - 1) / multiprocessors;

@@ -4,6 +4,7 @@
 //   plain            the same passes as plain torch calls (one linear, norm or product each, default attention, keys
 //                    turned once when they are written) over the same number of latents, and the ratio
 //   attention, gemm  what those parts take alone, at the lengths of the clip, in ms a chunk and TFLOP/s
+//   rows             what lies between the products
 //   host_ms          what the host needs to hand over a chunk; below clip_ms it is hidden
 //   steady           with --chunks: median and p99 of chunks 20 and later with a window of --window latents
 //   error            relative error of one pass (no history; behind one chunk) against float32 weights and arithmetic
@@ -133,6 +134,7 @@ Rollout make_rollout(const std::shared_ptr<WanDit>& dit, const Settings& setting
     config.sampler = SamplerConfig::self_forcing(5, {1000, 750, 500, 250});
     config.rows = kRows;
     config.cols = kCols;
+    config.draw_ahead = true;
     return {dit, open_cache(settings, window, at::kBFloat16), config, keyed_noise(1)};
 }
 
@@ -219,6 +221,28 @@ json measure_gemm(const WanDit& dit) {
     });
     const double tflop = 30 * (88.33 + 44.17 + 257.64) / 1e3;
     return {{"ms_a_chunk", kPasses * ms}, {"tflops", tflop / ms * 1e3}};
+}
+
+// What lies between the products: norms with their sums, RMS of queries and keys, attention to the text.
+json measure_rows(const WanDit& dit) {
+    const auto& w = dit.weights();
+    const std::int64_t dim = w.config.dim;
+    at::Tensor x = at::randn({kChunk * kTokens, dim}, on_gpu(at::kFloat));
+    const at::Tensor y = at::randn({kChunk * kTokens, dim}, on_gpu(at::kBFloat16));
+    const at::Tensor qkv = at::randn({kChunk * kTokens, 3 * dim}, on_gpu(at::kBFloat16));
+    const at::Tensor gate = at::zeros({1, dim}, on_gpu(at::kFloat)), scale = at::ones_like(gate);
+    const DitBlock& block = w.blocks[0];
+    const double norms = mean_ms(50, [&] {
+        nn::add_gated_norm(x, y, gate, gate, scale, w.config.eps, block.ffn_in.input_type());
+        nn::add_gated_norm(x, y, gate, gate, scale, w.config.eps, block.cross_q.input_type());
+        nn::add_gated_norm(x, y, gate, gate, scale, w.config.eps, block.qkv.input_type());
+    });
+    const double rms = mean_ms(50, [&] {
+        nn::rms_norm_both({qkv.narrow(1, 0, dim), qkv.narrow(1, dim, dim)}, block.norm_q, block.norm_k, w.config.eps);
+    });
+    const double text = mean_ms(50, [&] { nn::text_attention(y, block.cross_norm_q, w.text[0], w.config.eps); });
+    const double all = kPasses * w.config.layers;
+    return {{"norm_ms_a_chunk", all * norms}, {"rms_ms_a_chunk", all * rms}, {"text_ms_a_chunk", all * text}};
 }
 
 quant::ReadView view_of(const WanDit& dit, const quant::KvCache& cache, std::int64_t first) {
@@ -405,6 +429,7 @@ int main(int argc, char** argv) {
     }
     if (settings.parts) {
         report["gemm"] = measure_gemm(*dit);
+        report["rows"] = measure_rows(*dit);
         report["attention"] = measure_attention(*dit, settings);
     }
     if (settings.chunks > 20) {

@@ -111,6 +111,21 @@ __global__ void __launch_bounds__(kWarps * 32) rms_rows(RmsJob job) {
     });
 }
 
+template <int kEights>
+__global__ void __launch_bounds__(kWarps * 32) rms_factors(RmsFactorJob job) {
+    const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
+    if (index >= job.rows) return;
+    const auto* x = static_cast<const __nv_bfloat16*>(job.x) + index * job.x_stride;
+    Row<kEights> row;
+    float squares = 0.0F;
+    row.each(job.dim, [&](int channel, float(&value)[8]) { load(x + channel, value); });
+    row.each(job.dim, [&](int, float(&value)[8]) {
+        for (int i = 0; i < 8; ++i) squares = fmaf(value[i], value[i], squares);
+    });
+    squares = warp_sum(squares);
+    if (threadIdx.x % 32 == 0) job.factors[index] = rsqrtf(squares / static_cast<float>(job.dim) + job.eps);
+}
+
 unsigned blocks(std::int64_t rows) { return static_cast<unsigned>((rows + kWarps - 1) / kWarps); }
 
 // kEights for a row of `dim` values, from the few that are compiled.
@@ -150,6 +165,12 @@ void launch_rms(const RmsJob& job, Stream stream) {
     with_eights(job.dim, [&]<int kEights>() {
         const dim3 grid(blocks(job.rows), static_cast<unsigned>(job.tensors));
         rms_rows<kEights><<<grid, kWarps * 32, 0, stream>>>(job);
+    });
+}
+
+void launch_rms_factors(const RmsFactorJob& job, Stream stream) {
+    with_eights(job.dim, [&]<int kEights>() {
+        rms_factors<kEights><<<blocks(job.rows), kWarps * 32, 0, stream>>>(job);
     });
 }
 

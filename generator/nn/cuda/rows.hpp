@@ -56,6 +56,18 @@ struct RmsJob {
 
 void launch_rms(const RmsJob& job, Stream stream);
 
+// factors[row] = 1 / sqrt(mean(x^2) + eps), bfloat16 rows.
+struct RmsFactorJob {
+    std::int64_t rows = 0;
+    int dim = 0;
+    const void* x = nullptr;
+    std::int64_t x_stride = 0; // between rows, values
+    float eps = 0;
+    float* factors = nullptr; // [rows]
+};
+
+void launch_rms_factors(const RmsFactorJob& job, Stream stream);
+
 inline constexpr int kMaxQuantiseDim = 16384;
 
 // bfloat16 rows to E4M3, each with a factor of its own that maps its largest magnitude to 448; with `gelu` after GELU
