@@ -1,7 +1,7 @@
 #pragma once
 // The basis of a page on the device. Plain twin: qvg/page_basis.cpp, bit for bit. Rows are what the mean left.
 
-#include "quant/cuda/qvg_work.cuh"
+#include "quant/cuda/qvg_cluster_kernels.cuh"
 
 namespace wander::quant::cuda {
 namespace {
@@ -9,12 +9,9 @@ namespace {
 constexpr int kRank = qvg::kBasisRank;
 static_assert(kRank == 4, "weights of a token are read as one float4");
 
-constexpr int kCovarianceThreads = 256;
-constexpr int kCovarianceDim = 128;           // a warp for each 16 channels
-constexpr int kCovarianceStep = 64;           // tokens that lie in shared memory at once
-constexpr int kCovarianceStride = 64 / 4 + 4; // words from one channel to the next: 8 of them in different banks
-constexpr int kCovarianceTokens = 1024;       // a block
+constexpr int kCovarianceTokens = 5 * kTileTokens; // a block
 constexpr int kProjectThreads = 256;
+constexpr int kProjectTokens = 4; // that four threads have at once
 
 // What a covariance is taken of.
 template <bool kBf16>
@@ -25,60 +22,46 @@ __global__ void covariance_grid_kernel(LeftByMean<kBf16> work) {
     put_grid(work, head_peak(work));
 }
 
-// Products of all pairs of channels, added over kCovarianceTokens tokens. For heads of up to kCovarianceDim channels.
+// Products of all pairs of channels, added over kCovarianceTokens tokens: a warp for each 16 channels. For heads of up
+// to kTileDim channels.
 template <bool kBf16>
-__global__ void __launch_bounds__(kCovarianceThreads, 2) covariance_kernel(LeftByMean<kBf16> work) {
-    // Four tokens a word, [channel in the order of sums()][word].
-    __shared__ unsigned turned[kCovarianceDim * kCovarianceStride];
-    __shared__ float mean[kCovarianceDim];
+__global__ void __launch_bounds__(kTileThreads, 2) covariance_kernel(LeftByMean<kBf16> work) {
+    __shared__ uint4 shared[kTurnedWords / 4];
+    auto* turned = reinterpret_cast<unsigned*>(shared);
     const QvgPageLayout& layout = work.layout();
     const int dim = layout.head_dim;
-    const int fours = dim / 4;
-    const int thread = static_cast<int>(threadIdx.x);
-    const int group = thread % 32 / 4;
-    const int inside = thread % 4;
-    const int top = thread / 32 * 16; // first row of this warp
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    const int group = lane / 4;
+    const int inside = lane % 4;
+    const int warp = static_cast<int>(threadIdx.x) / 32;
+    const int top = warp * 16; // first row of this warp
+    const int warp_row = warp * kThreadTokens;
     const float inverse = work.grid().inverse;
-    if (thread < dim) {
-        mean[thread] = work.mean()[thread];
-    }
-    __syncthreads();
-    int sum[kCovarianceDim / 8][4] = {};
+    const bool fetches = lane < dim / 4;
+    const int channel = 4 * min(lane, dim / 4 - 1);
+    const float4 four = *reinterpret_cast<const float4*>(work.mean() + channel);
+    const float middle[4] = {four.x, four.y, four.z, four.w};
     const int begin = static_cast<int>(blockIdx.x) * kCovarianceTokens;
     const int end = min(begin + kCovarianceTokens, layout.tokens);
-    for (int first = begin; first < end; first += kCovarianceStep) {
-        for (int i = thread; i < kCovarianceStep / 4 * fours; i += kCovarianceThreads) {
-            const int four = i % fours;
-            const int word = i / fours;
-            unsigned coarse[4]; // of four tokens, four channels each
-#pragma unroll
-            for (int n = 0; n < 4; ++n) {
-                const int token = first + 4 * word + n;
-                float x[4];
-                load_source(work, min(token, end - 1), 4 * four, x);
-#pragma unroll
-                for (int c = 0; c < 4; ++c) {
-                    x[c] = point_value<kBf16, Rows::about_mean>(x[c], mean[4 * four + c]);
-                }
-                coarse[n] = token < end ? coarse_word(x[0], x[1], x[2], x[3], inverse) : 0U;
-            }
-            const unsigned low01 = __byte_perm(coarse[0], coarse[1], 0x5140); // channels 0 and 1 of tokens 0 and 1
-            const unsigned low23 = __byte_perm(coarse[2], coarse[3], 0x5140);
-            const unsigned high01 = __byte_perm(coarse[0], coarse[1], 0x7362); // channels 2 and 3
-            const unsigned high23 = __byte_perm(coarse[2], coarse[3], 0x7362);
-            turned[four * kCovarianceStride + word] = __byte_perm(low01, low23, 0x5410);
-            turned[(fours + four) * kCovarianceStride + word] = __byte_perm(low01, low23, 0x7632);
-            turned[(2 * fours + four) * kCovarianceStride + word] = __byte_perm(high01, high23, 0x5410);
-            turned[(3 * fours + four) * kCovarianceStride + word] = __byte_perm(high01, high23, 0x7632);
+    TileRows<kBf16, Rows::about_mean> tile;
+    tile.fetch(work, begin + warp_row, end, channel);
+    int sum[kTileDim / 8][4] = {};
+    for (int first = begin; first < end; first += kTileTokens) {
+        if (fetches) {
+            tile.template put<false>(work, first + warp_row, end, channel, middle, inverse, 0, nullptr, turned,
+                                     nullptr);
+        }
+        if (first + kTileTokens < end) { // on its way while this one is worked on
+            tile.fetch(work, first + kTileTokens + warp_row, end, channel);
         }
         __syncthreads();
-        for (int word = 0; top < dim && word < kCovarianceStep / 4; word += 8) {
-            const unsigned* row = turned + (top + group) * kCovarianceStride + word + inside;
-            const unsigned a[4] = {row[0], row[8 * kCovarianceStride], row[4], row[8 * kCovarianceStride + 4]};
+        for (int word = 0; top < dim && word < kTileTokens / 4; word += 8) {
+            const unsigned* row = turned + (top + group) * kTurnedStride + word + inside;
+            const unsigned a[4] = {row[0], row[8 * kTurnedStride], row[4], row[8 * kTurnedStride + 4]};
 #pragma unroll
-            for (int n = 0; n < kCovarianceDim / 8; ++n) {
+            for (int n = 0; n < kTileDim / 8; ++n) {
                 if (8 * n < dim) {
-                    const unsigned* column = turned + (8 * n + group) * kCovarianceStride + word + inside;
+                    const unsigned* column = turned + (8 * n + group) * kTurnedStride + word + inside;
                     multiply(sum[n], a, column[0], column[4]);
                 }
             }
@@ -87,7 +70,7 @@ __global__ void __launch_bounds__(kCovarianceThreads, 2) covariance_kernel(LeftB
     }
     int* out = work.covariance() + (top + group) * dim + 2 * inside;
 #pragma unroll
-    for (int n = 0; n < kCovarianceDim / 8; ++n) {
+    for (int n = 0; n < kTileDim / 8; ++n) {
         if (top < dim && 8 * n < dim) {
             atomicAdd(out + 8 * n, sum[n][0]);
             atomicAdd(out + 8 * n + 1, sum[n][1]);
@@ -96,8 +79,6 @@ __global__ void __launch_bounds__(kCovarianceThreads, 2) covariance_kernel(LeftB
         }
     }
 }
-
-__device__ int place_of(int channel, int dim) { return channel % 4 * (dim / 4) + channel / 4; }
 
 // The same for wider heads. Block blockIdx.x: products with one channel; threads: the other channel.
 template <bool kBf16>
@@ -165,27 +146,40 @@ __device__ void orthonormalise(float (&rows)[kRank][kQvgMaxHeadDim], int dim) {
 }
 
 // From the covariance to the page, and rounded as it is there to the scratch. Threads: channels, whole warps.
-template <bool kBf16>
-__global__ void basis_kernel(LeftByMean<kBf16> work) {
+// kKept: channels whose products a thread has in registers for all rounds; the others are read in each.
+template <int kKept, bool kBf16>
+__global__ void __launch_bounds__(kQvgMaxHeadDim / (kKept > 0 ? 4 : 1)) basis_kernel(LeftByMean<kBf16> work) {
     __shared__ float rows[kRank][kQvgMaxHeadDim];
     const QvgPageLayout& layout = work.layout();
     const int dim = layout.head_dim;
     const int channel = static_cast<int>(threadIdx.x);
     const bool held = channel < dim;
+    const int* column = work.covariance() + place_of(held ? channel : 0, dim);
+    float kept[kKept > 0 ? kKept : 1];
+#pragma unroll
+    for (int j = 0; j < kKept; ++j) {
+        kept[j] = j < dim ? static_cast<float>(column[place_of(j, dim) * dim]) : 0.0F;
+    }
     for (int k = 0; k < kRank && held; ++k) {
         rows[k][channel] = qvg::start_sign(k, channel);
     }
     orthonormalise(rows, dim);
-    const int* column = work.covariance() + place_of(held ? channel : 0, dim);
     for (int round = 0; round < qvg::kBasisRounds; ++round) {
         float turned[kRank] = {};
-#pragma unroll 8
-        for (int j = 0; j < dim; ++j) {
-            const auto value = static_cast<float>(column[static_cast<std::int64_t>(place_of(j, dim)) * dim]);
+        const auto add = [&](int j, float value) {
 #pragma unroll
             for (int k = 0; k < kRank; ++k) {
                 turned[k] = __fadd_rn(turned[k], __fmul_rn(value, rows[k][j]));
             }
+        };
+#pragma unroll
+        for (int j = 0; j < kKept; ++j) {
+            if (j < dim) {
+                add(j, kept[j]);
+            }
+        }
+        for (int j = kKept; j < dim; ++j) {
+            add(j, static_cast<float>(column[static_cast<std::int64_t>(place_of(j, dim)) * dim]));
         }
         __syncthreads();
         for (int k = 0; k < kRank && held; ++k) {
@@ -202,55 +196,74 @@ __global__ void basis_kernel(LeftByMean<kBf16> work) {
     }
 }
 
-// Weights of every token along the basis, and the largest of each direction. Four threads a token.
+// Weights of every token along the basis, and the largest of each direction. Four threads for kProjectTokens tokens.
 template <bool kBf16>
 __global__ void project_kernel(LeftByMean<kBf16> work) {
-    __shared__ __align__(16) float basis[kRank][kQvgMaxHeadDim];
-    __shared__ __align__(16) float mean[kQvgMaxHeadDim];
+    __shared__ float4 basis4[kRank * kQvgMaxHeadDim / 4];
+    __shared__ float4 mean4[kQvgMaxHeadDim / 4];
+    auto* basis = reinterpret_cast<float*>(basis4);
+    auto* mean = reinterpret_cast<float*>(mean4);
     const QvgPageLayout& layout = work.layout();
     const int dim = layout.head_dim;
     for (int i = static_cast<int>(threadIdx.x); i < kRank * dim; i += kProjectThreads) {
-        basis[i / dim][i % dim] = work.basis()[i];
+        basis[i] = work.basis()[i];
     }
     for (int c = static_cast<int>(threadIdx.x); c < dim; c += kProjectThreads) {
         mean[c] = work.mean()[c];
     }
     __syncthreads();
-    const int token = static_cast<int>(blockIdx.x * (kProjectThreads / 4) + threadIdx.x / 4);
+    // Neighbours in a warp have neighbouring tokens.
+    const int first = static_cast<int>(blockIdx.x * (kProjectThreads / 4) + threadIdx.x / 32 * 8) * kProjectTokens +
+                      static_cast<int>(threadIdx.x) % 32 / 4;
     const int inside = static_cast<int>(threadIdx.x) % 4;
-    float sum[kRank] = {};
+    float sum[kProjectTokens][kRank] = {};
     for (int c = qvg::kSumStretch * inside; c < dim; c += qvg::kSumStretch * qvg::kSumParts) {
-        float x[8];
-        load_source(work, min(token, layout.tokens - 1), c, x);
+        float x[kProjectTokens][8];
+#pragma unroll
+        for (int t = 0; t < kProjectTokens; ++t) {
+            load_source(work, min(first + 8 * t, layout.tokens - 1), c, x[t]);
+        }
         float middle[8];
         load_floats(mean + c, middle);
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
-            x[i] = row_value<kBf16, Rows::about_mean>(x[i], middle[i]);
+#pragma unroll
+            for (int t = 0; t < kProjectTokens; ++t) {
+                x[t][i] = row_value<kBf16, Rows::about_mean>(x[t][i], middle[i]);
+            }
         }
 #pragma unroll
         for (int k = 0; k < kRank; ++k) {
             float along[8];
-            load_floats(basis[k] + c, along);
+            load_floats(basis + k * dim + c, along);
 #pragma unroll
             for (int i = 0; i < 8; ++i) {
-                sum[k] = __fadd_rn(sum[k], __fmul_rn(x[i], along[i]));
+#pragma unroll
+                for (int t = 0; t < kProjectTokens; ++t) {
+                    sum[t][k] = __fadd_rn(sum[t][k], __fmul_rn(x[t][i], along[i]));
+                }
             }
         }
     }
-    float most[kRank];
+    float most[kRank] = {};
+#pragma unroll
+    for (int t = 0; t < kProjectTokens; ++t) {
+#pragma unroll
+        for (int k = 0; k < kRank; ++k) {
+            sum[t][k] = __fadd_rn(sum[t][k], __shfl_xor_sync(0xFFFFFFFFU, sum[t][k], 1));
+            sum[t][k] = __fadd_rn(sum[t][k], __shfl_xor_sync(0xFFFFFFFFU, sum[t][k], 2));
+            most[k] = fmaxf(most[k], fabsf(sum[t][k]));
+        }
+        if (inside == 0 && first + 8 * t < layout.tokens) {
+            work.basis_weights()[first + 8 * t] = {sum[t][0], sum[t][1], sum[t][2], sum[t][3]};
+        }
+    }
 #pragma unroll
     for (int k = 0; k < kRank; ++k) {
-        sum[k] = __fadd_rn(sum[k], __shfl_xor_sync(0xFFFFFFFFU, sum[k], 1));
-        sum[k] = __fadd_rn(sum[k], __shfl_xor_sync(0xFFFFFFFFU, sum[k], 2));
-        most[k] = fabsf(sum[k]);
 #pragma unroll
         for (int step = 4; step < 32; step *= 2) {
             most[k] = fmaxf(most[k], __shfl_xor_sync(0xFFFFFFFFU, most[k], step));
         }
-    }
-    if (inside == 0 && token < layout.tokens) {
-        work.basis_weights()[token] = {sum[0], sum[1], sum[2], sum[3]};
     }
     if (threadIdx.x % 32 == 0) { // bits of floats that are not negative are in the order of the floats
         for (int k = 0; k < kRank; ++k) {

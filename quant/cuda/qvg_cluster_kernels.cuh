@@ -2,7 +2,7 @@
 // Clustering on the device: mean, start, assignment and update, all but the mean in whole numbers. Plain twin:
 // qvg/page_clusters.cpp, bit for bit.
 
-#include "quant/cuda/qvg_work.cuh"
+#include "quant/cuda/qvg_tiles.cuh"
 
 namespace wander::quant::cuda {
 namespace {
@@ -10,9 +10,10 @@ namespace {
 constexpr int kMeanChannels = 64;
 constexpr int kStartThreads = 512;
 constexpr int kRoundThreads = 256;
-constexpr int kWarpTokens = 32;    // that a warp assigns at once
-constexpr int kTileCentroids = 64; // scores that a warp has in registers for them
-constexpr int kRoundTokens = 512;  // about as many a block
+constexpr int kWarpTokens = 32;             // that a warp assigns at once
+constexpr int kTileCentroids = 64;          // scores that a warp has in registers for them
+constexpr int kSumTokens = 4 * kTileTokens; // a block of sum_round_kernel
+constexpr int kRoundTokens = 512;           // about as many a block
 
 // Mean, least and largest value of each channel. Threads: 32 pairs of channels x kMeanParts.
 template <bool kBf16, Rows kRows>
@@ -128,14 +129,15 @@ __device__ void clear_rounds(const Work<kBf16, kRows>& work) {
     }
 }
 
-// Candidate i of centroid i / kStartDraws; shared: how far each candidate is from what was chosen so far.
-template <bool kBf16, Rows kRows>
-__global__ void start_kernel(Work<kBf16, kRows> work) {
+// Candidate i is the i % kStartDraws-th of centroid i / kStartDraws. kOwn: candidates that each thread has in
+// registers, for heads of up to kTileDim channels; 0: they are read from the scratch again for every centroid.
+template <int kOwn, bool kBf16, Rows kRows>
+__global__ void __launch_bounds__(kStartThreads) start_kernel(Work<kBf16, kRows> work) {
     constexpr int kMost = kQvgMaxCentroids * qvg::kStartDraws;
-    __shared__ int nearest[kMost];
+    __shared__ int nearest[kMost]; // of the centroids chosen so far
     __shared__ int norms[kMost];
     __shared__ int tokens[kMost];
-    __shared__ int newest[kQvgMaxHeadDim / 4];
+    __shared__ int4 newest4[kQvgMaxHeadDim / 16];
     __shared__ int chosen[kQvgMaxCentroids];
     const QvgPageLayout& layout = work.layout();
     const int words = layout.head_dim / 4;
@@ -144,46 +146,104 @@ __global__ void start_kernel(Work<kBf16, kRows> work) {
     const std::uint64_t seed = qvg::stage_seed(work.batch.pages[blockIdx.z].seed, work.stage);
     const int head = static_cast<int>(blockIdx.y);
     const int count = work.clusters() * qvg::kStartDraws;
+    int* newest = reinterpret_cast<int*>(newest4);
     int* candidates = work.candidates(); // [words][count + 1]
     const float* mean = work.mean();
+    for (int i = thread; i < count; i += kStartThreads) {
+        nearest[i] = 0x7FFFFFFF;
+        tokens[i] = qvg::drawn_token(seed, head, i / qvg::kStartDraws, i % qvg::kStartDraws, layout.tokens);
+    }
+    __syncthreads();
     const StepGrid grid = put_grid(work, head_peak(work));
-    for (int i = thread / 32; i < count; i += kStartThreads / 32) { // a warp a candidate
-        const int token = qvg::drawn_token(seed, head, i / qvg::kStartDraws, i % qvg::kStartDraws, layout.tokens);
-        int norm = 0;
+    constexpr int kTogether = 8; // rows that a warp waits for at once
+    for (int first = thread / 32 * kTogether; first < count; first += kStartThreads / 32 * kTogether) {
+        int norm[kTogether] = {};
         for (int w = lane; w < words; w += 32) {
-            const int word = static_cast<int>(coarse_four(work, token, 4 * w, mean, grid.inverse));
-            candidates[w * (count + 1) + i] = word;
-            norm = __dp4a(word, word, norm);
+            int word[kTogether];
+#pragma unroll
+            for (int j = 0; j < kTogether; ++j) {
+                const int token = tokens[min(first + j, count - 1)];
+                word[j] = static_cast<int>(coarse_four(work, token, 4 * w, mean, grid.inverse));
+            }
+#pragma unroll
+            for (int j = 0; j < kTogether; ++j) {
+                norm[j] = __dp4a(word[j], word[j], norm[j]);
+                if (first + j < count) {
+                    candidates[w * (count + 1) + first + j] = word[j];
+                }
+            }
         }
-        norm = warp_sum(norm);
-        if (lane == 0) {
-            nearest[i] = 0x7FFFFFFF;
-            norms[i] = norm;
-            tokens[i] = token;
+#pragma unroll
+        for (int j = 0; j < kTogether; ++j) {
+            norm[j] = warp_sum(norm[j]);
+            if (lane == 0 && first + j < count) {
+                norms[first + j] = norm[j];
+            }
         }
     }
     __syncthreads();
+    int own[kOwn > 0 ? kOwn : 1][kTileDim / 4];
+#pragma unroll
+    for (int o = 0; o < kOwn; ++o) {
+        const int i = min(thread + o * kStartThreads, count - 1);
+#pragma unroll
+        for (int w = 0; w < kTileDim / 4; ++w) {
+            own[o][w] = w < words ? candidates[w * (count + 1) + i] : 0;
+        }
+    }
     for (int k = 0; k < work.clusters(); ++k) {
         int best = k * qvg::kStartDraws;
+        int farthest = nearest[best];
 #pragma unroll
         for (int draw = 1; draw < qvg::kStartDraws; ++draw) {
-            const int i = k * qvg::kStartDraws + draw;
-            best = nearest[i] > nearest[best] ? i : best;
+            const int distance = nearest[k * qvg::kStartDraws + draw];
+            best = distance > farthest ? k * qvg::kStartDraws + draw : best;
+            farthest = max(farthest, distance);
         }
-        for (int w = thread; w < words; w += kStartThreads) {
-            newest[w] = candidates[w * (count + 1) + best];
+        if (kOwn == 0) {
+            for (int w = thread; w < words; w += kStartThreads) {
+                newest[w] = candidates[w * (count + 1) + best];
+            }
+        }
+#pragma unroll
+        for (int o = 0; o < kOwn; ++o) {
+            if (thread + o * kStartThreads == best) {
+#pragma unroll
+                for (int w = 0; w < kTileDim / 4; w += 4) {
+                    newest4[w / 4] = {own[o][w], own[o][w + 1], own[o][w + 2], own[o][w + 3]};
+                }
+            }
         }
         if (thread == 0) {
             chosen[k] = best;
         }
         __syncthreads();
-        for (int i = (k + 1) * qvg::kStartDraws + thread; i < count; i += kStartThreads) {
-            int dot = 0;
+        const int next = (k + 1) * qvg::kStartDraws;
+        if (kOwn == 0) {
+            for (int i = next + thread; i < count; i += kStartThreads) {
+                int dot = 0;
 #pragma unroll 8
-            for (int w = 0; w < words; ++w) {
-                dot = __dp4a(candidates[w * (count + 1) + i], newest[w], dot);
+                for (int w = 0; w < words; ++w) {
+                    dot = __dp4a(candidates[w * (count + 1) + i], newest[w], dot);
+                }
+                nearest[i] = min(nearest[i], norms[i] + norms[best] - 2 * dot);
             }
-            nearest[i] = min(nearest[i], norms[i] + norms[best] - 2 * dot);
+        }
+#pragma unroll
+        for (int o = 0; o < kOwn; ++o) {
+            const int i = thread + o * kStartThreads;
+            if (i >= next && i < count) {
+                int dot[2] = {};
+#pragma unroll
+                for (int w = 0; w < kTileDim / 4; w += 4) {
+                    const int4 four = newest4[w / 4];
+                    dot[0] = __dp4a(own[o][w], four.x, dot[0]);
+                    dot[1] = __dp4a(own[o][w + 1], four.y, dot[1]);
+                    dot[0] = __dp4a(own[o][w + 2], four.z, dot[0]);
+                    dot[1] = __dp4a(own[o][w + 3], four.w, dot[1]);
+                }
+                nearest[i] = min(nearest[i], norms[i] + norms[best] - 2 * (dot[0] + dot[1]));
+            }
         }
         __syncthreads();
     }
@@ -192,13 +252,17 @@ __global__ void start_kernel(Work<kBf16, kRows> work) {
         const int best = chosen[i / work.row_words()];
         work.coarse()[i] = w < words ? candidates[w * (count + 1) + best] : 0;
     }
+#pragma unroll 4
     for (int i = thread; i < work.clusters() * words; i += kStartThreads) {
         const int channel = i % words * 4;
         float x[4];
         load_source(work, tokens[chosen[i / words]], channel, x);
-        for (int j = 0; j < 4; ++j) {
-            work.centroids()[i * 4 + j] = row_value<kBf16, kRows>(x[j], mean[channel + j]);
-        }
+        float4 row;
+        row.x = row_value<kBf16, kRows>(x[0], mean[channel]);
+        row.y = row_value<kBf16, kRows>(x[1], mean[channel + 1]);
+        row.z = row_value<kBf16, kRows>(x[2], mean[channel + 2]);
+        row.w = row_value<kBf16, kRows>(x[3], mean[channel + 3]);
+        reinterpret_cast<float4*>(work.centroids())[i] = row;
     }
     for (int k = thread; k < work.clusters(); k += kStartThreads) {
         work.norms()[k] = norms[chosen[k]];
@@ -430,6 +494,193 @@ __global__ void __launch_bounds__(kRoundThreads, 2) round_kernel(Work<kBf16, kRo
     }
 }
 
+// Bytes that are 1 where those of `ids` are `id`; both less than 128.
+__device__ unsigned equal_bytes(unsigned ids, unsigned id) {
+    return ((0x80808080U - (ids ^ (id * 0x01010101U))) & 0x80808080U) >> 7;
+}
+
+// Shared memory of sum_round_kernel.
+constexpr int sum_round_bytes(int clusters, int head_dim) {
+    return (2 * kTurnedWords + kTileTokens / 4 + 2 * padded_clusters(clusters)) * 4 +
+           (kTileTokens + padded_clusters(clusters)) * round_stride(head_dim);
+}
+
+// A round for up to 16 kClusterTiles centroids and kTileDim channels. A tile of tokens at a time: nearest centroids as
+// in round_kernel, by the warp that brought the tokens; then the sums as products too, of which token is whose (0 or 1)
+// and its digits: each warp has 16 channels of all centroids in registers until its block is done.
+template <int kClusterTiles, bool kBf16, Rows kRows>
+__global__ void __launch_bounds__(kTileThreads, kClusterTiles > 4 ? 1 : 2)
+    sum_round_kernel(Work<kBf16, kRows> work, RoundPlan plan) {
+    extern __shared__ uint4 shared[];
+    const QvgPageLayout& layout = work.layout();
+    const int dim = layout.head_dim;
+    const int fours = dim / 4;
+    const int clusters = work.clusters();
+    const int padded = work.padded();
+    const int stride = round_stride(dim);
+    const int row_bytes = work.row_words() * 4;
+    auto* high = reinterpret_cast<unsigned*>(shared);
+    unsigned* low = high + kTurnedWords;
+    unsigned* ids = low + kTurnedWords; // four tokens a word
+    int* norms = reinterpret_cast<int*>(ids + kTileTokens / 4);
+    int* members = norms + padded;
+    auto* rows = reinterpret_cast<std::uint8_t*>(members + padded);
+    std::uint8_t* coarse = rows + kTileTokens * stride;
+    const int thread = static_cast<int>(threadIdx.x);
+    const int warp = thread / 32;
+    const int lane = thread % 32;
+    const int group = lane / 4;
+    const int inside = lane % 4;
+    const int begin = static_cast<int>(blockIdx.x) * plan.block_tokens;
+    const int end = min(begin + plan.block_tokens, layout.tokens);
+    const int warp_row = warp * kThreadTokens;
+    const bool fetches = lane < fours;
+    const int channel = 4 * min(lane, fours - 1);
+    TileRows<kBf16, kRows> tile;
+    tile.fetch(work, begin + warp_row, end, channel);
+
+    const auto* centroids = reinterpret_cast<const uint4*>(work.coarse());
+    for (int i = thread; i < padded * row_bytes / 16; i += kTileThreads) {
+        *reinterpret_cast<uint4*>(coarse + i / (row_bytes / 16) * stride + i % (row_bytes / 16) * 16) = centroids[i];
+    }
+    for (int k = thread; k < padded; k += kTileThreads) {
+        norms[k] = work.norms()[k];
+        members[k] = 0;
+    }
+    for (int i = lane; i < (row_bytes - dim) / 4 * kThreadTokens; i += 32) { // padding of rows
+        const int words = (row_bytes - dim) / 4;
+        *reinterpret_cast<unsigned*>(rows + (warp_row + i / words) * stride + dim + i % words * 4) = 0;
+    }
+    float middle[4] = {};
+    if constexpr (kRows != Rows::left_over) {
+        const float4 four = *reinterpret_cast<const float4*>(work.mean() + channel);
+        middle[0] = four.x, middle[1] = four.y, middle[2] = four.z, middle[3] = four.w;
+    }
+    const float inverse = work.grid().inverse;
+    int sum[kClusterTiles][2][4] = {};
+    __syncthreads();
+
+    for (int first = begin; first < end; first += kTileTokens) {
+        std::uint8_t* warp_rows = rows + warp_row * stride;
+        if (fetches) {
+            tile.template put<true>(work, first + warp_row, end, channel, middle, inverse, stride, warp_rows + channel,
+                                    high, low);
+        }
+        if (first + kTileTokens < end) { // on its way while this one is worked on
+            tile.fetch(work, first + kTileTokens + warp_row, end, channel);
+        }
+        __syncwarp();
+        int best[2] = {static_cast<int>(0x80000000), static_cast<int>(0x80000000)};
+        int id[2] = {};
+        for (int centroid = 0; centroid < padded; centroid += kTileCentroids) {
+            int score[kTileCentroids / 8][4] = {};
+            for (int c = 8 * inside; c < row_bytes; c += 32) {
+                const uint2 top = *reinterpret_cast<const uint2*>(warp_rows + group * stride + c);
+                const uint2 bottom = *reinterpret_cast<const uint2*>(warp_rows + (group + 8) * stride + c);
+                const unsigned a[4] = {top.x, bottom.x, top.y, bottom.y};
+#pragma unroll
+                for (int n = 0; n < kTileCentroids / 8; ++n) {
+                    if (centroid + 8 * n < padded) {
+                        const uint2 b =
+                            *reinterpret_cast<const uint2*>(coarse + (centroid + 8 * n + group) * stride + c);
+                        multiply(score[n], a, b.x, b.y);
+                    }
+                }
+            }
+#pragma unroll
+            for (int n = 0; n < kTileCentroids / 8; ++n) {
+#pragma unroll
+                for (int j = 0; j < 2; ++j) {
+                    const int k = centroid + 8 * n + 2 * inside + j;
+                    if (k < padded) {
+#pragma unroll
+                        for (int r = 0; r < 2; ++r) {
+                            const int value = 2 * score[n][2 * r + j] - norms[k];
+                            id[r] = value > best[r] ? k : id[r];
+                            best[r] = max(best[r], value);
+                        }
+                    }
+                }
+            }
+        }
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+#pragma unroll
+            for (int step = 1; step < 4; step *= 2) {
+                const int other = __shfl_xor_sync(0xFFFFFFFFU, best[r], step);
+                const int other_id = __shfl_xor_sync(0xFFFFFFFFU, id[r], step);
+                const bool closer = other > best[r] || (other == best[r] && other_id < id[r]);
+                id[r] = closer ? other_id : id[r];
+                best[r] = closer ? other : best[r];
+            }
+            const int row = warp_row + 8 * r + group;
+            if (inside == 0) {
+                reinterpret_cast<std::uint8_t*>(ids)[row] = static_cast<std::uint8_t>(id[r]);
+                if (first + row < end) {
+                    atomicAdd(members + id[r], 1);
+                    if (plan.keeps_ids) {
+                        work.ids()[first + row] = static_cast<std::uint8_t>(id[r]);
+                    }
+                }
+            }
+        }
+        __syncthreads();
+        if (16 * warp < dim) {
+            int upper[kClusterTiles][2][4] = {};
+#pragma unroll
+            for (int word = 0; word < kTileTokens / 4; word += 8) {
+                const unsigned ids0 = ids[word + inside];
+                const unsigned ids1 = ids[word + 4 + inside];
+                const int at = (16 * warp + group) * kTurnedStride + word + inside;
+                unsigned digits[2][2][2]; // [upper, lower][half of the channels][half of the tokens]
+#pragma unroll
+                for (int n = 0; n < 2; ++n) {
+                    digits[0][n][0] = high[at + 8 * n * kTurnedStride];
+                    digits[0][n][1] = high[at + 8 * n * kTurnedStride + 4];
+                    digits[1][n][0] = low[at + 8 * n * kTurnedStride];
+                    digits[1][n][1] = low[at + 8 * n * kTurnedStride + 4];
+                }
+#pragma unroll
+                for (int m = 0; m < kClusterTiles; ++m) {
+                    const auto k = static_cast<unsigned>(16 * m + group);
+                    const unsigned whose[4] = {equal_bytes(ids0, k), equal_bytes(ids0, k + 8), equal_bytes(ids1, k),
+                                               equal_bytes(ids1, k + 8)};
+#pragma unroll
+                    for (int n = 0; n < 2; ++n) {
+                        multiply(upper[m][n], whose, digits[0][n][0], digits[0][n][1]);
+                        multiply(sum[m][n], whose, digits[1][n][0], digits[1][n][1]);
+                    }
+                }
+            }
+#pragma unroll
+            for (int m = 0; m < kClusterTiles; ++m) {
+#pragma unroll
+                for (int i = 0; i < 8; ++i) {
+                    sum[m][i / 4][i % 4] += 256 * upper[m][i / 4][i % 4];
+                }
+            }
+        }
+        __syncthreads();
+    }
+    for (int k = thread; k < clusters; k += kTileThreads) {
+        if (members[k] > 0) {
+            atomicAdd(work.members() + k, members[k]);
+        }
+    }
+#pragma unroll
+    for (int m = 0; m < kClusterTiles; ++m) {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            const int k = 16 * m + group + i % 4 / 2 * 8;
+            const int at = 16 * warp + i / 4 * 8 + 2 * inside + i % 2;
+            const int value = sum[m][i / 4][i % 4];
+            if (k < clusters && at < dim && value != 0) {
+                atomicAdd(work.sums() + k * dim + at, value);
+            }
+        }
+    }
+}
+
 // One block a centroid; threads: channels, whole warps. An empty cluster keeps its centroid. Leaves sums of nothing.
 template <bool kBf16, Rows kRows>
 __global__ void update_kernel(Work<kBf16, kRows> work) {
@@ -443,7 +694,7 @@ __global__ void update_kernel(Work<kBf16, kRows> work) {
     }
     int coarse = 0;
     if (channel < dim) {
-        int& sum = work.sums()[(centroid * 4 + channel % 4) * (dim / 4) + channel / 4];
+        int& sum = work.sums()[centroid * dim + place_of(channel, dim)];
         const float average = __fdiv_rn(static_cast<float>(sum), static_cast<float>(members));
         sum = 0;
         const float offset = kRows == Rows::source ? work.mean()[channel] : 0.0F;

@@ -103,6 +103,16 @@ void queue_mean(const Work<kBf16, kRows>& work, cudaStream_t stream) {
                   dim3(32, qvg::kMeanParts), 0, stream>>>(work);
 }
 
+template <int kClusterTiles, bool kBf16, Rows kRows>
+void queue_sum_round(const Work<kBf16, kRows>& work, const RoundPlan& plan, cudaStream_t stream) {
+    const QvgPageLayout& layout = work.batch.layout;
+    const int bytes = sum_round_bytes(work.clusters(), layout.head_dim);
+    cudaFuncSetAttribute(sum_round_kernel<kClusterTiles, kBf16, kRows>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         bytes);
+    sum_round_kernel<kClusterTiles><<<head_grid(work.batch, blocks_for(layout.tokens, plan.block_tokens)), kTileThreads,
+                                      static_cast<std::size_t>(bytes), stream>>>(work, plan);
+}
+
 // One assignment, with the sums of the members where they are wanted.
 template <bool kBf16, Rows kRows>
 void queue_round(const Work<kBf16, kRows>& work, bool counts, bool keeps_ids, cudaStream_t stream) {
@@ -113,11 +123,33 @@ void queue_round(const Work<kBf16, kRows>& work, bool counts, bool keeps_ids, cu
     plan.block_tokens = blocks_for(blocks_for(layout.tokens, blocks), kWarpTokens) * kWarpTokens;
     plan.counts = counts;
     plan.keeps_ids = keeps_ids;
+    if (counts && layout.head_dim <= kTileDim && work.clusters() <= 128) {
+        plan.block_tokens = kSumTokens;
+        if (work.clusters() <= 64) {
+            queue_sum_round<4>(work, plan, stream);
+        } else {
+            queue_sum_round<8>(work, plan, stream);
+        }
+        return;
+    }
     plan.shared_sums = counts && round_shared_bytes(work.clusters(), layout.head_dim, true) <= kMostShared;
     const int bytes = round_shared_bytes(work.clusters(), layout.head_dim, plan.shared_sums);
     cudaFuncSetAttribute(round_kernel<kBf16, kRows>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
     round_kernel<<<head_grid(work.batch, blocks_for(layout.tokens, plan.block_tokens)), kRoundThreads,
                    static_cast<std::size_t>(bytes), stream>>>(work, plan);
+}
+
+template <bool kBf16, Rows kRows>
+void queue_start(const Work<kBf16, kRows>& work, cudaStream_t stream) {
+    const int candidates = work.clusters() * qvg::kStartDraws;
+    const dim3 grid = head_grid(work.batch, 1);
+    if (work.batch.layout.head_dim > kTileDim || candidates > 2 * kStartThreads) {
+        start_kernel<0><<<grid, kStartThreads, 0, stream>>>(work);
+    } else if (candidates > kStartThreads) {
+        start_kernel<2><<<grid, kStartThreads, 0, stream>>>(work);
+    } else {
+        start_kernel<1><<<grid, kStartThreads, 0, stream>>>(work);
+    }
 }
 
 // Ids and centroids of one stage, in the scratch. rounds: of assignment and update.
@@ -129,7 +161,7 @@ void queue_clusters(const Work<kBf16, kRows>& work, int rounds, cudaStream_t str
         }
         return;
     }
-    start_kernel<<<head_grid(work.batch, 1), kStartThreads, 0, stream>>>(work);
+    queue_start(work, stream);
     for (int round = 0; round < rounds; ++round) {
         queue_round(work, true, round + 1 == rounds, stream);
         update_kernel<<<head_grid(work.batch, work.clusters()), whole_warps(work.batch.layout), 0, stream>>>(work);
@@ -199,15 +231,19 @@ void queue_basis(const LeftByMean<kBf16>& work, cudaStream_t stream) {
     const EncodeBatch& batch = work.batch;
     const QvgPageLayout& layout = batch.layout;
     covariance_grid_kernel<<<head_grid(batch, 1), 128, 0, stream>>>(work);
-    if (layout.head_dim <= kCovarianceDim) {
-        covariance_kernel<<<head_grid(batch, blocks_for(layout.tokens, kCovarianceTokens)), kCovarianceThreads, 0,
-                            stream>>>(work);
+    if (layout.head_dim <= kTileDim) {
+        covariance_kernel<<<head_grid(batch, blocks_for(layout.tokens, kCovarianceTokens)), kTileThreads, 0, stream>>>(
+            work);
     } else {
         wide_covariance_kernel<<<head_grid(batch, layout.head_dim), whole_warps(layout), 0, stream>>>(work);
     }
-    basis_kernel<<<head_grid(batch, 1), whole_warps(layout), 0, stream>>>(work);
-    project_kernel<<<head_grid(batch, blocks_for(layout.tokens, kProjectThreads / 4)), kProjectThreads, 0, stream>>>(
-        work);
+    if (layout.head_dim <= kTileDim) {
+        basis_kernel<kTileDim><<<head_grid(batch, 1), whole_warps(layout), 0, stream>>>(work);
+    } else {
+        basis_kernel<0><<<head_grid(batch, 1), whole_warps(layout), 0, stream>>>(work);
+    }
+    project_kernel<<<head_grid(batch, blocks_for(layout.tokens, kProjectThreads / 4 * kProjectTokens)), kProjectThreads,
+                     0, stream>>>(work);
 }
 
 template <bool kBf16, Rows kRows>
