@@ -60,6 +60,8 @@ Json chunk_json(const ChunkTelemetry& chunk) {
             {"prompt", chunk.prompt},
             {"prompt_pending", chunk.prompt_pending},
             {"device_used_bytes", chunk.device_used_bytes},
+            {"forecast_cache_bytes", chunk.forecast.cache_bytes},
+            {"forecast_device_bytes", chunk.forecast.device_bytes},
             {"ms", stages_json(chunk.ms)},
             {"cache_bytes", chunk.cache_bytes},
             {"bf16_equivalent_bytes", chunk.bf16_equivalent_bytes},

@@ -2,7 +2,6 @@
 
 #include "app/picture_file.hpp"
 
-#include <algorithm>
 #include <filesystem>
 
 namespace wander {
@@ -38,10 +37,6 @@ void UiBridge::model_opened(const WalkInfo& info) {
         for (const WindowPreset& preset : window_presets())
             facts.windows.push_back({std::string(preset.name), std::string(preset.help)});
     }
-    facts.capacity = {.view_latents = info.window.view_latents,
-                      .sink_latents = info.window.sink_latents,
-                      .chunk_latents = std::max(1, info.chunk_frames / 4),
-                      .raw_latent_bytes = info.raw_latent_bytes};
     for (const StartPoint& start : info.starts) {
         gui::StartTile tile{.name = start.name, .place = start.world};
         if (auto picture = read_picture_file(start.picture)) {

@@ -33,7 +33,6 @@ WalkInfo describe(const WalkModel& model) {
     info.takes_prompt = model.prompts != nullptr;
     info.prompt = model.prompt;
     info.window = model.window;
-    info.raw_latent_bytes = model.raw_latent_bytes;
     if (model.world) info.starts = model.world->starts;
     info.formats = model.formats;
     info.cache_layers = model.dit->config().layers;

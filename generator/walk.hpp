@@ -87,7 +87,6 @@ struct WalkInfo {
     bool takes_prompt = false;   // the prompt can change while it runs
     std::string prompt;          // at the start
     WindowChoice window;         // what it sees, sink and chunk included
-    std::int64_t raw_latent_bytes = 0; // of the cache, keys and values of all layers of one latent, uncompressed
     std::vector<StartPoint> starts;
     std::vector<FormatInfo> formats;   // the refused ones too
     int cache_layers = 0;              // as a layer table counts them

@@ -74,8 +74,12 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     model.window.view_latents =
         shape.window_latents > 0 ? shape.sink_latents + shape.window_latents + model.chunk_latents : 0;
     model.window.slot_positions = config.slot_positions;
-    model.raw_latent_bytes = std::int64_t{2} * shape.layers * shape.heads * shape.head_dim * shape.tokens_per_latent *
-                             static_cast<std::int64_t>(c10::elementSize(model.device.compute));
+    model.capacity.view_latents = model.window.view_latents;
+    model.capacity.sink_latents = shape.sink_latents;
+    model.capacity.chunk_latents = model.chunk_latents;
+    model.capacity.raw_latent_bytes = std::int64_t{2} * shape.layers * shape.heads * shape.head_dim *
+                                      shape.tokens_per_latent *
+                                      static_cast<std::int64_t>(c10::elementSize(model.device.compute));
     config.keep_latents = model.rebuild_on_prompt;
     model.noise = std::make_shared<NoiseSource>(keyed_noise(options.seed));
     const auto draw = [source = model.noise](std::int64_t latent, int step, const std::vector<std::int64_t>& size) {

@@ -36,7 +36,7 @@ struct WalkModel {
     int latent_cols = 0;
     int chunk_latents = 1;
     WindowChoice window;
-    std::int64_t raw_latent_bytes = 0;
+    CapacityFacts capacity;
     double fps = 16;
     std::vector<FormatInfo> formats;
     std::vector<std::string> warnings;

@@ -194,7 +194,18 @@ private:
         const DeviceMemory memory = device_memory(model_.device.device);
         chunk.device_used_bytes = memory.used_bytes;
         chunk.device_total_bytes = memory.total_bytes;
+        chunk.forecast = forecast_capacity(model_.capacity, chunk.rules,
+                                           {.latents = rollout_.next_latent(),
+                                            .cache_bytes = chunk.cache_bytes,
+                                            .device_used_bytes = memory.used_bytes,
+                                            .device_total_bytes = memory.total_bytes,
+                                            .ratio = ratio_of(chunk.format)});
         reports_.generated(std::move(chunk), sampled_at);
+    }
+
+    double ratio_of(const std::string& format) const {
+        const auto found = std::ranges::find(model_.formats, format, &FormatInfo::name);
+        return found != model_.formats.end() && found->usable() ? found->ratio : 1.0;
     }
 
     void submit(const at::Tensor& latents, std::int64_t chunk, const std::vector<Pose>& poses, double sampled_at) {

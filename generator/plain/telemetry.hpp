@@ -3,6 +3,7 @@
 //
 // Filled by the worker thread, copied by value to the window or the metrics file; readers only format.
 
+#include "generator/plain/capacity_forecast.hpp"
 #include "generator/plain/control_state.hpp"
 #include "quant/plain/cache_rules.hpp"
 #include "quant/plain/memory_ledger.hpp"
@@ -42,6 +43,7 @@ struct ChunkTelemetry {
     std::vector<PageCell> pages;
     std::int64_t device_used_bytes = 0;  // of the GPU as the driver counts, every program's; 0: no GPU
     std::int64_t device_total_bytes = 0; // likewise
+    CapacityForecast forecast;           // in the format for new pages
 };
 
 enum class WorkerState : std::uint8_t { empty, loading, ready, generating, paused, converting, failed, stopping };

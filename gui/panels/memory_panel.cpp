@@ -137,17 +137,9 @@ void facts(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit, fl
                colour::kDim);
 }
 
-double ratio_of_new_pages(const UiModel& model) {
-    const auto& formats = model.session.formats;
-    const auto found = std::ranges::find(formats, model.format, &FormatChoice::name);
-    return found != formats.end() && found->ratio > 0 ? found->ratio : 1.0;
-}
-
 // "full window 3.2 GB   GPU 9.1 of 79.6 GB", for models whose window takes a while to fill.
 void forecast_line(const PanelContext& ui, float right) {
-    const UiModel& model = ui.model;
-    const CapacityForecast forecast =
-        forecast_capacity(model.session.capacity, model.history.newest(), ratio_of_new_pages(model));
+    const CapacityForecast& forecast = ui.model.history.newest().forecast;
     const FontScope scope(ui.fonts.figures, kSmallSize);
     const ByteUnit unit = unit_for(forecast.cache_bytes);
     text(fmt::format("{} {} {}", forecast.full ? "window full" : "full window",

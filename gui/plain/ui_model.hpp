@@ -6,7 +6,6 @@
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/telemetry.hpp"
-#include "gui/plain/capacity_forecast.hpp"
 #include "gui/plain/chunk_history.hpp"
 #include "render/plain/draw_request.hpp"
 
@@ -52,7 +51,6 @@ struct SessionFacts {
     bool takes_prompt = false;   // the prompt can change
     std::string window;          // what a text model sees, as --window takes it
     std::vector<NamedChoice> windows; // what it could see
-    CapacityFacts capacity;
     std::vector<StartTile> starts;
     std::vector<FormatChoice> formats;
 };

@@ -116,7 +116,6 @@ inline gui::UiModel sample_text_model(std::int64_t chunks) {
     model.session.takes_prompt = true;
     model.session.window = "anchored";
     model.session.windows = {{"anchored", "21 latents, the first chunk stays"}, {"rolling", "21 latents"}};
-    model.session.capacity = {.view_latents = 42, .sink_latents = 3, .chunk_latents = 3, .raw_latent_bytes = 287539200};
     model.start.clear();
     model.place.clear();
     model.prompt = "A quiet village street in the snow at dusk, warm light in the windows.";
@@ -124,8 +123,10 @@ inline gui::UiModel sample_text_model(std::int64_t chunks) {
         ChunkTelemetry newest = model.history.newest();
         newest.prompt = model.prompt + " The camera moves steadily forward.";
         newest.prompt_pending = true;
-        newest.device_used_bytes = std::int64_t{9} << 30;
-        newest.device_total_bytes = std::int64_t{80} << 30;
+        newest.forecast.cache_bytes = 4'000'000'000;
+        newest.forecast.device_bytes = 13'600'000'000;
+        newest.forecast.device_total = 85'900'000'000;
+        newest.forecast.most_latents = 900;
         newest.index = chunks;
         model.history.add(newest);
     }

@@ -2,11 +2,11 @@
 // How much memory the walk will need when its window is full, and how long a window the machine could hold. Plain
 // arithmetic over what was measured; any thread.
 
-#include "generator/plain/telemetry.hpp"
+#include "quant/plain/cache_rules.hpp"
 
 #include <cstdint>
 
-namespace wander::gui {
+namespace wander {
 
 // Of the open model.
 struct CapacityFacts {
@@ -25,8 +25,16 @@ struct CapacityForecast {
     bool full = false; // the window is full now
 };
 
-// ratio: of the format for new pages, as FormatChoice::ratio (1 for uncompressed pages). An endless view is forecast for
-// what is held now.
-CapacityForecast forecast_capacity(const CapacityFacts& facts, const ChunkTelemetry& chunk, double ratio);
+// What was measured after a chunk.
+struct CapacityNow {
+    std::int64_t latents = 0;     // made so far
+    std::int64_t cache_bytes = 0; // of the cache
+    std::int64_t device_used_bytes = 0;
+    std::int64_t device_total_bytes = 0; // 0: no GPU
+    double ratio = 1;                    // of the format for new pages, as FormatInfo::ratio; 1: uncompressed
+};
 
-} // namespace wander::gui
+// An endless view is forecast for what is held now.
+CapacityForecast forecast_capacity(const CapacityFacts& facts, const quant::CacheRules& rules, const CapacityNow& now);
+
+} // namespace wander
