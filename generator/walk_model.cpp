@@ -19,10 +19,11 @@ WanDit::TensorSource tensors_of(const Safetensors& file) {
 }
 
 Result<void> load_dit(WalkModel& model, const DitConfig& config, const std::filesystem::path& path,
-                      const at::Tensor& text) {
+                      const at::Tensor& text, const WalkOptions& options) {
     auto file = Safetensors::open(path);
     if (!file) return file.error();
-    auto dit = WanDit::load(config, tensors_of(*file), model.device.device, model.device.compute);
+    const auto kept = options.fp8_weights ? nn::WeightType::e4m3 : nn::WeightType::compute;
+    auto dit = WanDit::load(config, tensors_of(*file), model.device.device, model.device.compute, kept);
     if (!dit) return Error{dit.error().code, fmt::format("{}: {}", path.string(), dit.error().message)};
     if (text.defined()) dit->set_text(text);
     model.dit = std::make_shared<WanDit>(std::move(*dit));
@@ -115,7 +116,7 @@ Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model) {
     model.world = std::move(*world);
     const EmbeddedWorld& w = *model.world;
     if (!options.prompt.empty()) model.warnings.emplace_back("--prompt is ignored: the embedded world takes no text");
-    if (auto done = load_dit(model, w.dit, w.folder / "dit.safetensors", {}); !done) return done.error();
+    if (auto done = load_dit(model, w.dit, w.folder / "dit.safetensors", {}, options); !done) return done.error();
     auto decoder = load_vae(model, w.vae, w.folder / "vae.safetensors", false);
     if (!decoder) return decoder.error();
     model.decoder = *decoder;
@@ -156,7 +157,8 @@ Result<WalkModel> load_folder(const WalkOptions& options, WalkModel model) {
     model.fps = folder->fps;
     auto text = folder->text_embedding();
     if (!text) return text.error();
-    if (auto done = load_dit(model, folder->dit, folder->folder / "dit.safetensors", *text); !done) return done.error();
+    if (auto done = load_dit(model, folder->dit, folder->folder / "dit.safetensors", *text, options); !done)
+        return done.error();
     auto decoder = load_vae(model, folder->vae, folder->folder / "vae.safetensors", false);
     if (!decoder) return decoder.error();
     model.decoder = *decoder;
