@@ -273,6 +273,7 @@ WalkOptions walk_options(const Options& options) {
     walk.cache_format = options.cache.value_or("bf16");
     options.cache_rules.apply_to(walk.cache_rules);
     walk.attention = options.fp8_attention ? quant::AttentionType::fp8 : quant::AttentionType::bf16;
+    walk.fp8_weights = options.fp8_weights;
     walk.device = options.device;
     walk.precision = options.precision;
     walk.threads = options.threads;

@@ -54,6 +54,11 @@ void add_cache_options(CLI::App& app, Options& options, std::string& cache) {
            "What a GPU attends in; fp8 is faster and less exact")
         ->type_name("bf16|fp8")
         ->check(CLI::IsMember({"bf16", "fp8"}));
+    app.add_option_function<std::string>(
+           "--weights", [&options](const std::string& type) { options.fp8_weights = type == "fp8"; },
+           "What a GPU keeps the network's large matrices in; fp8 is faster and less exact")
+        ->type_name("bf16|fp8")
+        ->check(CLI::IsMember({"bf16", "fp8"}));
     app.add_flag_function(
         "--bias-correction,!--no-bias-correction",
         [&options](std::int64_t on) { options.cache_rules.bias_correction = on > 0; },

@@ -32,6 +32,7 @@ struct Options {
     std::optional<std::string> cache;    // registry name; absent: headless bf16, the window remembers
     quant::CacheRulesChange cache_rules; // absent: as CacheRules has it; the window remembers some
     bool fp8_attention = false;
+    bool fp8_weights = false;
     std::string device = "auto";
     int threads = 0;
     std::string precision = "auto";

@@ -94,7 +94,9 @@ private:
     Result<void> load_dit() {
         const ModelPart* part = folder_->part(PartKind::transformer);
         say("reading the transformer");
-        auto dit = WanDit::load(folder_->settings.dit, part->source(), model_.device.device, model_.device.compute);
+        const auto kept = options_.fp8_weights ? nn::WeightType::e4m3 : nn::WeightType::compute;
+        auto dit =
+            WanDit::load(folder_->settings.dit, part->source(), model_.device.device, model_.device.compute, kept);
         if (!dit) return at_file(part->path, dit.error());
         model_.dit = std::make_shared<WanDit>(std::move(*dit));
         return {};

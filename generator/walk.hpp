@@ -44,6 +44,7 @@ struct WalkOptions {
     std::string cache_format = "bf16";
     quant::CacheRules cache_rules;
     quant::AttentionType attention = quant::AttentionType::bf16;
+    bool fp8_weights = false;       // the transformer's large matrices, on a GPU in bf16
     std::string device = "auto";    // auto, cpu, cuda
     std::string precision = "auto"; // auto, fp32, bf16
     int threads = 0;                // 0: all cores

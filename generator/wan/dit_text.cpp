@@ -52,8 +52,7 @@ nn::Addend WanDit::Weights::cross_attention(int layer, const nn::Activation& nor
     const auto index = static_cast<std::size_t>(layer);
     TORCH_CHECK(index < text.size(), "WanDit: set_text() before the first pass");
     const DitBlock& block = blocks[index];
-    const at::Tensor attended =
-        nn::text_attention(block.cross_q(normed), block.cross_norm_q, text[index], config.eps);
+    const at::Tensor attended = nn::text_attention(block.cross_q(normed), block.cross_norm_q, text[index], config.eps);
     return block.cross_out.addend({attended, {}});
 }
 

@@ -16,10 +16,12 @@ WanDit::TensorSource tensors_of(const Safetensors& file) {
     return [file](const std::string& name, const std::vector<std::int64_t>& shape) { return file.tensor(name, shape); };
 }
 
-Result<void> load_dit(WalkModel& model, const DitConfig& config, const std::filesystem::path& path) {
+Result<void> load_dit(WalkModel& model, const DitConfig& config, const std::filesystem::path& path,
+                      const WalkOptions& options) {
     auto file = Safetensors::open(path);
     if (!file) return file.error();
-    auto dit = WanDit::load(config, tensors_of(*file), model.device.device, model.device.compute);
+    const auto kept = options.fp8_weights ? nn::WeightType::e4m3 : nn::WeightType::compute;
+    auto dit = WanDit::load(config, tensors_of(*file), model.device.device, model.device.compute, kept);
     if (!dit) return Error{dit.error().code, fmt::format("{}: {}", path.string(), dit.error().message)};
     model.dit = std::make_shared<WanDit>(std::move(*dit));
     return {};
@@ -47,7 +49,7 @@ Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model) {
     model.world = std::move(*world);
     const EmbeddedWorld& w = *model.world;
     if (!options.prompt.empty()) model.warnings.emplace_back("--prompt is ignored: the embedded world takes no text");
-    if (auto done = load_dit(model, w.dit, w.folder / "dit.safetensors"); !done) return done.error();
+    if (auto done = load_dit(model, w.dit, w.folder / "dit.safetensors", options); !done) return done.error();
     auto decoder = load_vae(model, w.vae, w.folder / "vae.safetensors", false);
     if (!decoder) return decoder.error();
     model.decoder = *decoder;

@@ -322,9 +322,9 @@ private:
         }
     }
 
-    // Expansion runs one part ahead on a stream of its own: it is bound by memory, attention by arithmetic. Attention has
-    // the stream of high priority: its blocks then take the multiprocessors they need first, and expansion those that
-    // are left. A single part has nothing to run beside. turned: the queries, where they were turned in place.
+    // Expansion runs one part ahead on a stream of its own: it is bound by memory, attention by arithmetic. Attention
+    // has the stream of high priority: its blocks then take the multiprocessors they need first, and expansion those
+    // that are left. A single part has nothing to run beside. turned: the queries, where they were turned in place.
     void attend_parts(const std::vector<Part>& parts, int layer, const at::Tensor& turned, const at::Tensor& k,
                       const at::Tensor& v, at::Tensor& result) {
         const c10::cuda::CUDAStream main = c10::cuda::getCurrentCUDAStream(device_.index());
@@ -528,7 +528,7 @@ private:
     std::int64_t last_latents_ = 0; // that the chunk before this one read
     bool length_stays_ = false;
     int heads_together_ = 1;
-    std::string engine_; // cuDNN's name of the first plan used
+    std::string engine_;          // cuDNN's name of the first plan used
     c10::cuda::CUDAStream front_; // attention
     c10::cuda::CUDAStream side_;  // expansion
     cudaEvent_t inputs_ = nullptr;

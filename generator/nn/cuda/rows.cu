@@ -118,8 +118,8 @@ __global__ void __launch_bounds__(kWarps * 32) rms_factors(RmsFactorJob job) {
     const auto* x = static_cast<const __nv_bfloat16*>(job.x) + index * job.x_stride;
     Row<kEights> row;
     float squares = 0.0F;
-    row.each(job.dim, [&](int channel, float(&value)[8]) { load(x + channel, value); });
-    row.each(job.dim, [&](int, float(&value)[8]) {
+    row.each(job.dim, [&](int channel, float (&value)[8]) { load(x + channel, value); });
+    row.each(job.dim, [&](int, float (&value)[8]) {
         for (int i = 0; i < 8; ++i) squares = fmaf(value[i], value[i], squares);
     });
     squares = warp_sum(squares);
@@ -169,9 +169,8 @@ void launch_rms(const RmsJob& job, Stream stream) {
 }
 
 void launch_rms_factors(const RmsFactorJob& job, Stream stream) {
-    with_eights(job.dim, [&]<int kEights>() {
-        rms_factors<kEights><<<blocks(job.rows), kWarps * 32, 0, stream>>>(job);
-    });
+    with_eights(job.dim,
+                [&]<int kEights>() { rms_factors<kEights><<<blocks(job.rows), kWarps * 32, 0, stream>>>(job); });
 }
 
 } // namespace wander::nn::cuda
