@@ -104,7 +104,7 @@ ShapeTable TaehvSizes::tensor_shapes(bool encoder, bool decoder) const {
             const int first = 3 + 6 * level;
             add_memory_blocks(shapes, "decoder", first, from);
             add_conv(shapes, fmt::format("decoder.{}.conv", first + 4), level == 0 ? from : 2 * from, from, 1, false);
-            add_conv(shapes, fmt::format("decoder.{}", first + 5), width[static_cast<std::size_t>(level + 1)], from, 3,
+            add_conv(shapes, fmt::format("decoder.{}", first + 5), width[static_cast<std::size_t>(level) + 1], from, 3,
                      false);
         }
         add_conv(shapes, "decoder.22", 3, width[3], 3);

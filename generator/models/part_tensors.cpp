@@ -148,6 +148,7 @@ std::string PartTensors::dtypes() const {
         bytes[dtype_name(info.dtype)] += info.bytes();
     }
     std::vector<std::pair<std::uint64_t, std::string>> sorted;
+    sorted.reserve(bytes.size());
     for (const auto& [name, count] : bytes) sorted.emplace_back(count, name);
     std::sort(sorted.rbegin(), sorted.rend());
     std::string text;

@@ -84,7 +84,7 @@ bool take_list(const Description& description, const char* key, std::vector<doub
         if (!value.is_number()) return false;
         values.push_back(value.get<double>());
     }
-    target = values;
+    target = std::move(values);
     return true;
 }
 

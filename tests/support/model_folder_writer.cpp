@@ -137,7 +137,7 @@ private:
                torch_file("Wan2.1_VAE.pth", "", "", sizes_.vae.tensor_shapes(true, true), Dtype::f32) &&
                torch_file("taew2_1.pth", "", "", sizes_.tiny.tensor_shapes(true, true), Dtype::f16) &&
                (!recipe_.with_text ||
-                (torch_file("models_t5_umt5-xxl-enc-bf16.pth", "", "", sizes_.text.tensor_shapes(), Dtype::bf16) &&
+                (torch_file("models_t5_umt5-xxl-enc-bf16.pth", "", "", sizes_.text.tensor_shapes(), text_dtype()) &&
                  tokenizer("google/umt5-xxl")));
     }
 
@@ -188,9 +188,11 @@ private:
                torch_file("taew2_1.pth", "", "", sizes_.tiny.tensor_shapes(true, true), Dtype::f16) &&
                (!recipe_.with_text ||
                 (write_text("text_encoder/config.json", encoder.dump(2)) &&
-                 shards("text_encoder/model", 5, text.tensor_shapes(), Dtype::bf16, transformers_umt5_name) &&
+                 shards("text_encoder/model", 5, text.tensor_shapes(), text_dtype(), transformers_umt5_name) &&
                  tokenizer("tokenizer")));
     }
+
+    Dtype text_dtype() const { return recipe_.wide_text ? Dtype::f32 : Dtype::bf16; }
 
     // The small model is also small on the screen.
     bool overrides() {

@@ -184,6 +184,29 @@ TEST_F(Convert, ADamagedPartIsRefusedBeforeAnythingIsWritten) {
     EXPECT_FALSE(fs::exists(model / "wander"));
 }
 
+TEST(ConvertShards, AWideTextEncoderIsConvertedToo) {
+    const test::TestFolder folder;
+    test::ModelFolderRecipe recipe;
+    recipe.small = true;
+    recipe.layout = test::ModelFolderRecipe::Layout::diffusers;
+    recipe.wide_text = true;
+    ASSERT_TRUE(test::write_model_folder(folder / "model", recipe));
+    const auto before = TextVideoFolder::open(folder / "model");
+    ASSERT_TRUE(before) << before.error().message;
+    const auto done = convert_model(*before);
+    ASSERT_TRUE(done) << done.error().message;
+    ASSERT_EQ(done->parts.size(), 3U);
+    const auto after = TextVideoFolder::open(folder / "model");
+    const ModelPart& text = *after->part(PartKind::text_encoder);
+    EXPECT_EQ(text.path.filename(), "text_encoder.safetensors");
+    EXPECT_FALSE(text.tensors->translated());
+    const PartTensors& old = *before->part(PartKind::text_encoder)->tensors;
+    for (const auto& [name, shape] : old.shapes()) {
+        const at::Tensor to = *text.tensors->tensor(name, shape);
+        EXPECT_TRUE(at::equal(old.tensor(name, shape)->to(to.scalar_type()), to)) << name;
+    }
+}
+
 TEST(ConvertedDtype, VectorsWideMatricesNarrow) {
     EXPECT_EQ(converted_dtype("a.weight", {Dtype::f32, {3, 4}}), Dtype::bf16);
     EXPECT_EQ(converted_dtype("a.weight", {Dtype::f16, {3, 4}}), Dtype::bf16);
