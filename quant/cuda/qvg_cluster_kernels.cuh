@@ -13,7 +13,8 @@ constexpr int kRoundThreads = 256;
 constexpr int kWarpTokens = 32;             // that a warp assigns at once
 constexpr int kTileCentroids = 64;          // scores that a warp has in registers for them
 constexpr int kSumTokens = 4 * kTileTokens; // a block of sum_round_kernel
-constexpr int kRoundTokens = 512;           // about as many a block
+static_assert(kSumTokens * 128LL * qvg::kFineLevels < 0x7FFFFFFF, "a sum times 128 is less than 2^31");
+constexpr int kRoundTokens = 512; // about as many a block
 
 // Mean, least and largest value of each channel. Threads: 32 pairs of channels x kMeanParts.
 template <bool kBf16, Rows kRows>
@@ -494,9 +495,9 @@ __global__ void __launch_bounds__(kRoundThreads, 2) round_kernel(Work<kBf16, kRo
     }
 }
 
-// Bytes that are 1 where those of `ids` are `id`; both less than 128.
+// Bytes that are -128 where those of `ids` are `id`, else 0; both less than 128.
 __device__ unsigned equal_bytes(unsigned ids, unsigned id) {
-    return ((0x80808080U - (ids ^ (id * 0x01010101U))) & 0x80808080U) >> 7;
+    return (0x80808080U - (ids ^ (id * 0x01010101U))) & 0x80808080U;
 }
 
 // Shared memory of sum_round_kernel.
@@ -521,9 +522,9 @@ __global__ void __launch_bounds__(kTileThreads, kClusterTiles > 4 ? 1 : 2)
     const int row_bytes = work.row_words() * 4;
     auto* high = reinterpret_cast<unsigned*>(shared);
     unsigned* low = high + kTurnedWords;
-    unsigned* ids = low + kTurnedWords; // four tokens a word
-    int* norms = reinterpret_cast<int*>(ids + kTileTokens / 4);
-    int* members = norms + padded;
+    unsigned* ids = low + kTurnedWords;                        // four tokens a word
+    int* keys = reinterpret_cast<int*>(ids + kTileTokens / 4); // of centroids: the larger, the nearer
+    int* members = keys + padded;
     auto* rows = reinterpret_cast<std::uint8_t*>(members + padded);
     std::uint8_t* coarse = rows + kTileTokens * stride;
     const int thread = static_cast<int>(threadIdx.x);
@@ -544,7 +545,9 @@ __global__ void __launch_bounds__(kTileThreads, kClusterTiles > 4 ? 1 : 2)
         *reinterpret_cast<uint4*>(coarse + i / (row_bytes / 16) * stride + i % (row_bytes / 16) * 16) = centroids[i];
     }
     for (int k = thread; k < padded; k += kTileThreads) {
-        norms[k] = work.norms()[k];
+        // 256 (2 x.c - |c|^2) + 255 - k is largest for the nearest, the lowest index among equals: less than 2^31, for
+        // there are up to kTileDim channels of seven bits.
+        keys[k] = k < clusters ? 255 - k - 256 * work.norms()[k] : -0x60000000;
         members[k] = 0;
     }
     for (int i = lane; i < (row_bytes - dim) / 4 * kThreadTokens; i += 32) { // padding of rows
@@ -571,7 +574,6 @@ __global__ void __launch_bounds__(kTileThreads, kClusterTiles > 4 ? 1 : 2)
         }
         __syncwarp();
         int best[2] = {static_cast<int>(0x80000000), static_cast<int>(0x80000000)};
-        int id[2] = {};
         for (int centroid = 0; centroid < padded; centroid += kTileCentroids) {
             int score[kTileCentroids / 8][4] = {};
             for (int c = 8 * inside; c < row_bytes; c += 32) {
@@ -595,9 +597,7 @@ __global__ void __launch_bounds__(kTileThreads, kClusterTiles > 4 ? 1 : 2)
                     if (k < padded) {
 #pragma unroll
                         for (int r = 0; r < 2; ++r) {
-                            const int value = 2 * score[n][2 * r + j] - norms[k];
-                            id[r] = value > best[r] ? k : id[r];
-                            best[r] = max(best[r], value);
+                            best[r] = max(best[r], 512 * score[n][2 * r + j] + keys[k]);
                         }
                     }
                 }
@@ -607,19 +607,16 @@ __global__ void __launch_bounds__(kTileThreads, kClusterTiles > 4 ? 1 : 2)
         for (int r = 0; r < 2; ++r) {
 #pragma unroll
             for (int step = 1; step < 4; step *= 2) {
-                const int other = __shfl_xor_sync(0xFFFFFFFFU, best[r], step);
-                const int other_id = __shfl_xor_sync(0xFFFFFFFFU, id[r], step);
-                const bool closer = other > best[r] || (other == best[r] && other_id < id[r]);
-                id[r] = closer ? other_id : id[r];
-                best[r] = closer ? other : best[r];
+                best[r] = max(best[r], __shfl_xor_sync(0xFFFFFFFFU, best[r], step));
             }
+            const int id = 255 - (best[r] & 255);
             const int row = warp_row + 8 * r + group;
             if (inside == 0) {
-                reinterpret_cast<std::uint8_t*>(ids)[row] = static_cast<std::uint8_t>(id[r]);
+                reinterpret_cast<std::uint8_t*>(ids)[row] = static_cast<std::uint8_t>(id);
                 if (first + row < end) {
-                    atomicAdd(members + id[r], 1);
+                    atomicAdd(members + id, 1);
                     if (plan.keeps_ids) {
-                        work.ids()[first + row] = static_cast<std::uint8_t>(id[r]);
+                        work.ids()[first + row] = static_cast<std::uint8_t>(id);
                     }
                 }
             }
@@ -673,7 +670,7 @@ __global__ void __launch_bounds__(kTileThreads, kClusterTiles > 4 ? 1 : 2)
         for (int i = 0; i < 8; ++i) {
             const int k = 16 * m + group + i % 4 / 2 * 8;
             const int at = 16 * warp + i / 4 * 8 + 2 * inside + i % 2;
-            const int value = sum[m][i / 4][i % 4];
+            const int value = -(sum[m][i / 4][i % 4] / 128);
             if (k < clusters && at < dim && value != 0) {
                 atomicAdd(work.sums() + k * dim + at, value);
             }

@@ -30,7 +30,22 @@ public:
         if constexpr (kBf16) {
 #pragma unroll
             for (int n = 0; n < kThreadTokens; ++n) {
-                raw_[n] = *reinterpret_cast<const uint2*>(source_at(work, min(first + n, end - 1), channel));
+                raw_[n] = {0, 0};
+            }
+            const std::uint8_t* row = source_at(work, min(first, end - 1), channel);
+            const std::int64_t row_bytes = static_cast<std::int64_t>(work.layout().heads) * work.layout().head_dim * 2;
+            if (first + kThreadTokens <= end) { // as almost everywhere; no tests between the loads
+#pragma unroll
+                for (int n = 0; n < kThreadTokens; ++n) {
+                    raw_[n] = *reinterpret_cast<const uint2*>(row + n * row_bytes);
+                }
+                return;
+            }
+#pragma unroll
+            for (int n = 0; n < kThreadTokens; ++n) {
+                if (first + n < end) {
+                    raw_[n] = *reinterpret_cast<const uint2*>(row + n * row_bytes);
+                }
             }
         }
     }
@@ -40,6 +55,17 @@ public:
     template <bool kLow>
     __device__ void put(const Work<kBf16, kRows>& work, int first, int end, int channel, const float* mean,
                         float inverse, int row_stride, std::uint8_t* rows, unsigned* high, unsigned* low) const {
+        if (first + kThreadTokens <= end) {
+            put_rows<kLow, true>(work, first, end, channel, mean, inverse, row_stride, rows, high, low);
+        } else {
+            put_rows<kLow, false>(work, first, end, channel, mean, inverse, row_stride, rows, high, low);
+        }
+    }
+
+private:
+    template <bool kLow, bool kWhole>
+    __device__ void put_rows(const Work<kBf16, kRows>& work, int first, int end, int channel, const float* mean,
+                             float inverse, int row_stride, std::uint8_t* rows, unsigned* high, unsigned* low) const {
         constexpr float kRounder = qvg::kRounder + 128.0F; // steps and half an upper digit
         const int fours = work.layout().head_dim / 4;
         unsigned upper[4][kThreadTokens / 4];
@@ -60,7 +86,7 @@ public:
 #pragma unroll
                 for (int c = 0; c < 4; ++c) {
                     const float point = point_value<kBf16, kRows>(x[c], mean[c]);
-                    steps[n][c] = token < end ? whole_steps(point, inverse, kRounder) : 128U;
+                    steps[n][c] = kWhole || token < end ? whole_steps(point, inverse, kRounder) : 128U;
                 }
                 if (rows) {
                     const unsigned word = __byte_perm(__byte_perm(steps[n][0], steps[n][1], 0x0051),
@@ -91,7 +117,6 @@ public:
         }
     }
 
-private:
     __device__ static int first_word() { return static_cast<int>(threadIdx.x) / 32 * (kThreadTokens / 4); }
 
     uint2 raw_[kBf16 ? kThreadTokens : 1];
