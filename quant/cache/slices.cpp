@@ -77,7 +77,7 @@ std::int64_t slice_rows(bool any_length, std::int64_t latents, int tokens_per_la
         return std::max(kMinRows, std::min(wanted, fitting / kTileKeys * kTileKeys));
     }
     const std::int64_t most = fitting / tokens_per_latent;
-    const std::int64_t slices = (latents + most - 1) / most;
+    const std::int64_t slices = std::max((latents + most - 1) / most, std::int64_t{latents >= kLatentsToSplit ? 2 : 1});
     return (latents + slices - 1) / slices * tokens_per_latent;
 }
 

@@ -39,8 +39,10 @@ struct SliceRules {
 std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, int layer,
                               const std::vector<HistorySegment>& segments, int own_rows, int history);
 
-// Rows of a slice over `latents` latents when `fitting` rows have room. Usually slices of whole latents, as alike as
-// can be, so that few lengths occur; where not even one latent fits, or with `any_length`, as many whole tiles of keys.
+// Rows of a slice over `latents` latents when `fitting` rows have room. Usually slices of whole latents, so that few
+// lengths occur, and at least two of them from kLatentsToSplit latents on: the parts of a layer then come out more even
+// over the multiprocessors. Where not even one latent fits, or with `any_length`, whole tiles of keys.
+inline constexpr std::int64_t kLatentsToSplit = 6;
 std::int64_t slice_rows(bool any_length, std::int64_t latents, int tokens_per_latent, std::int64_t fitting);
 
 // How many heads one slice holds, a divisor of all, so that the thread blocks of its attention (kTileQueries queries of

@@ -9,7 +9,7 @@ constexpr int kWarps = 4; // rows a block works on
 // Lane l of a row's warp holds the eights l, l + 32, ...; kEights * 256 >= dim.
 template <int kEights>
 struct Row {
-    float x[kEights][8];
+    float x[kEights][8] = {};
 
     template <class Work>
     __device__ void each(int dim, Work&& work) {
@@ -22,6 +22,7 @@ struct Row {
     }
 };
 
+// All of x and y is asked for before anything is stored, so that many reads are under way at a time.
 template <class Y, class Out, int kEights>
 __global__ void __launch_bounds__(kWarps * 32) norm_rows(NormJob job) {
     const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
@@ -31,26 +32,30 @@ __global__ void __launch_bounds__(kWarps * 32) norm_rows(NormJob job) {
     row.each(job.dim, [&](int channel, float (&value)[8]) { load(x + channel, value); });
     if (job.y) {
         const Y* y = static_cast<const Y*>(job.y) + index * job.dim;
-        const float* gates = job.gate + index / job.gate_rows * job.dim;
         const float row_scale = job.y_row_scale ? job.y_row_scale[index] : 1.0F;
-        row.each(job.dim, [&](int channel, float (&value)[8]) {
-            float added[8];
-            load(y + channel, added);
-            if (job.y_column_scale) {
+        const float* gates = job.gate ? job.gate + index / job.gate_rows * job.dim : nullptr;
+        Row<kEights> added;
+        added.each(job.dim, [&](int channel, float (&value)[8]) { load(y + channel, value); });
+        if (job.y_column_scale) {
+            added.each(job.dim, [&](int channel, float (&value)[8]) {
                 float column[8], bias[8];
                 load(job.y_column_scale + channel, column);
                 load(job.y_bias + channel, bias);
-                for (int i = 0; i < 8; ++i) added[i] = fmaf(added[i] * row_scale, column[i], bias[i]);
-            }
-            if (job.gate) {
+                for (int i = 0; i < 8; ++i) value[i] = fmaf(value[i] * row_scale, column[i], bias[i]);
+            });
+        }
+        if (gates) {
+            added.each(job.dim, [&](int channel, float (&value)[8]) {
                 float gate[8];
                 load(gates + channel, gate);
-                for (int i = 0; i < 8; ++i) value[i] = fmaf(gate[i], added[i], value[i]);
-            } else {
-                for (int i = 0; i < 8; ++i) value[i] += added[i];
-            }
-            store(x + channel, value);
-        });
+                for (int i = 0; i < 8; ++i) value[i] *= gate[i];
+            });
+        }
+#pragma unroll
+        for (int e = 0; e < kEights; ++e) {
+            for (int i = 0; i < 8; ++i) row.x[e][i] += added.x[e][i];
+        }
+        row.each(job.dim, [&](int channel, float (&value)[8]) { store(x + channel, value); });
     }
     if (!job.scale) return;
     float sum = 0.0F;

@@ -77,6 +77,16 @@ TEST_F(Slices, PagesWithKnownNoiseStandAlone) {
     EXPECT_EQ(slices[2].runs.size(), 2U);
 }
 
+TEST(SliceRows, AreWholeLatentsWhereOneFits) {
+    EXPECT_EQ(slice_rows(false, 3, 1560, 6400), 3 * 1560);
+    EXPECT_EQ(slice_rows(false, 6, 1560, 100000), 3 * 1560); // two slices, though one would fit
+    EXPECT_EQ(slice_rows(false, 9, 1560, 6400), 3 * 1560);
+    EXPECT_EQ(slice_rows(false, 21, 1560, 6400), 4 * 1560);
+    EXPECT_EQ(slice_rows(false, 21, 1560, 1500), 11 * 128); // less than one fits
+    EXPECT_EQ(slice_rows(true, 21, 84, 100000), 21 * 84);
+    EXPECT_EQ(slice_rows(true, 1, 84, 100000), 256);
+}
+
 TEST(HeadsOfASlice, FillsRoundsOfMultiprocessors) {
     // 3, 6 and 12 heads need 4 rounds (of 111, 222 and 444 blocks), 4 heads would need 6.
     EXPECT_EQ(heads_of_a_slice(12, 1, 4680, 132, 24576), 3);
