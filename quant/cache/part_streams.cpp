@@ -7,7 +7,6 @@ template <class Work>
 void PartStreams::for_all_events(Work&& work) {
     work(begin_);
     for (cudaEvent_t& event : filled_) work(event);
-    for (cudaEvent_t& event : read_) work(event);
     for (cudaEvent_t& event : attended_) work(event);
     for (cudaEvent_t& event : merged_) work(event);
     for (cudaEvent_t& event : ends_) work(event);
@@ -42,7 +41,7 @@ void PartStreams::begin(std::size_t parts, bool side_by_side) {
 
 c10::cuda::CUDAStream PartStreams::to_fill(std::size_t i) {
     if (!ahead_) return *main_;
-    if (i >= kLanes) cudaStreamWaitEvent(fill_.stream(), read_[i % kLanes]);
+    if (i >= kLanes) cudaStreamWaitEvent(fill_.stream(), attended_[(i - kLanes) % kSlots]);
     return fill_;
 }
 
@@ -58,8 +57,7 @@ c10::cuda::CUDAStream PartStreams::to_attend(std::size_t i) {
 }
 
 void PartStreams::attended(std::size_t i) {
-    if (ahead_) cudaEventRecord(read_[i % kLanes], attending(i).stream());
-    if (side_by_side_) cudaEventRecord(attended_[i % kSlots], attending(i).stream());
+    if (ahead_) cudaEventRecord(attended_[i % kSlots], attending(i).stream());
 }
 
 c10::cuda::CUDAStream PartStreams::to_merge(const std::vector<std::size_t>& parts) {

@@ -18,7 +18,7 @@ namespace wander::quant {
 class PartStreams {
 public:
     static constexpr int kLanes = 3;
-    static constexpr int kSlots = 8; // results of parts that may wait to be merged
+    static constexpr int kSlots = 6; // results of parts that may wait to be merged
 
     explicit PartStreams(c10::DeviceIndex device);
     ~PartStreams();
@@ -54,8 +54,7 @@ private:
     bool side_by_side_ = false;
     cudaEvent_t begin_ = nullptr;
     cudaEvent_t filled_[kLanes] = {};
-    cudaEvent_t read_[kLanes] = {};     // the lane may be filled again
-    cudaEvent_t attended_[kSlots] = {}; // the result is there
+    cudaEvent_t attended_[kSlots] = {}; // the result is there, the lane may be filled again
     cudaEvent_t merged_[kSlots] = {};   // the result's memory is free
     cudaEvent_t ends_[3] = {};
 };
