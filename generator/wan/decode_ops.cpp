@@ -87,6 +87,7 @@ at::Tensor Unsummed::summed() const {
         std::vector<at::Tensor> lines;
         for (std::int64_t row = 0; row < 2; ++row) {
             std::vector<at::Tensor> columns_of;
+            columns_of.reserve(2);
             for (std::int64_t column = 0; column < 2; ++column) {
                 columns_of.push_back(
                     q.select(1, row).select(1, column).narrow(2, row, rows() / 2).narrow(3, column, columns() / 2));

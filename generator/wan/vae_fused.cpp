@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace wander {
 
@@ -65,7 +66,7 @@ private:
         Unsummed h = convolve(layer.name + ".residual.2", x, {layer.name + ".residual.0", true, true}, &sum);
         h = convolve(layer.name + ".residual.6", h, {layer.name + ".residual.3"});
         if (layer.in == layer.out) {
-            h.residual = sum;
+            h.residual = std::move(sum);
             return h;
         }
         const VaeConv& shortcut = conv(layer.name + ".shortcut");
@@ -82,7 +83,7 @@ private:
         return {at::conv2d(attend_by_products(qkv), proj.weight), proj.wide_bias, in.sum};
     }
 
-    Unsummed up(const VaeLayer& layer, Unsummed x) {
+    Unsummed up(const VaeLayer& layer, const Unsummed& x) {
         // The first latent of a video is one frame: no doubling, and it is no part of the time convolution's history.
         const bool doubles = layer.kind == Kind::up_time_space && !first_;
         const at::Tensor small =
@@ -112,7 +113,7 @@ private:
                 case Kind::residual: x = residual(l, x); break;
                 case Kind::attention: x = attention(l, x); break;
                 case Kind::up_space:
-                case Kind::up_time_space: x = up(l, std::move(x)); break;
+                case Kind::up_time_space: x = up(l, x); break;
                 case Kind::down_space:
                 case Kind::down_time_space: TORCH_CHECK(false, "a decoder does not shrink"); break;
             }
