@@ -2,9 +2,8 @@
 #include "quant/cache/logit_bias.hpp"
 
 #if WANDER_CUDA
-#include "quant/cache/page_codec.hpp"
 #include "quant/cache/part_streams.hpp"
-#include "quant/cache/rotation_device.hpp"
+#include "quant/cache/slice_expander.hpp"
 #include "quant/cache/slices.hpp"
 #include "quant/cache/stage_timer.hpp"
 #include "quant/cuda/expand.hpp"
@@ -52,7 +51,7 @@ public:
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
           streams_(device.index()),
           timer_(device),
-          rotation_(device) {
+          expander_(shape, codec_, device, compute) {
         cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device.index());
     }
     ~CudaAttention() override = default;
@@ -60,7 +59,7 @@ public:
     CudaAttention& operator=(const CudaAttention&) = delete;
 
     void begin_chunk(const ReadView& view, int history_latents) override {
-        rotation_.fill(view, shape_, history_latents);
+        expander_.begin_chunk(view, history_latents);
         const std::int64_t head_bytes = 2 * static_cast<std::int64_t>(branches()) * shape_.head_dim *
                                         static_cast<std::int64_t>(c10::elementSize(slice_type()));
         heads_together_ = heads_wanted_ > 0 ? std::min(heads_wanted_, shape_.heads)
@@ -96,6 +95,7 @@ public:
         }
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
             grow(factors_, sizeof(cuda::E4m3Factors), at::kByte);
+            expander_.write_as(cuda::Element::e4m3, factors());
         }
         if (bias_correction_) {
             grow(energy_, results * shape_.heads * (shape_.head_dim / kNoiseChannels), at::kFloat);
@@ -109,7 +109,8 @@ public:
         const at::Tensor v = with_dense_heads(value_rows);
         at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
         const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(slice_rows_), long_slices_, bias_correction_};
-        const std::vector<Slice> slices = cut_slices(rules, codec_, layer, segments, queries(), rotation_.history());
+        const std::vector<Slice> slices =
+            cut_slices(rules, codec_, layer, segments, queries(), expander_.rotation().history());
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
             cuda::ScaleJob scales{{q.const_data_ptr(), k.const_data_ptr(), v.const_data_ptr()},
                                   {q.stride(0), k.stride(0), v.stride(0)},
@@ -124,14 +125,14 @@ public:
         for (int head = 0; head < shape_.heads; head += heads_together_) {
             const HeadRange heads{head, std::min(heads_together_, shape_.heads - head)};
             if (!in_place) {
-                turn_queries(heads, q, queries_of(heads), 0);
+                expander_.turn_queries(heads, q, queries_of(heads), 0);
             }
             for (const Slice& slice : slices) {
                 parts.push_back({heads, &slice, &slice == &slices.front(), &slice == &slices.back()});
             }
         }
         if (in_place) {
-            turn_queries({0, shape_.heads}, q, q.data_ptr(), q.stride(0));
+            expander_.turn_queries({0, shape_.heads}, q, q.data_ptr(), q.stride(0));
         }
         measure_queries();
         attend_parts(parts, layer, in_place ? q : at::Tensor(), k, v, result);
@@ -139,7 +140,7 @@ public:
     }
 
     std::int64_t scratch_bytes() const override {
-        std::int64_t bytes = rotation_.bytes();
+        std::int64_t bytes = expander_.rotation().bytes();
         const auto add = [&](const at::Tensor& buffer) {
             bytes += buffer.defined() ? static_cast<std::int64_t>(buffer.nbytes()) : 0;
         };
@@ -165,10 +166,6 @@ private:
     // merged calls does not (docs/performance.md has the figures).
     static constexpr std::int64_t kMaxE4m3Rows = 8192;
 
-    struct HeadRange {
-        int first = 0;
-        int count = 0;
-    };
     // One slice of some heads: expanded into a lane, attended to, merged.
     struct Part {
         HeadRange heads;
@@ -181,9 +178,9 @@ private:
         at::Tensor keys, values;
     };
 
-    int branches() const { return rotation_.branches(); }
+    int branches() const { return expander_.rotation().branches(); }
     int turned(const HeadRange& heads) const { return branches() * heads.count; }
-    int queries() const { return rotation_.latents() * shape_.tokens_per_latent; }
+    int queries() const { return expander_.queries(); }
     void* queries_of(const HeadRange& heads) const { return at_head(queries_, heads, shape_.head_dim); }
     // Where the part of `buffer` lies that belongs to these heads; [queries][branches] values of `width` a head.
     void* at_head(const at::Tensor& buffer, const HeadRange& heads, int width) const {
@@ -216,84 +213,8 @@ private:
     cuda::E4m3Factors* factors() const {
         return arithmetic_ == Arithmetic::cudnn_e4m3 ? static_cast<cuda::E4m3Factors*>(factors_.data_ptr()) : nullptr;
     }
-    const float* descale(int operand) const { return factors() ? &factors()->descale[operand] : nullptr; }
-
-    enum Operand { query, key, value }; // in the order of ScaleJob
-
-    cuda::ExpandJob job(const HeadRange& heads, Operand operand, const float* matrices, void* out) const {
-        cuda::ExpandJob job;
-        job.source_element = element_;
-        job.heads = shape_.heads;
-        job.head_dim = shape_.head_dim;
-        job.first_head = heads.first;
-        job.head_count = heads.count;
-        job.tables = &rotation_.angles();
-        job.rotary = operand != value;
-        job.matrices = matrices;
-        job.element = slice_element();
-        job.inverse_scale = factors() ? &factors()->inverse_scale[operand] : nullptr;
-        job.out = out;
-        return job;
-    }
-
-    void turn_queries(const HeadRange& heads, const at::Tensor& q, void* out, std::int64_t out_row) const {
-        cuda::ExpandJob plain = job(heads, query, rotation_.transposed(), out);
-        plain.source_row = q.stride(0);
-        plain.out_row_stride = out_row;
-        plain.runs[0] = {q.const_data_ptr(), 0, 0, queries(), rotation_.history(), 0};
-        plain.run_count = 1;
-        cuda::expand_plain(plain, stream());
-    }
-
-    void expand_own(const HeadRange& heads, const at::Tensor& rows, const Run& run, int out_row, Operand operand,
-                    void* out) const {
-        cuda::ExpandJob plain = job(heads, operand, rotation_.inverse(), out);
-        plain.source_row = rows.stride(0);
-        plain.runs[0] = {rows.const_data_ptr(), run.first_row, run.first_token, run.rows, run.table_latent, out_row};
-        plain.run_count = 1;
-        cuda::expand_plain(plain, stream());
-    }
-
-    bool read_alike(const Page& a, const PageGroup& of_a, const Page& b, const PageGroup& of_b) const {
-        return a.format == b.format && of_a.capacity == of_b.capacity && a.codebook == b.codebook &&
-               (!a.format->prunes() || of_a.kept == of_b.kept);
-    }
-
-    // All rows of a slice, pages that are read alike in one launch.
-    void expand_slice(const Part& part, int layer, Operand operand, const at::Tensor& own, void* out) const {
-        const Slice& slice = *part.slice;
-        const bool is_key = operand == key;
-        const auto page_of = [&](const Run& run) -> const Page& {
-            return (is_key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
-        };
-        int out_row = 0;
-        for (std::size_t i = 0; i < slice.runs.size();) {
-            const Run& first = slice.runs[i];
-            if (!first.group) {
-                expand_own(part.heads, own, first, out_row, operand, out);
-                out_row += first.rows;
-                ++i;
-                continue;
-            }
-            cuda::ExpandJob paged = job(part.heads, operand, rotation_.inverse(), out);
-            const Page& page = page_of(first);
-            for (; i < slice.runs.size() && paged.run_count < cuda::kMaxRuns; ++i) {
-                const Run& run = slice.runs[i];
-                if (!run.group || !read_alike(page, *first.group, page_of(run), *run.group)) {
-                    break;
-                }
-                paged.runs[paged.run_count++] = {page_of(run).bytes.const_data_ptr(),
-                                                 run.first_row,
-                                                 run.first_token,
-                                                 run.rows,
-                                                 run.table_latent,
-                                                 out_row};
-                out_row += run.rows;
-            }
-            TORCH_CHECK(page.format->expand(paged, codec_.page_shape(*first.group, is_key),
-                                            codec_.options(*first.group, layer, is_key), stream()),
-                        "cache format ", page.format->name(), " has no CUDA decoder");
-        }
+    const float* descale(Operand operand) const {
+        return factors() ? &factors()->descale[static_cast<int>(operand)] : nullptr;
     }
 
     // |q|^2 of every query, head and kNoiseChannels channels.
@@ -304,7 +225,7 @@ private:
             energy.head_dim = shape_.head_dim;
             energy.channels = kNoiseChannels;
             energy.element = slice_element();
-            energy.descale = descale(query);
+            energy.descale = descale(Operand::query);
             energy.source = queries_.const_data_ptr();
             energy.out = energy_.data_ptr<float>();
             cuda::launch_energy(energy, stream());
@@ -334,8 +255,8 @@ private:
             if (timed) {
                 timer_.begin();
             }
-            expand_slice(parts[i], layer, key, k, lane.keys.data_ptr());
-            expand_slice(parts[i], layer, value, v, lane.values.data_ptr());
+            expander_.expand(*parts[i].slice, parts[i].heads, layer, Operand::key, k, lane.keys.data_ptr());
+            expander_.expand(*parts[i].slice, parts[i].heads, layer, Operand::value, v, lane.values.data_ptr());
             if (timed) {
                 timer_.end();
             }
@@ -486,7 +407,7 @@ private:
         std::copy(pending.parts.begin(), pending.parts.end(), merge.parts);
         merge.part_count = static_cast<int>(pending.parts.size());
         merge.element = slice_element();
-        merge.part_descale = descale(value);
+        merge.part_descale = descale(Operand::value);
         if (bias_correction_) {
             merge.noise_groups = shape_.head_dim / kNoiseChannels;
             merge.energy = static_cast<const float*>(at_head(energy_, part.heads, shape_.head_dim / kNoiseChannels));
@@ -503,7 +424,7 @@ private:
             merge.result_element = element_;
             merge.heads = shape_.heads;
             merge.tokens_per_latent = shape_.tokens_per_latent;
-            merge.matrices = rotation_.projection();
+            merge.matrices = expander_.rotation().projection();
         }
         cuda::launch_merge(merge, stream());
     }
@@ -526,7 +447,7 @@ private:
     std::string engine_; // cuDNN's name of the first plan used
     PartStreams streams_;
     StageTimer timer_;
-    DeviceRotation rotation_;
+    SliceExpander expander_;
 
     // Shared by all layers: the slices at hand, the turned queries of all heads (each group of heads dense), results of
     // single slices (torch's kernels have their own), the merged result so far of one group of heads and its

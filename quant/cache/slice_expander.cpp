@@ -1,0 +1,101 @@
+#include "quant/cache/slice_expander.hpp"
+
+#if WANDER_CUDA
+#include "quant/format.hpp"
+
+#include <c10/cuda/CUDAStream.h>
+#include <c10/util/Exception.h>
+
+namespace wander::quant {
+namespace {
+
+bool read_alike(const Page& a, const PageGroup& of_a, const Page& b, const PageGroup& of_b) {
+    return a.format == b.format && of_a.capacity == of_b.capacity && a.codebook == b.codebook &&
+           (!a.format->prunes() || of_a.kept == of_b.kept);
+}
+
+} // namespace
+
+SliceExpander::SliceExpander(const CacheShape& shape, const PageCodec& codec, at::Device device, at::ScalarType compute)
+    : shape_(shape),
+      codec_(codec),
+      device_(device),
+      compute_(compute == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16),
+      element_(compute_),
+      rotation_(device) {}
+
+void SliceExpander::write_as(cuda::Element element, const cuda::E4m3Factors* factors) {
+    element_ = element;
+    factors_ = factors;
+}
+
+cuda::Stream SliceExpander::stream() const { return c10::cuda::getCurrentCUDAStream(device_.index()).stream(); }
+
+cuda::ExpandJob SliceExpander::job(const HeadRange& heads, Operand operand, const float* matrices, void* out) const {
+    cuda::ExpandJob job;
+    job.source_element = compute_;
+    job.heads = shape_.heads;
+    job.head_dim = shape_.head_dim;
+    job.first_head = heads.first;
+    job.head_count = heads.count;
+    job.tables = &rotation_.angles();
+    job.rotary = operand != Operand::value;
+    job.matrices = matrices;
+    job.element = element_;
+    job.inverse_scale = factors_ ? &factors_->inverse_scale[static_cast<int>(operand)] : nullptr;
+    job.out = out;
+    return job;
+}
+
+void SliceExpander::turn_queries(const HeadRange& heads, const at::Tensor& q, void* out, std::int64_t out_row) const {
+    cuda::ExpandJob plain = job(heads, Operand::query, rotation_.transposed(), out);
+    plain.source_row = q.stride(0);
+    plain.out_row_stride = out_row;
+    plain.runs[0] = {q.const_data_ptr(), 0, 0, queries(), rotation_.history(), 0};
+    plain.run_count = 1;
+    cuda::expand_plain(plain, stream());
+}
+
+void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
+                           const at::Tensor& own, void* out) const {
+    const bool is_key = operand == Operand::key;
+    const auto page_of = [&](const Run& run) -> const Page& {
+        return (is_key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
+    };
+    int out_row = 0;
+    for (std::size_t i = 0; i < slice.runs.size();) {
+        const Run& first = slice.runs[i];
+        if (!first.group) {
+            cuda::ExpandJob plain = job(heads, operand, rotation_.inverse(), out);
+            plain.source_row = own.stride(0);
+            plain.runs[0] = {own.const_data_ptr(), first.first_row,    first.first_token,
+                             first.rows,           first.table_latent, out_row};
+            plain.run_count = 1;
+            cuda::expand_plain(plain, stream());
+            out_row += first.rows;
+            ++i;
+            continue;
+        }
+        cuda::ExpandJob paged = job(heads, operand, rotation_.inverse(), out);
+        const Page& page = page_of(first);
+        for (; i < slice.runs.size() && paged.run_count < cuda::kMaxRuns; ++i) {
+            const Run& run = slice.runs[i];
+            if (!run.group || !read_alike(page, *first.group, page_of(run), *run.group)) {
+                break;
+            }
+            paged.runs[paged.run_count++] = {page_of(run).bytes.const_data_ptr(),
+                                             run.first_row,
+                                             run.first_token,
+                                             run.rows,
+                                             run.table_latent,
+                                             out_row};
+            out_row += run.rows;
+        }
+        TORCH_CHECK(page.format->expand(paged, codec_.page_shape(*first.group, is_key),
+                                        codec_.options(*first.group, layer, is_key), stream()),
+                    "cache format ", page.format->name(), " has no CUDA decoder");
+    }
+}
+
+} // namespace wander::quant
+#endif

@@ -1,0 +1,53 @@
+#pragma once
+// Makes the dense rows that attention reads on an NVIDIA GPU: pages unpacked, the chunk's own rows copied, both turned,
+// in the type that attention takes. Launches on the caller's current stream, allocates nothing. Worker thread.
+
+#include "quant/cache/page_codec.hpp"
+#include "quant/cache/rotation_device.hpp"
+#include "quant/cache/slices.hpp"
+#include "quant/cuda/expand.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace wander::quant {
+
+struct HeadRange {
+    int first = 0;
+    int count = 0;
+};
+
+enum class Operand { query, key, value }; // in the order of cuda::ScaleJob
+
+class SliceExpander {
+public:
+    // codec outlives the expander.
+    SliceExpander(const CacheShape& shape, const PageCodec& codec, at::Device device, at::ScalarType compute);
+
+    // What is written: the compute type, or E4M3 by these factors.
+    void write_as(cuda::Element element, const cuda::E4m3Factors* factors);
+    void begin_chunk(const ReadView& view, int history_latents) { rotation_.fill(view, shape_, history_latents); }
+    const DeviceRotation& rotation() const { return rotation_; }
+    int queries() const { return rotation_.latents() * shape_.tokens_per_latent; }
+
+    // q: [queries, heads, head_dim], rows may lie apart. out_row: values between rows of out, 0: dense. out may be q.
+    void turn_queries(const HeadRange& heads, const at::Tensor& q, void* out, std::int64_t out_row) const;
+    // All rows of a slice, pages that are read alike in one launch; own: the chunk's rows of this operand.
+    void expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand, const at::Tensor& own,
+                void* out) const;
+
+private:
+    cuda::ExpandJob job(const HeadRange& heads, Operand operand, const float* matrices, void* out) const;
+    cuda::Stream stream() const;
+
+    CacheShape shape_;
+    const PageCodec& codec_;
+    at::Device device_;
+    cuda::Element compute_;
+    cuda::Element element_;
+    const cuda::E4m3Factors* factors_ = nullptr;
+    DeviceRotation rotation_;
+};
+
+} // namespace wander::quant
