@@ -60,6 +60,8 @@ def main():
     last = own[-1]
     print(f"{run['device_name']}, {options.card} GiB left free, {options.latents} latents in view, cache {options.cache}, decoder {options.decoder}")
     print(f"in use at the end {last / GIB:.2f} GiB, at most {max(own) / GIB:.2f} GiB; cache {run['chunks'][-1]['cache_bytes'] / GIB:.2f} GiB")
+    rest = [(chunk["device_used_bytes"] - held - chunk["cache_bytes"]) / GIB for chunk in run["chunks"]]
+    print("beside the cache, GiB:", " ".join(f"{value:.2f}" for value in rest))
     worst = max(abs(f - last) / last for f in forecast[5:])
     print(f"forecast from chunk 5 on: {forecast[5] / GIB:.2f} GiB, at worst {100 * worst:.1f} % off; last chunk {run['chunks'][-1]['ms']['period']:.0f} ms")
     if max(own) > options.card * GIB or worst > 0.02:
