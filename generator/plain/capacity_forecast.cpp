@@ -30,6 +30,7 @@ CapacityForecast forecast_capacity(const CapacityFacts& facts, const quant::Cach
     forecast.full = held >= view;
     const std::int64_t raw = raw_latents(facts, rules, view);
     const auto packed = static_cast<double>(view - raw);
+    const std::int64_t packed_now = std::max<std::int64_t>(0, std::min(held, view) - raw);
     forecast.cache_bytes =
         static_cast<std::int64_t>(std::llround((static_cast<double>(raw) + packed / now.ratio) * raw_bytes));
     if (now.device_total_bytes <= 0) return forecast;

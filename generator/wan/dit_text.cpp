@@ -43,6 +43,7 @@ void WanDit::set_text(const at::Tensor& embedding) {
         last_bias = std::log(static_cast<double>(padding));
     }
     std::vector<nn::TextKeys> text;
+    text.reserve(w.blocks.size());
     for (const DitBlock& block : w.blocks) text.push_back(w.cross_text(block, context, last_bias));
     w.text = std::move(text);
 }

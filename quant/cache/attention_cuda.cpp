@@ -62,9 +62,13 @@ public:
         expander_.begin_chunk(view, history_latents);
         const std::int64_t head_bytes = 2 * static_cast<std::int64_t>(branches()) * shape_.head_dim *
                                         static_cast<std::int64_t>(c10::elementSize(slice_type()));
+        // As many heads in E4M3 as in the compute type: what stays of the room goes to results that wait.
+        const std::int64_t rows_of_one_head = slice_bytes_ / kLanes /
+                                              (2 * static_cast<std::int64_t>(branches()) * shape_.head_dim *
+                                               static_cast<std::int64_t>(c10::elementSize(compute_)));
         heads_together_ = heads_wanted_ > 0 ? std::min(heads_wanted_, shape_.heads)
                                             : heads_of_a_slice(shape_.heads, branches(), queries(), multiprocessors_,
-                                                               slice_bytes_ / kLanes / head_bytes);
+                                                               rows_of_one_head);
         const std::int64_t row = static_cast<std::int64_t>(branches()) * heads_together_ * shape_.head_dim;
         // Two lanes are attended to while one is filled.
         std::int64_t fitting = slice_bytes_ / kLanes / (head_bytes * heads_together_);

@@ -1,4 +1,4 @@
-// One block: 64 rows of one head, 16 rows a warp; keys and values pass through shared memory 32 at a time, the next 32
+// One block: 64 rows of one head, 16 rows a warp; keys and values pass through shared memory 64 at a time, the next 64
 // on their way while these are multiplied.
 #include "generator/nn/cuda/cross_attention.hpp"
 
@@ -10,7 +10,7 @@ namespace {
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * 32;
 constexpr int kRows = kWarps * 16;
-constexpr int kKeys = 32;
+constexpr int kKeys = 64;
 constexpr int kRowBytes = kCrossHeadDim * 2;
 constexpr int kTileBytes = kKeys * kRowBytes;
 constexpr int kSharedBytes = 4 * kTileBytes; // two stages of keys and values
@@ -63,7 +63,7 @@ __device__ float row_sum(float value) {
     return value + __shfl_xor_sync(0xffffffffU, value, 2);
 }
 
-__global__ void __launch_bounds__(kThreads, 4) attend_text(CrossJob job) {
+__global__ void __launch_bounds__(kThreads, 3) attend_text(CrossJob job) {
     extern __shared__ __align__(128) unsigned char tiles[];
     const auto base = static_cast<unsigned>(__cvta_generic_to_shared(tiles));
     const int head = static_cast<int>(blockIdx.y);
@@ -116,11 +116,11 @@ __global__ void __launch_bounds__(kThreads, 4) attend_text(CrossJob job) {
         const unsigned keys = base + static_cast<unsigned>(tile % 2) * 2 * kTileBytes;
         const unsigned values = keys + kTileBytes;
 
-        float score[kKeys / 8][4] = {};
+        float score[8][4] = {};
 #pragma unroll
         for (int step = 0; step < 8; ++step) {
 #pragma unroll
-            for (int pair = 0; pair < kKeys / 16; ++pair) {
+            for (int pair = 0; pair < 4; ++pair) {
                 unsigned k[4];
                 load_matrices(k, keys + place(pair * 16 + lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
                 multiply(score[2 * pair], query[step], k[0], k[1]);
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(kThreads, 4) attend_text(CrossJob job) {
         }
         float highest[2] = {peak[0], peak[1]};
 #pragma unroll
-        for (int n = 0; n < kKeys / 8; ++n) {
+        for (int n = 0; n < 8; ++n) {
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
                 const int key = tile * kKeys + n * 8 + lane % 4 * 2 + i % 2;
@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(kThreads, 4) attend_text(CrossJob job) {
             weight[r] *= shrink[r];
         }
 #pragma unroll
-        for (int n = 0; n < kKeys / 8; ++n) {
+        for (int n = 0; n < 8; ++n) {
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
                 score[n][i] = exp2f(score[n][i] - peak[i / 2]);
@@ -161,7 +161,7 @@ __global__ void __launch_bounds__(kThreads, 4) attend_text(CrossJob job) {
             for (int i = 0; i < 4; ++i) out[n][i] *= shrink[i / 2];
         }
 #pragma unroll
-        for (int step = 0; step < kKeys / 16; ++step) {
+        for (int step = 0; step < 4; ++step) {
             const unsigned p[4] = {pack(score[2 * step][0], score[2 * step][1]),
                                    pack(score[2 * step][2], score[2 * step][3]),
                                    pack(score[2 * step + 1][0], score[2 * step + 1][1]),
