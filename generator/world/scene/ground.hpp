@@ -46,23 +46,23 @@ WANDER_HOST_DEVICE inline Vec3 surface_color(const GroundLayer& layer, const Gro
     switch (layer.surface) {
         case GroundSurface::sand: return layer.color * (1.0f + 0.25f * at.grain * at.fade);
         case GroundSurface::bricks: {
-            const float shift = (static_cast<int>(floorf(v)) & 1) != 0 ? 0.5f : 0.0f;
+            const float shift = (floor_int(v) & 1) != 0 ? 0.5f : 0.0f;
             const float joint = joint_distance(u + shift, v);
             return mix(layer.color, layer.line_color, smooth_step(0.10f, 0.03f, joint) * at.fade);
         }
         case GroundSurface::tiles: {
             const float own =
-                0.82f + 0.36f * lattice_value(static_cast<int>(floorf(u)), static_cast<int>(floorf(v)), seed + 3);
+                0.82f + 0.36f * lattice_value(floor_int(u), floor_int(v), seed + 3);
             const Vec3 tile = layer.color * (1.0f + (own - 1.0f) * at.fade);
             return mix(tile, layer.line_color, smooth_step(0.07f, 0.02f, joint_distance(u, v)) * at.fade);
         }
         case GroundSurface::checker: {
-            const bool odd = ((static_cast<int>(floorf(u)) + static_cast<int>(floorf(v))) & 1) != 0;
+            const bool odd = ((floor_int(u) + floor_int(v)) & 1) != 0;
             const Vec3 between = (layer.color + layer.line_color) * 0.5f;
             return mix(between, odd ? layer.color : layer.line_color, at.fade);
         }
         case GroundSurface::planks: {
-            const float own = 0.88f + 0.24f * lattice_value(static_cast<int>(floorf(u)), 0, seed + 4);
+            const float own = 0.88f + 0.24f * lattice_value(floor_int(u), 0, seed + 4);
             const float gap = smaller(fraction(u), 1.0f - fraction(u));
             const Vec3 board = layer.color * (1.0f + (own - 1.0f) * at.fade);
             return mix(board, layer.line_color, smooth_step(0.10f, 0.04f, gap) * at.fade);

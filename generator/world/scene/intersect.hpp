@@ -38,11 +38,27 @@ struct Span {
         }
         return enter < leave;
     }
+
+    // Between two planes across one axis: low <= p <= high, where the ray has origin o and direction d on that axis.
+    WANDER_HOST_DEVICE bool cut_slab(float o, float d, float low, float high, Vec3 axis) {
+        if (fabsf(d) < 1e-8f) return o >= low && o <= high;
+        const float per_unit = 1.0f / d;
+        const float a = (low - o) * per_unit;
+        const float b = (high - o) * per_unit;
+        const float in = d > 0 ? a : b;
+        if (in > enter) {
+            enter = in;
+            normal = axis * (d > 0 ? -1.0f : 1.0f);
+        }
+        leave = smaller(leave, d > 0 ? b : a);
+        return enter < leave;
+    }
 };
 
 WANDER_HOST_DEVICE inline bool cut_box(Span& span, const Primitive& p) {
-    return span.cut({1, 0, 0}, p.size_x) && span.cut({-1, 0, 0}, p.size_x) && span.cut({0, 0, 1}, p.size_z) &&
-           span.cut({0, 0, -1}, p.size_z) && span.cut({0, 1, 0}, p.size_y) && span.cut({0, -1, 0}, 0);
+    return span.cut_slab(span.origin.x, span.direction.x, -p.size_x, p.size_x, {1, 0, 0}) &&
+           span.cut_slab(span.origin.z, span.direction.z, -p.size_z, p.size_z, {0, 0, 1}) &&
+           span.cut_slab(span.origin.y, span.direction.y, 0, p.size_y, {0, 1, 0});
 }
 
 // A roof: two gable ends across x, two slopes towards z.
@@ -50,8 +66,8 @@ WANDER_HOST_DEVICE inline bool cut_gable(Span& span, const Primitive& p) {
     const float a = 1.0f / p.size_z;
     const float b = 1.0f / p.size_y;
     const float k = 1.0f / sqrtf(a * a + b * b);
-    return span.cut({1, 0, 0}, p.size_x) && span.cut({-1, 0, 0}, p.size_x) && span.cut({0, b * k, a * k}, k) &&
-           span.cut({0, b * k, -(a * k)}, k) && span.cut({0, -1, 0}, 0);
+    return span.cut_slab(span.origin.x, span.direction.x, -p.size_x, p.size_x, {1, 0, 0}) &&
+           span.cut({0, b * k, a * k}, k) && span.cut({0, b * k, -(a * k)}, k) && span.cut({0, -1, 0}, 0);
 }
 
 WANDER_HOST_DEVICE inline bool cut_pyramid(Span& span, const Primitive& p) {
@@ -80,7 +96,7 @@ WANDER_HOST_DEVICE inline bool cut_cylinder(Span& span, const Primitive& p) {
         span.normal = {(o.x + d.x * in) / p.size_x, 0, (o.z + d.z * in) / p.size_x};
     }
     if (out < span.leave) span.leave = out;
-    return span.enter < span.leave && span.cut({0, 1, 0}, p.size_y) && span.cut({0, -1, 0}, 0);
+    return span.enter < span.leave && span.cut_slab(o.y, d.y, 0, p.size_y, {0, 1, 0});
 }
 
 WANDER_HOST_DEVICE inline bool hit_ellipsoid(const Primitive& p, Vec3 o, Vec3 d, float limit, Surface& surface) {
@@ -139,9 +155,9 @@ WANDER_HOST_DEVICE inline bool hit_cone(const Primitive& p, Vec3 o, Vec3 d, floa
     return true;
 }
 
-// The ray may pass the ball around the primitive; a quick test before the exact ones. `q`: origin minus the base.
-WANDER_HOST_DEVICE inline bool passes_ball(const Primitive& p, Vec3 q, Vec3 d) {
-    const Vec3 m{q.x, q.y + p.y - p.middle_y, q.z};
+// The ray may pass the ball around the primitive; a quick test before the exact ones.
+WANDER_HOST_DEVICE inline bool passes_ball(const Primitive& p, Vec3 origin, Vec3 d) {
+    const Vec3 m{origin.x - p.x, origin.y - p.middle_y, origin.z - p.z};
     const float along = dot(m, d);
     const float away = dot(m, m);
     if (away <= p.reach_squared) return true;
@@ -152,7 +168,6 @@ WANDER_HOST_DEVICE inline bool passes_ball(const Primitive& p, Vec3 q, Vec3 d) {
 WANDER_HOST_DEVICE inline bool hit_primitive(const Primitive& p, Vec3 origin, Vec3 direction, float limit,
                                              Surface& surface) {
     const Vec3 q{origin.x - p.x, origin.y - p.y, origin.z - p.z};
-    if (!passes_ball(p, q, direction)) return false;
     const Vec3 o{p.cos_turn * q.x - p.sin_turn * q.z, q.y, p.sin_turn * q.x + p.cos_turn * q.z};
     const Vec3 d{p.cos_turn * direction.x - p.sin_turn * direction.z, direction.y,
                  p.sin_turn * direction.x + p.cos_turn * direction.z};

@@ -31,10 +31,10 @@ WANDER_HOST_DEVICE inline int wrapped_index(int i, int count) {
 
 // Values at whole coordinates, between them a cubic blend. `count` > 0: repeats after so many lattice points.
 WANDER_HOST_DEVICE inline float smooth_noise(float x, float y, std::uint32_t seed, int count = 0) {
-    const float floor_x = floorf(x);
-    const float floor_y = floorf(y);
-    int x0 = static_cast<int>(floor_x);
-    int y0 = static_cast<int>(floor_y);
+    int x0 = floor_int(x);
+    int y0 = floor_int(y);
+    float u = x - static_cast<float>(x0);
+    float v = y - static_cast<float>(y0);
     int x1 = x0 + 1;
     int y1 = y0 + 1;
     if (count > 0) {
@@ -43,8 +43,6 @@ WANDER_HOST_DEVICE inline float smooth_noise(float x, float y, std::uint32_t see
         x1 = wrapped_index(x0 + 1, count);
         y1 = wrapped_index(y0 + 1, count);
     }
-    float u = x - floor_x;
-    float v = y - floor_y;
     u = u * u * (3.0f - 2.0f * u);
     v = v * v * (3.0f - 2.0f * v);
     const float above = lattice_value(x0, y0, seed) * (1.0f - u) + lattice_value(x1, y0, seed) * u;

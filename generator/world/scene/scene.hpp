@@ -152,7 +152,7 @@ void build_cells(Scene& scene);
 
 // A coordinate in [-8, 8).
 WANDER_HOST_DEVICE inline float wrapped(float x) {
-    return x - kPeriod * floorf((x + kPeriod * 0.5f) * (1.0f / kPeriod));
+    return x - kPeriod * floored((x + kPeriod * 0.5f) * (1.0f / kPeriod));
 }
 
 } // namespace wander::scene

@@ -19,8 +19,6 @@ struct CameraView {
     float cos_pitch = 1;
 };
 
-WANDER_HOST_DEVICE inline float square(float x) { return x * x; }
-
 // Signed distance to a pond's wavy border.
 WANDER_HOST_DEVICE inline float pond_distance(const Pond& pond, float x, float z) {
     const float dx = wrapped(x - pond.x);
@@ -30,9 +28,11 @@ WANDER_HOST_DEVICE inline float pond_distance(const Pond& pond, float x, float z
     return r + 0.10f * sinf(3.0f * atan2f(dx, dz)) - pond.radius;
 }
 
+inline constexpr float kContactEnd = 2.5f; // beyond it a float cannot tell the factor from 1
+
 // Darkness of the ground where solid things stand on it.
 WANDER_HOST_DEVICE inline float contact_light(const SceneView& scene, Vec3 at) {
-    const int cell = cell_index(static_cast<int>(floorf(at.x)), static_cast<int>(floorf(at.z)));
+    const int cell = cell_index(floor_int(at.x), floor_int(at.z));
     float light = 1;
     for (std::uint32_t k = scene.cell_starts[cell]; k < scene.cell_starts[cell + 1]; ++k) {
         const Primitive& p = scene.primitives[scene.cell_entries[k].primitive];
@@ -47,7 +47,7 @@ WANDER_HOST_DEVICE inline float contact_light(const SceneView& scene, Vec3 at) {
         } else {
             distance = larger(sqrtf(dx * dx + dz * dz) - p.size_x, 0.0f);
         }
-        light *= 1.0f - 0.35f * expf(-distance * 7.0f);
+        if (distance < kContactEnd) light *= 1.0f - 0.35f * expf(-distance * 7.0f);
     }
     return light;
 }
@@ -87,7 +87,7 @@ WANDER_HOST_DEVICE inline Vec3 water_color(const SceneView& scene, const Pond& p
 WANDER_HOST_DEVICE inline Vec3 add_fog(const SceneView& scene, Vec3 d, float distance, Vec3 color) {
     const float fog = 1.0f - expf(-larger(distance - 1.0f, 0.0f) * scene.fog_density);
     const float to_sun = larger(dot(normalized({d.x, larger(d.y, 0.03f), d.z}), scene.sky.sun), 0.0f);
-    color = mix(color, scene.fog_color + scene.sky.glow * (0.4f * powf(to_sun, 8.0f)), fog);
+    color = mix(color, scene.fog_color + scene.sky.glow * (0.4f * to_8th(to_sun)), fog);
     const float gone = smooth_step(8.0f, 14.0f, distance);
     if (gone <= 0) return color;
     return mix(color, sky_color(scene, normalized({d.x, larger(d.y, 1e-3f), d.z})), gone);

@@ -17,12 +17,14 @@ WANDER_HOST_DEVICE inline float star_light(Vec3 d) {
     constexpr float kCellsPerRadian = 9.0f;
     const float column = atan2f(d.x, d.z) * kCellsPerRadian;
     const float row = asinf(clamped(d.y, -1.0f, 1.0f)) * kCellsPerRadian;
-    const int i = static_cast<int>(floorf(column));
-    const int j = static_cast<int>(floorf(row));
+    const int i = floor_int(column);
+    const int j = floor_int(row);
     const float dx = column - static_cast<float>(i) - 0.2f - 0.6f * lattice_value(i, j, 91);
     const float dy = row - static_cast<float>(j) - 0.2f - 0.6f * lattice_value(i, j, 92);
     return lattice_value(i, j, 93) > 0.45f ? expf(-(dx * dx + dy * dy) * 260.0f) * 0.9f : 0.0f;
 }
+
+inline constexpr float kHighestPeak = 1.02f; // of mountain_profile
 
 // Tangent of the mountains' elevation in this direction, for a height of 1.
 WANDER_HOST_DEVICE inline float mountain_profile(float azimuth, float seed) {
@@ -34,8 +36,8 @@ WANDER_HOST_DEVICE inline Vec3 sky_color(const SceneView& scene, Vec3 d) {
     const Sky& sky = scene.sky;
     const float haze = expf(-4.5f * larger(d.y, 0.0f));
     const float to_sun = larger(dot(d, sky.sun), 0.0f);
-    const float wide = powf(to_sun, 8.0f);
-    const float narrow = powf(to_sun, 64.0f);
+    const float wide = to_8th(to_sun);
+    const float narrow = to_8th(wide);
     Vec3 color = mix(sky.zenith, sky.horizon, haze);
     color = color + sky.glow * (0.55f * wide * (0.35f + 0.65f * haze) + 0.6f * narrow);
     if (d.y > 0.02f && sky.clouds > 0) {
@@ -47,9 +49,9 @@ WANDER_HOST_DEVICE inline Vec3 sky_color(const SceneView& scene, Vec3 d) {
     if (sky.stars > 0 && d.y > 0.08f) color = color + Vec3{1, 1, 0.92f} * (sky.stars * star_light(d));
     const float disc = smooth_step(0.9955f, 0.9975f, dot(d, sky.sun));
     color = mix(color, sky.sun_color * 0.25f + Vec3{0.75f, 0.75f, 0.72f}, disc);
-    if (sky.mountains > 0) {
+    const float height = d.y / sqrtf(d.x * d.x + d.z * d.z + 1e-6f);
+    if (height < sky.mountains * kHighestPeak + 0.012f) {
         const float top = sky.mountains * mountain_profile(atan2f(d.x, d.z), static_cast<float>(scene.seed));
-        const float height = d.y / sqrtf(d.x * d.x + d.z * d.z + 1e-6f);
         const Vec3 rock = mix(sky.mountain_color, sky.horizon, clamped(0.55f - height * 0.9f, 0.15f, 0.7f));
         color = mix(color, rock, smooth_step(top + 0.012f, top - 0.012f, height));
     }

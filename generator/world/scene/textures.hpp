@@ -22,8 +22,6 @@ struct Skin {
     WANDER_HOST_DEVICE bool upright() const { return fabsf(normal.y) < 0.5f; }
 };
 
-WANDER_HOST_DEVICE inline int floor_int(float x) { return static_cast<int>(floorf(x)); }
-
 // How far a point lies outside of a rectangle around the middle; negative inside.
 WANDER_HOST_DEVICE inline float frame_distance(float a, float half_a, float b, float half_b) {
     return larger(a - half_a, b - half_b);
@@ -93,7 +91,7 @@ WANDER_HOST_DEVICE inline void leaf_skin(const Primitive& p, Skin& skin) {
 
 WANDER_HOST_DEVICE inline void stone_skin(const Primitive& p, Skin& skin) {
     const float v = skin.v * 2.2f;
-    const float u = skin.u * 1.6f + 0.37f * floorf(v);
+    const float u = skin.u * 1.6f + 0.37f * floored(v);
     const float joint = smaller(smaller(fraction(u), 1.0f - fraction(u)) * 0.8f,
                                 smaller(fraction(v), 1.0f - fraction(v)) * 0.6f);
     const float own = 0.86f + 0.28f * lattice_value(floor_int(u), floor_int(v), p.seed);
@@ -179,7 +177,7 @@ WANDER_HOST_DEVICE inline void planks_skin(const Primitive& p, Skin& skin) {
 WANDER_HOST_DEVICE inline void dots_skin(const Primitive& p, Skin& skin) {
     const float around = atan2f(skin.local.x, skin.local.z) * 1.1140846f; // 7 / (2 pi)
     const float height = skin.local.y / p.size_y;
-    const float row = floorf(height * 3.0f);
+    const float row = floored(height * 3.0f);
     const float a = fraction(around + 0.5f * row) - 0.5f;
     const float b = fraction(height * 3.0f) - 0.5f;
     const float girth = sqrtf(larger(1.0f - height * height, 0.0f)); // spots stay round towards the top
@@ -203,7 +201,9 @@ WANDER_HOST_DEVICE inline Skin skin_of(const Primitive& p, const Surface& surfac
     const bool faces_x = fabsf(surface.normal.x) > 0.7f;
     skin.half_width = faces_x ? p.size_z : p.size_x;
     if (round) {
-        skin.u = atan2f(surface.local.x, surface.local.z) * larger(p.size_x, 0.15f);
+        const float radius = larger(p.size_x, 0.15f);
+        skin.u = atan2f(surface.local.x, surface.local.z) * radius;
+        skin.half_width = 3.14159265f * radius; // one wall all the way round
     } else {
         skin.u = faces_x ? surface.local.z : surface.local.x;
     }

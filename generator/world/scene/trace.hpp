@@ -17,8 +17,8 @@ WANDER_HOST_DEVICE inline bool trace_primitives(const SceneView& scene, Vec3 o, 
     float far = limit;
     if (o.y > scene.top && d.y >= 0) return false;
     if (d.y > 1e-6f) far = smaller(far, (scene.top - o.y) / d.y);
-    int ix = static_cast<int>(floorf(o.x));
-    int iz = static_cast<int>(floorf(o.z));
+    int ix = floor_int(o.x);
+    int iz = floor_int(o.z);
     const int step_x = d.x > 0 ? 1 : -1;
     const int step_z = d.z > 0 ? 1 : -1;
     const float per_x = fabsf(d.x) < 1e-7f ? 1e30f : 1.0f / fabsf(d.x);
@@ -37,6 +37,7 @@ WANDER_HOST_DEVICE inline bool trace_primitives(const SceneView& scene, Vec3 o, 
             if (shadow && p.texture == Texture::lamp) continue;
             const Vec3 moved{o.x - static_cast<float>(tile_x + kPeriod * entry.turns_x), o.y,
                              o.z - static_cast<float>(tile_z + kPeriod * entry.turns_z)};
+            if (!passes_ball(p, moved, d)) continue;
             if (hit_primitive(p, moved, d, surface.t, surface)) {
                 if (shadow) return true;
                 surface.id = entry.primitive;

@@ -29,6 +29,17 @@ WANDER_HOST_DEVICE inline float smooth_step(float from, float to, float x) {
     const float t = clamped((x - from) / (to - from), 0.0f, 1.0f);
     return t * t * (3.0f - 2.0f * t);
 }
-WANDER_HOST_DEVICE inline float fraction(float x) { return x - floorf(x); }
+// The whole number below. Without SSE4.1 floorf is a call; coordinates here are far below 2^31.
+WANDER_HOST_DEVICE inline int floor_int(float x) {
+    const int toward_zero = static_cast<int>(x);
+    return toward_zero - (static_cast<float>(toward_zero) > x ? 1 : 0);
+}
+WANDER_HOST_DEVICE inline float floored(float x) { return static_cast<float>(floor_int(x)); }
+WANDER_HOST_DEVICE inline float fraction(float x) { return x - floored(x); }
+WANDER_HOST_DEVICE inline float to_8th(float x) {
+    const float squared = x * x;
+    const float to_4th = squared * squared;
+    return to_4th * to_4th;
+}
 
 } // namespace wander::scene

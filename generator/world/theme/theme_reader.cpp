@@ -46,6 +46,11 @@ constexpr Names<scene::GroundSurface> kSurfaces = {
     {"bricks", scene::GroundSurface::bricks}, {"tiles", scene::GroundSurface::tiles},
     {"checker", scene::GroundSurface::checker}, {"planks", scene::GroundSurface::planks}};
 
+void append_name(std::string& list, const char* name) {
+    if (!list.empty()) list += ' ';
+    list += name;
+}
+
 // One object of the file; complains about keys that nobody knows.
 class Fields : public JsonFields {
 public:
@@ -59,7 +64,7 @@ public:
             const bool found = std::any_of(known.begin(), known.end(), [&](const char* k) { return key == k; });
             if (found) continue;
             std::string names;
-            for (const char* k : known) names += (names.empty() ? "" : " ") + std::string(k);
+            for (const char* k : known) append_name(names, k);
             complain(key.c_str(), "is not known here; known are: " + names);
         }
     }
@@ -102,7 +107,7 @@ public:
         std::string known;
         for (const auto& [name, value] : names) {
             if (text == name) return value;
-            known += (known.empty() ? "" : " ") + std::string(name);
+            append_name(known, name);
         }
         complain(key, fmt::format("is \"{}\"; it must be one of: {}", text, known));
         return names.begin()->second;
@@ -123,9 +128,8 @@ public:
     }
     std::array<ThemeNumber, 3> formulas(const char* key, const std::map<std::string, double>& names) {
         const auto items = list<Json>(key, 3, 3);
-        std::array<ThemeNumber, 3> texts;
-        for (std::size_t i = 0; i < 3; ++i) texts[i] = items[i].is_null() ? "0" : formula(items[i], key, names);
-        return texts;
+        if (items[0].is_null()) return {"0", "0", "0"}; // the list was refused
+        return {formula(items[0], key, names), formula(items[1], key, names), formula(items[2], key, names)};
     }
     // The object itself, empty when `key` is absent or no object.
     const Json& members(const char* key) {
