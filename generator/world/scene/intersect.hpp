@@ -155,19 +155,16 @@ WANDER_HOST_DEVICE inline bool hit_cone(const Primitive& p, Vec3 o, Vec3 d, floa
     return true;
 }
 
-// The ray may pass the ball around the primitive; a quick test before the exact ones.
-WANDER_HOST_DEVICE inline bool passes_ball(const Primitive& p, Vec3 origin, Vec3 d) {
-    const Vec3 m{origin.x - p.x, origin.y - p.middle_y, origin.z - p.z};
+// The ray surely misses a ball; a quick test before the exact ones. `m`: the origin as seen from the ball's centre.
+WANDER_HOST_DEVICE inline bool misses_ball(Vec3 m, Vec3 d, float radius_squared) {
     const float along = dot(m, d);
-    const float away = dot(m, m);
-    if (away <= p.reach_squared) return true;
-    return along < 0 && away - along * along <= p.reach_squared;
+    const float outside = dot(m, m) - radius_squared;
+    return outside > 0 && (along >= 0 || outside > along * along);
 }
 
-// Nearest hit closer than `limit` of a ray whose origin was moved to this copy. Directions are unit vectors.
-WANDER_HOST_DEVICE inline bool hit_primitive(const Primitive& p, Vec3 origin, Vec3 direction, float limit,
-                                             Surface& surface) {
-    const Vec3 q{origin.x - p.x, origin.y - p.y, origin.z - p.z};
+// Nearest hit closer than `limit`; `q`: the ray's origin as seen from the middle of the primitive's base. Directions are
+// unit vectors.
+WANDER_HOST_DEVICE inline bool hit_primitive(const Primitive& p, Vec3 q, Vec3 direction, float limit, Surface& surface) {
     const Vec3 o{p.cos_turn * q.x - p.sin_turn * q.z, q.y, p.sin_turn * q.x + p.cos_turn * q.z};
     const Vec3 d{p.cos_turn * direction.x - p.sin_turn * direction.z, direction.y,
                  p.sin_turn * direction.x + p.cos_turn * direction.z};

@@ -6,8 +6,10 @@ namespace wander::scene {
 
 namespace {
 
-// Contact shading reaches so far from a footprint into neighbouring cells.
+// Contact shading of what stands on the ground reaches so far from a footprint into neighbouring cells.
 constexpr float kContactReach = 0.45f;
+
+constexpr float kMargin = 0.01f; // of a footprint, for rounding
 
 bool has_corners(Shape shape) { return shape == Shape::box || shape == Shape::gable || shape == Shape::pyramid; }
 
@@ -31,8 +33,8 @@ void fill_ball(Primitive& p) {
 
 float outside(float offset) { return std::max(std::abs(wrapped(offset)) - 0.5f, 0.0f); }
 
-std::int8_t turns(float cell_middle, float position) {
-    return static_cast<std::int8_t>(std::nearbyint((cell_middle - position) / kPeriod));
+int turns(float cell_middle, float position) {
+    return static_cast<int>(std::nearbyint((cell_middle - position) / kPeriod));
 }
 
 } // namespace
@@ -68,11 +70,13 @@ void build_cells(Scene& scene) {
             const float z = static_cast<float>(j) + 0.5f;
             for (std::size_t k = 0; k < scene.primitives.size(); ++k) {
                 const Primitive& p = scene.primitives[k];
-                const float reach = footprint_radius(p) + kContactReach;
+                const float reach = footprint_radius(p) + (throws_contact(p) ? kContactReach : kMargin);
                 const float dx = outside(p.x - x);
                 const float dz = outside(p.z - z);
                 if (dx * dx + dz * dz < reach * reach) {
-                    scene.cell_entries.push_back({static_cast<std::uint16_t>(k), turns(x, p.x), turns(z, p.z)});
+                    const float copy_x = p.x + static_cast<float>(kPeriod * turns(x, p.x));
+                    const float copy_z = p.z + static_cast<float>(kPeriod * turns(z, p.z));
+                    scene.cell_entries.push_back({copy_x, p.middle_y, copy_z, p.reach_squared, static_cast<std::int32_t>(k)});
                 }
             }
         }

@@ -107,11 +107,13 @@ struct Sky {
     float mountains = 0; // height as a tangent
 };
 
-// A primitive that reaches into a cell; the copy that does is moved by so many periods.
+// The copy of a primitive that reaches into a cell, with its ball: most rays miss it, and need nothing else.
 struct CellEntry {
-    std::uint16_t primitive = 0;
-    std::int8_t turns_x = 0;
-    std::int8_t turns_z = 0;
+    float x = 0; // of this copy; the primitive's own may be a period away
+    float middle_y = 0;
+    float z = 0;
+    float reach_squared = 0;
+    std::int32_t primitive = 0;
 };
 
 struct SceneView {
@@ -149,6 +151,9 @@ struct Scene {
 
 // Fills the bounding balls, the cells and the top from the primitives.
 void build_cells(Scene& scene);
+
+// Does it darken the ground around its foot?
+WANDER_HOST_DEVICE inline bool throws_contact(const Primitive& p) { return p.y <= 0.05f && p.keep_away > 0; }
 
 // A coordinate in [-8, 8).
 WANDER_HOST_DEVICE inline float wrapped(float x) {

@@ -36,7 +36,7 @@ WANDER_HOST_DEVICE inline float contact_light(const SceneView& scene, Vec3 at) {
     float light = 1;
     for (std::uint32_t k = scene.cell_starts[cell]; k < scene.cell_starts[cell + 1]; ++k) {
         const Primitive& p = scene.primitives[scene.cell_entries[k].primitive];
-        if (p.y > 0.05f || p.keep_away <= 0) continue;
+        if (!throws_contact(p)) continue;
         const float dx = wrapped(at.x - p.x);
         const float dz = wrapped(at.z - p.z);
         float distance = 0;

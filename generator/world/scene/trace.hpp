@@ -28,17 +28,17 @@ WANDER_HOST_DEVICE inline bool trace_primitives(const SceneView& scene, Vec3 o, 
     bool found = false;
     for (int visited = 0; visited < 4 * kPeriod; ++visited) {
         const int cell = cell_index(ix, iz);
-        const int tile_x = ix - (ix & (kPeriod - 1));
-        const int tile_z = iz - (iz & (kPeriod - 1));
+        // The origin as seen from the tile that holds the cell.
+        const Vec3 here{o.x - static_cast<float>(ix - (ix & (kPeriod - 1))), o.y,
+                        o.z - static_cast<float>(iz - (iz & (kPeriod - 1)))};
         const std::uint32_t end = scene.cell_starts[cell + 1];
         for (std::uint32_t k = scene.cell_starts[cell]; k < end; ++k) {
-            const CellEntry entry = scene.cell_entries[k];
+            const CellEntry& entry = scene.cell_entries[k];
+            const Vec3 from_copy{here.x - entry.x, 0, here.z - entry.z};
+            if (misses_ball({from_copy.x, o.y - entry.middle_y, from_copy.z}, d, entry.reach_squared)) continue;
             const Primitive& p = scene.primitives[entry.primitive];
             if (shadow && p.texture == Texture::lamp) continue;
-            const Vec3 moved{o.x - static_cast<float>(tile_x + kPeriod * entry.turns_x), o.y,
-                             o.z - static_cast<float>(tile_z + kPeriod * entry.turns_z)};
-            if (!passes_ball(p, moved, d)) continue;
-            if (hit_primitive(p, moved, d, surface.t, surface)) {
+            if (hit_primitive(p, {from_copy.x, o.y - p.y, from_copy.z}, d, surface.t, surface)) {
                 if (shadow) return true;
                 surface.id = entry.primitive;
                 found = true;

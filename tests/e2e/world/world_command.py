@@ -53,7 +53,7 @@ def check_refusals(wander, folder):
     out = folder / "none"
     cases = [
         ([], "subcommand"),
-        (["paint"], "paint"),
+        (["paint"], "subcommand"),
         (["render", "--theme", "village"], "--out"),
         (["render", "--out", str(out)], "--theme"),
         (["render", "--theme", "atlantis", "--out", str(out)], "atlantis"),
