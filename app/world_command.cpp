@@ -12,8 +12,8 @@
 #include "render/screenshot.hpp"
 
 #include <ATen/ops/empty.h>
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -32,7 +32,8 @@ constexpr int kDefaultRandomLatents = 120;
 constexpr std::size_t kPicturesAtOnce = 64;
 
 const char* const kRenderFooter =
-    "--walk takes a controls file, a pose string (\"w-8,right-4\") or a true walk (walk.json of an earlier run); without\n"
+    "--walk takes a controls file, a pose string (\"w-8,right-4\") or a true walk (walk.json of an earlier run); "
+    "without\n"
     "--walk and --random every start point is drawn once. DIR gets %06d.png, four pictures a latent, and walk.json.\n"
     "Formats: docs/formats.md. How to write a theme: docs/themes.md.";
 
@@ -112,8 +113,8 @@ Result<Pose> start_pose(const Theme& theme, const std::string& text) {
     if (numbers.size() != 4 || at != end) {
         std::string names;
         for (const ThemeStart& start : theme.starts) names += " " + start.name;
-        return wrong_use(fmt::format("--start {}: is neither a start point of {} ({} ) nor X,Z,YAW,PITCH", text,
-                                     theme.name, names));
+        return wrong_use(
+            fmt::format("--start {}: is neither a start point of {} ({} ) nor X,Z,YAW,PITCH", text, theme.name, names));
     }
     const Pose pose{numbers[0], numbers[1], numbers[2], numbers[3]};
     if (!may_stand(&theme.map, walk_limits(), pose))
@@ -181,8 +182,8 @@ public:
 
     template <typename Keep>
     Result<void> draw(const std::vector<Pose>& poses, Keep keep) {
-        const auto bytes = static_cast<std::size_t>(options_.format.width) *
-                           static_cast<std::size_t>(options_.format.height) * 3;
+        const auto bytes =
+            static_cast<std::size_t>(options_.format.width) * static_cast<std::size_t>(options_.format.height) * 3;
         std::vector<std::uint8_t> rgb;
         for (std::size_t first = 0; first < poses.size(); first += kPicturesAtOnce) {
             const std::span<const Pose> now(poses.data() + first, std::min(kPicturesAtOnce, poses.size() - first));
@@ -266,11 +267,13 @@ Result<void> render_theme(const RenderOptions& options) {
     });
     if (!drawn) return drawn;
     if (walk) {
-        const auto written = render::write_file_atomically(options.out / "walk.json", true_walk_json(*walk, theme->name));
+        const auto written =
+            render::write_file_atomically(options.out / "walk.json", true_walk_json(*walk, theme->name));
         if (!written) return written;
     }
     fmt::print("{}: {} pictures of {}x{} in {}, {:.1f} ms each\n", theme->name, poses.size(), options.format.width,
-               options.format.height, options.out.string(), painter->seconds() * 1e3 / static_cast<double>(poses.size()));
+               options.format.height, options.out.string(),
+               painter->seconds() * 1e3 / static_cast<double>(poses.size()));
     return {};
 }
 
@@ -288,17 +291,19 @@ void add_render_options(CLI::App& render, RenderOptions& options) {
     render.add_option("--chunks", options.latents, "How many latents; default: as many as the walk has")
         ->type_name("N")
         ->check(CLI::Range(1, 100000));
-    render.add_option_function<std::string>(
-              "--out", [&options](const std::string& text) { options.out = text; }, "Folder of the pictures")
+    render
+        .add_option_function<std::string>(
+            "--out", [&options](const std::string& text) { options.out = text; }, "Folder of the pictures")
         ->required()
         ->type_name("DIR");
-    render.add_option_function<std::string>(
-              "--size",
-              [&options](const std::string& text) {
-                  if (!read_size(text, options.format))
-                      throw CLI::ValidationError("--size", text + " is not WIDTHxHEIGHT, like 192x112");
-              },
-              "Size of the pictures; default: 192x112")
+    render
+        .add_option_function<std::string>(
+            "--size",
+            [&options](const std::string& text) {
+                if (!read_size(text, options.format))
+                    throw CLI::ValidationError("--size", text + " is not WIDTHxHEIGHT, like 192x112");
+            },
+            "Size of the pictures; default: 192x112")
         ->type_name("WxH");
     render.add_option("--samples", options.format.samples, "Samples along each side of a pixel; default: 2")
         ->type_name("N")

@@ -22,13 +22,9 @@ public:
     std::uint64_t bits(std::uint64_t counter) const { return mixed(key_ + kStep * counter); }
     // 0 <= value < 1, 24 bits: the same in float and double.
     double unit(std::uint64_t counter) const { return static_cast<double>(bits(counter) >> 40) / 16777216.0; }
-    double between(std::uint64_t counter, double low, double high) const {
-        return low + (high - low) * unit(counter);
-    }
+    double between(std::uint64_t counter, double low, double high) const { return low + (high - low) * unit(counter); }
     // 0 .. count - 1.
-    int below(std::uint64_t counter, int count) const {
-        return static_cast<int>(unit(counter) * count);
-    }
+    int below(std::uint64_t counter, int count) const { return static_cast<int>(unit(counter) * count); }
 
 private:
     static constexpr std::uint64_t kStep = 0x9e3779b97f4a7c15ULL;

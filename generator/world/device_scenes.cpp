@@ -80,10 +80,10 @@ Result<DeviceScenes> DeviceScenes::upload(std::span<const scene::Scene* const> s
 
 Result<at::Tensor> DeviceScenes::draw(std::span<const std::int32_t> scene_of, std::span<const Pose> poses,
                                       const scene::PictureFormat& format) const {
-    if (scene_of.size() != poses.size())
-        return Error{ErrorCode::internal, "each picture needs one scene and one pose"};
+    if (scene_of.size() != poses.size()) return Error{ErrorCode::internal, "each picture needs one scene and one pose"};
     for (const std::int32_t scene : scene_of) {
-        if (scene < 0 || scene >= count_) return Error{ErrorCode::internal, "a picture of a scene that was not uploaded"};
+        if (scene < 0 || scene >= count_)
+            return Error{ErrorCode::internal, "a picture of a scene that was not uploaded"};
     }
     const at::Device device = views_.device();
     const c10::cuda::CUDAGuard guard(device);

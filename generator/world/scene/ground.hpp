@@ -22,13 +22,10 @@ WANDER_HOST_DEVICE inline float path_distance(const GroundLayer& layer, float x,
     constexpr float kNone = 9.0f;
     const float r = sqrtf(x * x + z * z);
     float nearest = kNone;
-    if (layer.radius > 0)
-        nearest = fabsf(r - layer.radius + layer.ring_wobble * sinf(3.0f * atan2f(x, z) + seed));
+    if (layer.radius > 0) nearest = fabsf(r - layer.radius + layer.ring_wobble * sinf(3.0f * atan2f(x, z) + seed));
     if (r > layer.roads_from) {
-        if (layer.roads_z > 0)
-            nearest = smaller(nearest, fabsf(x + layer.road_wobble * sinf(z * kHalfTurnPerTile)));
-        if (layer.roads_x > 0)
-            nearest = smaller(nearest, fabsf(z + layer.road_wobble * sinf(x * kHalfTurnPerTile)));
+        if (layer.roads_z > 0) nearest = smaller(nearest, fabsf(x + layer.road_wobble * sinf(z * kHalfTurnPerTile)));
+        if (layer.roads_x > 0) nearest = smaller(nearest, fabsf(z + layer.road_wobble * sinf(x * kHalfTurnPerTile)));
     }
     return nearest;
 }
@@ -51,8 +48,7 @@ WANDER_HOST_DEVICE inline Vec3 surface_color(const GroundLayer& layer, const Gro
             return mix(layer.color, layer.line_color, smooth_step(0.10f, 0.03f, joint) * at.fade);
         }
         case GroundSurface::tiles: {
-            const float own =
-                0.82f + 0.36f * lattice_value(floor_int(u), floor_int(v), seed + 3);
+            const float own = 0.82f + 0.36f * lattice_value(floor_int(u), floor_int(v), seed + 3);
             const Vec3 tile = layer.color * (1.0f + (own - 1.0f) * at.fade);
             return mix(tile, layer.line_color, smooth_step(0.07f, 0.02f, joint_distance(u, v)) * at.fade);
         }
@@ -97,7 +93,8 @@ WANDER_HOST_DEVICE inline Vec3 add_layer(const SceneView& scene, const GroundLay
             const float across = fabsf(fraction(at.x * layer.scale + 0.5f) - 0.5f) / layer.scale;
             const float along = fabsf(fraction(at.z * layer.scale + 0.5f) - 0.5f) / layer.scale;
             const float width = layer.half_width + 0.010f * at.distance; // wider far away, or it would flicker
-            const float line = larger(smooth_step(width, width * 0.35f, across), smooth_step(width, width * 0.35f, along));
+            const float line =
+                larger(smooth_step(width, width * 0.35f, across), smooth_step(width, width * 0.35f, along));
             return mix(color, layer.color, line * layer.strength * expf(-at.distance * 0.12f));
         }
         default: return mix(color, surface_color(layer, at, scene.seed), layer.strength);

@@ -8,10 +8,10 @@ namespace wander::scene {
 inline constexpr float kNearest = 1e-4f; // a ray does not hit what it starts on
 
 struct Surface {
-    float t = 0;  // along the ray
-    Vec3 normal;  // own axes of the primitive, outwards
-    Vec3 local;   // the point in own axes
-    int id = -2;  // primitive; -1 the ground; -2 nothing
+    float t = 0; // along the ray
+    Vec3 normal; // own axes of the primitive, outwards
+    Vec3 local;  // the point in own axes
+    int id = -2; // primitive; -1 the ground; -2 nothing
 };
 
 // The part of a ray inside a convex body, cut down plane by plane.
@@ -162,9 +162,10 @@ WANDER_HOST_DEVICE inline bool misses_ball(Vec3 m, Vec3 d, float radius_squared)
     return outside > 0 && (along >= 0 || outside > along * along);
 }
 
-// Nearest hit closer than `limit`; `q`: the ray's origin as seen from the middle of the primitive's base. Directions are
-// unit vectors.
-WANDER_HOST_DEVICE inline bool hit_primitive(const Primitive& p, Vec3 q, Vec3 direction, float limit, Surface& surface) {
+// Nearest hit closer than `limit`; `q`: the ray's origin as seen from the middle of the primitive's base. Directions
+// are unit vectors.
+WANDER_HOST_DEVICE inline bool hit_primitive(const Primitive& p, Vec3 q, Vec3 direction, float limit,
+                                             Surface& surface) {
     const Vec3 o{p.cos_turn * q.x - p.sin_turn * q.z, q.y, p.sin_turn * q.x + p.cos_turn * q.z};
     const Vec3 d{p.cos_turn * direction.x - p.sin_turn * direction.z, direction.y,
                  p.sin_turn * direction.x + p.cos_turn * direction.z};

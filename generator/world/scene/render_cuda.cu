@@ -24,8 +24,8 @@ __global__ void __launch_bounds__(kTileWidth* kTileHeight) draw_kernel(DrawJob j
 } // namespace
 
 cudaError_t draw_pictures(const DrawJob& job, cudaStream_t stream) {
-    const int tiles = ((job.format.width + kTileWidth - 1) / kTileWidth) *
-                      ((job.format.height + kTileHeight - 1) / kTileHeight);
+    const int tiles =
+        ((job.format.width + kTileWidth - 1) / kTileWidth) * ((job.format.height + kTileHeight - 1) / kTileHeight);
     for (int first = 0; first < job.pictures; first += kMaxPictures) {
         const dim3 blocks(static_cast<unsigned>(tiles),
                           static_cast<unsigned>(std::min(kMaxPictures, job.pictures - first)));

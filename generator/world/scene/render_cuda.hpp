@@ -13,9 +13,9 @@ namespace wander::scene::cuda {
 
 // Everything in device memory.
 struct DrawJob {
-    const SceneView* scenes = nullptr;   // whose pointers are device pointers too
+    const SceneView* scenes = nullptr;      // whose pointers are device pointers too
     const std::int32_t* scene_of = nullptr; // [pictures]
-    const CameraView* cameras = nullptr; // [pictures]
+    const CameraView* cameras = nullptr;    // [pictures]
     int pictures = 0;
     PictureFormat format;
     std::uint8_t* rgb = nullptr; // [pictures][height][width][3]

@@ -76,7 +76,8 @@ void build_cells(Scene& scene) {
                 if (dx * dx + dz * dz < reach * reach) {
                     const float copy_x = p.x + static_cast<float>(kPeriod * turns(x, p.x));
                     const float copy_z = p.z + static_cast<float>(kPeriod * turns(z, p.z));
-                    scene.cell_entries.push_back({copy_x, p.middle_y, copy_z, p.reach_squared, static_cast<std::int32_t>(k)});
+                    scene.cell_entries.push_back(
+                        {copy_x, p.middle_y, copy_z, p.reach_squared, static_cast<std::int32_t>(k)});
                 }
             }
         }

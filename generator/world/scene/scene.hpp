@@ -12,8 +12,8 @@
 
 namespace wander::scene {
 
-inline constexpr int kPeriod = 16;          // side of the torus in units; cells of one unit
-inline constexpr float kEyeHeight = 0.62f;  // of the camera above the ground
+inline constexpr int kPeriod = 16;           // side of the torus in units; cells of one unit
+inline constexpr float kEyeHeight = 0.62f;   // of the camera above the ground
 inline constexpr float kFarDistance = 14.5f; // beyond it there is only sky, so no tile is seen twice
 
 enum class Shape : std::uint8_t { box, cylinder, cone, ellipsoid, gable, pyramid };
@@ -50,9 +50,9 @@ struct Primitive {
     float size_y = 0; // height; an ellipsoid's radius
     float size_z = 0; // half depth
     Vec3 color;
-    Vec3 accent;       // second colour of the texture
-    Vec3 glow;         // of lit windows
-    float lit = 0;     // share of the windows that are lit
+    Vec3 accent;   // second colour of the texture
+    Vec3 glow;     // of lit windows
+    float lit = 0; // share of the windows that are lit
     std::uint32_t seed = 0;
     float keep_away = 0;     // > 0: solid; nobody comes nearer to the footprint than this
     float middle_y = 0;      // centre and squared radius of a ball around everything

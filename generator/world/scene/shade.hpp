@@ -150,8 +150,8 @@ WANDER_HOST_DEVICE inline Vec3 camera_color(const SceneView& scene, const Camera
     const float down = (v - 0.5f) / focal_y;
     const float y = camera.cos_pitch * down - camera.sin_pitch;
     const float ahead = camera.sin_pitch * down + camera.cos_pitch;
-    const Vec3 d = normalized({camera.cos_yaw * right + camera.sin_yaw * ahead, -y,
-                               camera.cos_yaw * ahead - camera.sin_yaw * right});
+    const Vec3 d = normalized(
+        {camera.cos_yaw * right + camera.sin_yaw * ahead, -y, camera.cos_yaw * ahead - camera.sin_yaw * right});
     const Vec3 color = ray_color(scene, {camera.x, kEyeHeight, camera.z}, d);
     return {tone(color.x), tone(color.y), tone(color.z)};
 }
@@ -159,7 +159,7 @@ WANDER_HOST_DEVICE inline Vec3 camera_color(const SceneView& scene, const Camera
 struct PictureFormat {
     int width = 192;
     int height = 112;
-    int samples = 2; // a side of a pixel
+    int samples = 2;    // a side of a pixel
     float focal = 0.6f; // over the width; pixels are square
 };
 
@@ -171,8 +171,8 @@ WANDER_HOST_DEVICE inline void draw_pixel(const SceneView& scene, const CameraVi
     Vec3 sum;
     for (int j = 0; j < format.samples; ++j) {
         for (int i = 0; i < format.samples; ++i) {
-            const float u = (static_cast<float>(column) + (static_cast<float>(i) + 0.5f) / side) /
-                            static_cast<float>(format.width);
+            const float u =
+                (static_cast<float>(column) + (static_cast<float>(i) + 0.5f) / side) / static_cast<float>(format.width);
             const float v =
                 (static_cast<float>(row) + (static_cast<float>(j) + 0.5f) / side) / static_cast<float>(format.height);
             sum = sum + camera_color(scene, camera, u, v, format.focal, focal_y);

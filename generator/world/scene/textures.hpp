@@ -63,8 +63,8 @@ WANDER_HOST_DEVICE inline void brick_skin(const Primitive& p, Skin& skin) {
     constexpr float kPerUnit = 3.2f;
     const float v = skin.v * kPerUnit * 1.6f;
     const float u = skin.u * kPerUnit + ((floor_int(v) & 1) != 0 ? 0.5f : 0.0f);
-    const float joint = smaller(smaller(fraction(u), 1.0f - fraction(u)),
-                                smaller(fraction(v), 1.0f - fraction(v)) * 0.7f);
+    const float joint =
+        smaller(smaller(fraction(u), 1.0f - fraction(u)), smaller(fraction(v), 1.0f - fraction(v)) * 0.7f);
     const float own = 0.85f + 0.3f * lattice_value(floor_int(u), floor_int(v), p.seed);
     skin.color = mix(skin.color * (1.0f + (own - 1.0f) * skin.fade), p.accent,
                      smooth_step(0.11f, 0.04f, joint) * skin.fade * 0.8f);
@@ -92,11 +92,11 @@ WANDER_HOST_DEVICE inline void leaf_skin(const Primitive& p, Skin& skin) {
 WANDER_HOST_DEVICE inline void stone_skin(const Primitive& p, Skin& skin) {
     const float v = skin.v * 2.2f;
     const float u = skin.u * 1.6f + 0.37f * floored(v);
-    const float joint = smaller(smaller(fraction(u), 1.0f - fraction(u)) * 0.8f,
-                                smaller(fraction(v), 1.0f - fraction(v)) * 0.6f);
+    const float joint =
+        smaller(smaller(fraction(u), 1.0f - fraction(u)) * 0.8f, smaller(fraction(v), 1.0f - fraction(v)) * 0.6f);
     const float own = 0.86f + 0.28f * lattice_value(floor_int(u), floor_int(v), p.seed);
-    skin.color = mix(skin.color * (1.0f + (own - 1.0f) * skin.fade), p.accent,
-                     smooth_step(0.09f, 0.03f, joint) * skin.fade);
+    skin.color =
+        mix(skin.color * (1.0f + (own - 1.0f) * skin.fade), p.accent, smooth_step(0.09f, 0.03f, joint) * skin.fade);
 }
 
 // Shining edges and a grid of small windows, warm or cold.
@@ -182,7 +182,8 @@ WANDER_HOST_DEVICE inline void dots_skin(const Primitive& p, Skin& skin) {
     const float b = fraction(height * 3.0f) - 0.5f;
     const float girth = sqrtf(larger(1.0f - height * height, 0.0f)); // spots stay round towards the top
     const float r = sqrtf(a * a * girth * girth * 2.2f + b * b);
-    const float own = 0.20f + 0.12f * lattice_value(wrapped_index(floor_int(around + 0.5f * row), 7), floor_int(row), p.seed);
+    const float own =
+        0.20f + 0.12f * lattice_value(wrapped_index(floor_int(around + 0.5f * row), 7), floor_int(row), p.seed);
     const float spot = skin.normal.y > 0.05f ? smooth_step(own + 0.05f, own - 0.05f, r) : 0.0f;
     skin.color = mix(skin.color, p.accent, spot);
     skin.light = p.glow * (spot * p.lit);

@@ -23,7 +23,9 @@ WANDER_HOST_DEVICE inline Vec3 mix(Vec3 a, Vec3 b, float share) { return a * (1.
 
 WANDER_HOST_DEVICE inline float smaller(float a, float b) { return a < b ? a : b; }
 WANDER_HOST_DEVICE inline float larger(float a, float b) { return a > b ? a : b; }
-WANDER_HOST_DEVICE inline float clamped(float x, float low, float high) { return x < low ? low : (x > high ? high : x); }
+WANDER_HOST_DEVICE inline float clamped(float x, float low, float high) {
+    return x < low ? low : (x > high ? high : x);
+}
 // 0 at `from`, 1 at `to`, smooth between; from > to turns it round.
 WANDER_HOST_DEVICE inline float smooth_step(float from, float to, float x) {
     const float t = clamped((x - from) / (to - from), 0.0f, 1.0f);

@@ -60,19 +60,19 @@ struct ThemeRule {
     std::vector<std::string> objects;
     Kind kind = Kind::at;
     int count = 1;
-    std::array<double, 2> from{}; // at: the point; line: its first point
-    std::array<double, 2> to{};   // line: its last point
-    ThemeRange distance;          // ring, scatter: from the middle of the tile
-    double first = 0;             // ring: angle of the first, radians
-    double jitter = 0;            // ring: radians
-    std::optional<double> spacing; // gap to everything placed before
+    std::array<double, 2> from{};    // at: the point; line: its first point
+    std::array<double, 2> to{};      // line: its last point
+    ThemeRange distance;             // ring, scatter: from the middle of the tile
+    double first = 0;                // ring: angle of the first, radians
+    double jitter = 0;               // ring: radians
+    std::optional<double> spacing;   // gap to everything placed before
     std::optional<double> off_paths; // gap to the middle line of paths
     Turn turn = Turn::fixed;
     double turn_rad = 0;
-    std::map<std::string, double> set;           // sizes
-    std::map<std::string, scene::Vec3> paint;    // material name -> color
-    std::map<std::string, scene::Vec3> accents;  // material name -> accent
-    std::vector<std::uint32_t> seeds;            // of the parts
+    std::map<std::string, double> set;          // sizes
+    std::map<std::string, scene::Vec3> paint;   // material name -> color
+    std::map<std::string, scene::Vec3> accents; // material name -> accent
+    std::vector<std::uint32_t> seeds;           // of the parts
 };
 
 struct ThemeStart {

@@ -19,7 +19,8 @@ public:
 
     Result<double> read() {
         const double value = sum();
-        if (problem_.empty() && at_ < text_.size()) fail("does not go on with an operator at '" + text_.substr(at_) + "'");
+        if (problem_.empty() && at_ < text_.size())
+            fail("does not go on with an operator at '" + text_.substr(at_) + "'");
         if (problem_.empty() && !std::isfinite(value)) fail("is not a finite number");
         if (!problem_.empty()) return Error{ErrorCode::wrong_use, fmt::format("\"{}\" {}", text_, problem_)};
         return value;

@@ -2,8 +2,8 @@
 // for, so that adding a rule at the end moves nothing else.
 
 #include "generator/plain/keyed_random.hpp"
-#include "generator/world/theme/expression.hpp"
 #include "generator/world/scene/ground.hpp"
+#include "generator/world/theme/expression.hpp"
 #include "generator/world/theme/theme.hpp"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ namespace {
 using scene::Primitive;
 using scene::Vec3;
 
-constexpr int kTries = 4000;         // of places for one instance
+constexpr int kTries = 4000;           // of places for one instance
 constexpr double kStartClearing = 0.9; // units round a start point that rules leave free
 constexpr double kMinSize = 1e-3;
 constexpr double kMaxTop = 12;
@@ -71,10 +71,10 @@ public:
             if (auto placed = place_rule(theme_.rules[i], random_.child(i)); !placed) return placed.error();
         }
         if (scene_.primitives.size() > kMaxPrimitives || scene_.lights.size() > kMaxLights) {
-            return Error{ErrorCode::bad_input,
-                         fmt::format("{}: place: makes {} parts and {} lights, at most {} and {} are drawn; place less",
-                                     theme_.where, scene_.primitives.size(), scene_.lights.size(), kMaxPrimitives,
-                                     kMaxLights)};
+            return Error{
+                ErrorCode::bad_input,
+                fmt::format("{}: place: makes {} parts and {} lights, at most {} and {} are drawn; place less",
+                            theme_.where, scene_.primitives.size(), scene_.lights.size(), kMaxPrimitives, kMaxLights)};
         }
         scene::build_cells(scene_);
         return std::move(scene_);
@@ -112,8 +112,8 @@ private:
     }
 
     static double reach(const Primitive& p) {
-        const bool corners = p.shape == scene::Shape::box || p.shape == scene::Shape::gable ||
-                             p.shape == scene::Shape::pyramid;
+        const bool corners =
+            p.shape == scene::Shape::box || p.shape == scene::Shape::gable || p.shape == scene::Shape::pyramid;
         return std::hypot(p.x, p.z) + (corners ? std::hypot(p.size_x, p.size_z) : p.size_x);
     }
 
@@ -122,8 +122,8 @@ private:
         const auto draw = kPlace + 4 * static_cast<std::uint64_t>(k);
         Spot spot{rule.from[0], rule.from[1], rule.turn_rad};
         if (rule.kind == ThemeRule::Kind::ring) {
-            const double angle = rule.first + 2 * std::numbers::pi * i / rule.count +
-                                 random.between(draw, -rule.jitter, rule.jitter);
+            const double angle =
+                rule.first + 2 * std::numbers::pi * i / rule.count + random.between(draw, -rule.jitter, rule.jitter);
             const double radius = random.between(draw + 1, rule.distance.low, rule.distance.high);
             spot.x = radius * std::sin(angle);
             spot.z = radius * std::cos(angle);
@@ -135,7 +135,8 @@ private:
             spot.x += (rule.to[0] - rule.from[0]) * share;
             spot.z += (rule.to[1] - rule.from[1]) * share;
         }
-        if (rule.turn == ThemeRule::Turn::random) spot.turn = random.between(kTurn, -std::numbers::pi, std::numbers::pi);
+        if (rule.turn == ThemeRule::Turn::random)
+            spot.turn = random.between(kTurn, -std::numbers::pi, std::numbers::pi);
         // The front (z forward) looks to the middle, or away from it.
         if (rule.turn == ThemeRule::Turn::inward) spot.turn = std::atan2(-spot.x, -spot.z);
         if (rule.turn == ThemeRule::Turn::outward) spot.turn = std::atan2(spot.x, spot.z);
@@ -172,9 +173,8 @@ private:
         std::map<std::string, double> names;
         for (const auto& [name, range] : object.sizes) {
             const auto given = rule.set.find(name);
-            names[name] = given != rule.set.end()
-                              ? given->second
-                              : random.child(name).between(kSizes, range.low, range.high);
+            names[name] =
+                given != rule.set.end() ? given->second : random.child(name).between(kSizes, range.low, range.high);
         }
         std::vector<Primitive> made;
         lights_.clear();
@@ -189,8 +189,9 @@ private:
             for (int c = 0; c < copies; ++c) {
                 Primitive copy = *primitive;
                 if (part.ring_count > 0) turn_about_axis(copy, 2 * std::numbers::pi * c / copies, *radius);
-                copy.seed = made.size() < rule.seeds.size() ? rule.seeds[made.size()]
-                                                            : static_cast<std::uint32_t>(random.bits(kSeed + made.size()));
+                copy.seed = made.size() < rule.seeds.size()
+                                ? rule.seeds[made.size()]
+                                : static_cast<std::uint32_t>(random.bits(kSeed + made.size()));
                 if (part.light) lights_.push_back({copy.x, copy.y, copy.z, *part.light});
                 made.push_back(copy);
             }
@@ -238,8 +239,9 @@ private:
                                      part.where, p.size_x, p.size_y, p.size_z)};
         }
         if (!(p.y >= -1 && p.y + p.size_y <= kMaxTop)) {
-            return Error{ErrorCode::bad_input, fmt::format("{}: reaches from {:.3g} to {:.3g} in height; -1 to 12 are drawn",
-                                                           part.where, p.y, p.y + p.size_y)};
+            return Error{ErrorCode::bad_input,
+                         fmt::format("{}: reaches from {:.3g} to {:.3g} in height; -1 to 12 are drawn", part.where, p.y,
+                                     p.y + p.size_y)};
         }
         const ThemeMaterial& material = theme_.materials.at(part.material);
         const auto painted = rule.paint.find(part.material);

@@ -1,5 +1,6 @@
 #pragma once
-// A place as its theme file makes it: the scene, where one may stand, where walks begin. Immutable; any thread. No torch.
+// A place as its theme file makes it: the scene, where one may stand, where walks begin. Immutable; any thread. No
+// torch.
 
 #include "generator/camera/walkable_map.hpp"
 #include "generator/world/theme/description.hpp"

@@ -27,9 +27,9 @@ constexpr double kMaxPitch = 1.5;
 template <typename T>
 using Names = std::initializer_list<std::pair<const char*, T>>;
 
-constexpr Names<scene::Shape> kShapes = {{"box", scene::Shape::box},         {"cylinder", scene::Shape::cylinder},
-                                         {"cone", scene::Shape::cone},       {"ellipsoid", scene::Shape::ellipsoid},
-                                         {"gable", scene::Shape::gable},     {"pyramid", scene::Shape::pyramid}};
+constexpr Names<scene::Shape> kShapes = {{"box", scene::Shape::box},     {"cylinder", scene::Shape::cylinder},
+                                         {"cone", scene::Shape::cone},   {"ellipsoid", scene::Shape::ellipsoid},
+                                         {"gable", scene::Shape::gable}, {"pyramid", scene::Shape::pyramid}};
 constexpr Names<scene::Texture> kTextures = {
     {"plain", scene::Texture::plain}, {"house", scene::Texture::house},   {"brick", scene::Texture::brick},
     {"roof", scene::Texture::roof},   {"bark", scene::Texture::bark},     {"leaf", scene::Texture::leaf},
@@ -42,8 +42,8 @@ constexpr Names<scene::GroundPlace> kPlaces = {{"everywhere", scene::GroundPlace
                                                {"circle", scene::GroundPlace::circle},
                                                {"grid", scene::GroundPlace::grid}};
 constexpr Names<scene::GroundSurface> kSurfaces = {
-    {"flat", scene::GroundSurface::flat},   {"sand", scene::GroundSurface::sand},
-    {"bricks", scene::GroundSurface::bricks}, {"tiles", scene::GroundSurface::tiles},
+    {"flat", scene::GroundSurface::flat},       {"sand", scene::GroundSurface::sand},
+    {"bricks", scene::GroundSurface::bricks},   {"tiles", scene::GroundSurface::tiles},
     {"checker", scene::GroundSurface::checker}, {"planks", scene::GroundSurface::planks}};
 
 void append_name(std::string& list, const char* name) {
@@ -78,7 +78,8 @@ public:
     Vec3 color(const char* key) {
         const auto items = list<double>(key, 3, 3);
         for (const double item : items) {
-            if (!(item >= 0 && item <= kMaxColor)) complain(key, "is not a color: three numbers of 0 to 4, [red, green, blue]");
+            if (!(item >= 0 && item <= kMaxColor))
+                complain(key, "is not a color: three numbers of 0 to 4, [red, green, blue]");
         }
         return {static_cast<float>(items[0]), static_cast<float>(items[1]), static_cast<float>(items[2])};
     }
@@ -182,8 +183,8 @@ void read_sky(const Json& json, const std::string& where, Fields& parent, scene:
 
 scene::GroundLayer read_layer(const Json& json, const std::string& where, Fields& parent) {
     Fields fields(json, where,
-                  {"place", "surface", "color", "line_color", "strength", "edge", "scale", "radius", "half_width", "ring",
-                   "ring_wobble", "roads", "roads_from", "road_wobble"});
+                  {"place", "surface", "color", "line_color", "strength", "edge", "scale", "radius", "half_width",
+                   "ring", "ring_wobble", "roads", "roads_from", "road_wobble"});
     scene::GroundLayer layer;
     layer.place = fields.one_of("place", kPlaces);
     layer.surface = fields.has("surface") ? fields.one_of("surface", kSurfaces) : scene::GroundSurface::flat;
@@ -210,7 +211,8 @@ scene::GroundLayer read_layer(const Json& json, const std::string& where, Fields
     }
     // Where cells reach over the border of the tile they must come out whole.
     const double cells = layer.scale * scene::kPeriod;
-    const bool reaches_border = layer.place == scene::GroundPlace::grid || layer.place == scene::GroundPlace::everywhere;
+    const bool reaches_border =
+        layer.place == scene::GroundPlace::grid || layer.place == scene::GroundPlace::everywhere;
     if (reaches_border && std::abs(cells - std::nearbyint(cells)) > 1e-6)
         fields.complain("scale", "times 16 is not whole: the pattern would break at the border of the tile");
     parent.adopt(fields);
@@ -248,8 +250,7 @@ ThemeMaterial read_material(const Json& json, const std::string& where, Fields& 
 
 ThemePart read_part(const Json& json, const std::string& where, const std::map<std::string, double>& names,
                     const ThemeDescription& theme, Fields& parent) {
-    Fields fields(json, where,
-                  {"shape", "material", "at", "size", "turn", "keep_away", "chance", "ring", "light"});
+    Fields fields(json, where, {"shape", "material", "at", "size", "turn", "keep_away", "chance", "ring", "light"});
     ThemePart part;
     part.where = where;
     part.shape = fields.one_of("shape", kShapes);
@@ -355,7 +356,8 @@ void read_overrides(Fields& fields, const ThemeDescription& theme, ThemeRule& ru
         });
         if (!known || !value.is_number()) {
             fields.complain("set", fmt::format("gives \"{}\" = {}: it must be a number for a name among the \"sizes\" "
-                                               "of the object", name, value.dump()));
+                                               "of the object",
+                                               name, value.dump()));
             return;
         }
         rule.set[name] = value.get<double>();

@@ -11,8 +11,8 @@ namespace wander {
 
 namespace {
 
-constexpr double kUsualShare = 0.6;                      // of actions at exactly those speeds
-constexpr double kPitchLimit = 0.61;                     // radians; never reached on purpose
+constexpr double kUsualShare = 0.6;  // of actions at exactly those speeds
+constexpr double kPitchLimit = 0.61; // radians; never reached on purpose
 constexpr double kLookAhead = 0.7;   // units to a wall that one turns away from
 constexpr double kStuck = 0.02;      // a step shorter than this got nowhere
 constexpr int kStuckLatents = 2;
@@ -27,8 +27,10 @@ struct Held {
 
 Held choose(const WalkableMap& map, const Pose& pose, bool stuck, const KeyedRandom& random) {
     const WalkerLimits keys = walk_limits();
-    const double speed = random.unit(kSpeedKind) < kUsualShare ? keys.move_per_latent : random.between(kSpeed, 0.06, 0.26);
-    const double turn = random.unit(kTurnKind) < kUsualShare ? keys.yaw_per_latent : random.between(kTurnSpeed, 0.035, 0.157);
+    const double speed =
+        random.unit(kSpeedKind) < kUsualShare ? keys.move_per_latent : random.between(kSpeed, 0.06, 0.26);
+    const double turn =
+        random.unit(kTurnKind) < kUsualShare ? keys.yaw_per_latent : random.between(kTurnSpeed, 0.035, 0.157);
     const double side = random.unit(kSide) < 0.5 ? -1 : 1;
     Held held;
     held.left = 2 + random.below(kLength, 15);

@@ -35,7 +35,8 @@ std::vector<Pose> frame_poses(const TrueWalk& walk) {
     for (std::size_t k = 1; k < walk.poses.size(); ++k) {
         const Pose& from = walk.poses[k - 1];
         const Pose& to = walk.poses[k];
-        const float turn = static_cast<float>(std::remainder(static_cast<double>(to.yaw) - from.yaw, 2 * std::numbers::pi));
+        const float turn =
+            static_cast<float>(std::remainder(static_cast<double>(to.yaw) - from.yaw, 2 * std::numbers::pi));
         for (int i = 1; i < kFramesPerLatent; ++i) {
             const float share = static_cast<float>(i) / kFramesPerLatent;
             frames.push_back({from.x + (to.x - from.x) * share, from.z + (to.z - from.z) * share,
@@ -47,8 +48,9 @@ std::vector<Pose> frame_poses(const TrueWalk& walk) {
 }
 
 std::string true_walk_json(const TrueWalk& walk, const std::string& theme) {
-    std::string text = fmt::format("{{\"kind\": \"{}\", \"version\": 1, \"theme\": {},\n\"poses\": [\n", kKind,
-                                   nlohmann::json(theme).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    std::string text =
+        fmt::format("{{\"kind\": \"{}\", \"version\": 1, \"theme\": {},\n\"poses\": [\n", kKind,
+                    nlohmann::json(theme).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     for (std::size_t i = 0; i < walk.poses.size(); ++i) {
         const Pose& p = walk.poses[i];
         text += fmt::format("[{:.9g}, {:.9g}, {:.9g}, {:.9g}]{}\n", p.x, p.z, p.yaw, p.pitch,
@@ -68,12 +70,14 @@ Result<TrueWalk> read_true_walk(const std::filesystem::path& file) {
     TrueWalk walk;
     for (const auto& numbers : fields.list<std::vector<float>>("poses", 1, kMaxPoses)) {
         if (numbers.size() != 4) {
-            fields.complain("poses", fmt::format("holds an entry of {} numbers instead of [X, Z, YAW, PITCH]", numbers.size()));
+            fields.complain("poses",
+                            fmt::format("holds an entry of {} numbers instead of [X, Z, YAW, PITCH]", numbers.size()));
             break;
         }
         const Pose pose{numbers[0], numbers[1], numbers[2], numbers[3]};
         if (!may_stand(nullptr, {.pitch_limit = std::numbers::pi / 2}, pose)) {
-            fields.complain("poses", "holds a pose that is not finite, or looks up or down by more than a quarter turn");
+            fields.complain("poses",
+                            "holds a pose that is not finite, or looks up or down by more than a quarter turn");
             break;
         }
         walk.poses.push_back(pose);

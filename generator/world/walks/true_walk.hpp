@@ -1,6 +1,6 @@
 #pragma once
-// True walks: where a camera really went, latent by latent, with the label of every step. Since a scene is a function of
-// the pose, the true picture of any pose is known. No torch.
+// True walks: where a camera really went, latent by latent, with the label of every step. Since a scene is a function
+// of the pose, the true picture of any pose is known. No torch.
 
 #include "generator/camera/walker.hpp"
 #include "generator/plain/result.hpp"

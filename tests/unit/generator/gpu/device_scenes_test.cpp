@@ -1,7 +1,7 @@
 // Pictures drawn on an NVIDIA GPU against the CPU's, for every theme that comes with the program.
 
-#include "generator/device.hpp"
 #include "generator/world/device_scenes.hpp"
+#include "generator/device.hpp"
 #include "generator/world/theme/theme.hpp"
 #include "generator/world/walks/true_walk.hpp"
 

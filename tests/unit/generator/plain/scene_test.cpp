@@ -1,7 +1,7 @@
 // The ray caster against slow, obvious ways: all copies of all primitives; marching along the ray; one thread.
 
-#include "generator/world/scene/render_cpu.hpp"
 #include "generator/plain/keyed_random.hpp"
+#include "generator/world/scene/render_cpu.hpp"
 #include "generator/world/theme/theme.hpp"
 
 #include <gtest/gtest.h>
@@ -69,7 +69,9 @@ bool inside(const Primitive& p, Vec3 q) {
     const float x = std::abs(q.x);
     const float z = std::abs(q.z);
     if (p.shape == Shape::ellipsoid)
-        return q.x * q.x / (p.size_x * p.size_x) + q.y * q.y / (p.size_y * p.size_y) + q.z * q.z / (p.size_z * p.size_z) <= 1;
+        return q.x * q.x / (p.size_x * p.size_x) + q.y * q.y / (p.size_y * p.size_y) +
+                   q.z * q.z / (p.size_z * p.size_z) <=
+               1;
     if (q.y < 0 || q.y > p.size_y) return false;
     const float left = 1 - q.y / p.size_y;
     switch (p.shape) {
@@ -105,7 +107,8 @@ TEST(SceneIntersect, EveryShapeIsEnteredWhereMarchingEntersIt) {
             const double around = random.between(0, 0, 6.3);
             const Vec3 o{static_cast<float>(2.5 * std::sin(around)), static_cast<float>(random.between(1, 0.05, 1.6)),
                          static_cast<float>(2.5 * std::cos(around))};
-            const Vec3 goal{static_cast<float>(random.between(2, -0.6, 1.2)), static_cast<float>(random.between(3, 0, 1.2)),
+            const Vec3 goal{static_cast<float>(random.between(2, -0.6, 1.2)),
+                            static_cast<float>(random.between(3, 0, 1.2)),
                             static_cast<float>(random.between(4, -1.1, 0.7))};
             const Vec3 d = normalized(goal - o);
             float marched = -1;

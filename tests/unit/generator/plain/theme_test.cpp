@@ -1,7 +1,7 @@
 // Theme files: what is refused and how, sums, placement.
 
-#include "generator/world/theme/expression.hpp"
 #include "generator/world/theme/theme.hpp"
+#include "generator/world/theme/expression.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -103,7 +103,8 @@ TEST(Theme, ComplaintsNameFileAndKey) {
         {"/sun/height", 3, "small.json: sun: \"height\" is not known"},
         {"/starts", Json::array(), "\"starts\""},
         {"/ground/layers/0/place", "roads", "ground: layer 1: \"place\" is \"roads\"; it must be one of"},
-        {"/ground/layers/0", Json::parse(R"({"place": "paths", "color": [1, 1, 1]})"), "neither \"ring\" nor \"roads\""},
+        {"/ground/layers/0", Json::parse(R"({"place": "paths", "color": [1, 1, 1]})"),
+         "neither \"ring\" nor \"roads\""},
         {"/ground/layers/0", Json::parse(R"({"place": "grid", "color": [1, 1, 1], "scale": 0.7})"), "\"scale\""},
         {"/materials/wood/texture", "glass", "materials: wood: \"texture\" is \"glass\""},
         {"/objects/post/parts", Json::array(), "objects: post: \"parts\""},
@@ -117,7 +118,8 @@ TEST(Theme, ComplaintsNameFileAndKey) {
         {"/place/0/set", Json::parse(R"({"width": 1})"), "place 1: \"set\" gives \"width\""},
         {"/place/0/paint", Json::parse(R"({"iron": [1, 1, 1]})"), "place 1: \"paint\" names \"iron\""},
         {"/place/0/scatter/count", 200, "place 1: only"},
-        {"/place/0", Json::parse(R"({"object": "post", "at": [0, -4]})"), "starts: door at [0, -4] is not on free ground"},
+        {"/place/0", Json::parse(R"({"object": "post", "at": [0, -4]})"),
+         "starts: door at [0, -4] is not on free ground"},
     };
     for (const Case& c : cases) {
         Json json = small_theme();
@@ -191,7 +193,9 @@ TEST(Theme, RingsLinesAndPartsInRings) {
     for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(std::hypot(p[i].x - 2, p[i].z - 3), 0.5, 1e-5);
     EXPECT_NEAR(p[0].x, 2 + 0.5 * std::sin(0.3), 1e-5);
     EXPECT_NEAR(p[0].z, 3 + 0.5 * std::cos(0.3), 1e-5);
-    const auto middle_x = [&](std::size_t first) { return (p[first].x + p[first + 1].x + p[first + 2].x + p[first + 3].x) / 4; };
+    const auto middle_x = [&](std::size_t first) {
+        return (p[first].x + p[first + 1].x + p[first + 2].x + p[first + 3].x) / 4;
+    };
     EXPECT_NEAR(middle_x(4), -6, 1e-5);
     EXPECT_NEAR(middle_x(8), -5, 1e-5);
     EXPECT_NEAR(middle_x(12), -4, 1e-5);

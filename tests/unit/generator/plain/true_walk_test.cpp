@@ -1,8 +1,8 @@
 // Random walks for training, frames between latents, and the file of a true walk.
 
+#include "generator/world/walks/true_walk.hpp"
 #include "generator/camera/actions.hpp"
 #include "generator/world/theme/theme.hpp"
-#include "generator/world/walks/true_walk.hpp"
 
 #include <gtest/gtest.h>
 
@@ -61,7 +61,8 @@ TEST(RandomWalk, StaysOnFreeGroundAndLabelsWhatWasDone) {
             ASSERT_TRUE(map.free_at(walk.poses[i].x, walk.poses[i].z)) << n << " " << i;
             ASSERT_LE(std::abs(walk.poses[i].pitch), 0.61f);
             if (i == 0) continue;
-            const double moved = std::hypot(walk.poses[i].x - walk.poses[i - 1].x, walk.poses[i].z - walk.poses[i - 1].z);
+            const double moved =
+                std::hypot(walk.poses[i].x - walk.poses[i - 1].x, walk.poses[i].z - walk.poses[i - 1].z);
             ASSERT_LE(moved, 0.26 + 1e-5);
             ASSERT_EQ(walk.labels[i], action_label(walk.poses[i - 1], walk.poses[i], 1e-3));
             labels.insert(walk.labels[i]);
