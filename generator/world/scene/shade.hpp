@@ -163,6 +163,12 @@ struct PictureFormat {
     float focal = 0.6f; // over the width; pixels are square
 };
 
+// 0..1 to the nearest of 0..255.
+WANDER_HOST_DEVICE inline std::uint8_t to_byte(float x) {
+    const float shifted = x * 255.0f + 0.5f;
+    return static_cast<std::uint8_t>(shifted);
+}
+
 // The mean of a pixel's samples as three bytes.
 WANDER_HOST_DEVICE inline void draw_pixel(const SceneView& scene, const CameraView& camera, const PictureFormat& format,
                                           int column, int row, std::uint8_t* rgb) {
@@ -179,9 +185,9 @@ WANDER_HOST_DEVICE inline void draw_pixel(const SceneView& scene, const CameraVi
         }
     }
     const Vec3 mean = sum * (1.0f / (side * side));
-    rgb[0] = static_cast<std::uint8_t>(mean.x * 255.0f + 0.5f);
-    rgb[1] = static_cast<std::uint8_t>(mean.y * 255.0f + 0.5f);
-    rgb[2] = static_cast<std::uint8_t>(mean.z * 255.0f + 0.5f);
+    rgb[0] = to_byte(mean.x);
+    rgb[1] = to_byte(mean.y);
+    rgb[2] = to_byte(mean.z);
 }
 
 } // namespace wander::scene

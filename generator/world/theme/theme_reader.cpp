@@ -200,7 +200,7 @@ scene::GroundLayer read_layer(const Json& json, const std::string& where, Fields
         layer.road_wobble = fields.single("road_wobble", 0, 0, 2);
         layer.roads_from = fields.single("roads_from", 0, 0, 12);
         const std::string roads = fields.has("roads") ? fields.text("roads") : "";
-        if (roads != "" && roads != "x" && roads != "z" && roads != "xz")
+        if (!roads.empty() && roads != "x" && roads != "z" && roads != "xz")
             fields.complain("roads", "is not \"x\", \"z\" or \"xz\"");
         layer.roads_x = roads.find('x') != std::string::npos ? 1.0f : 0.0f;
         layer.roads_z = roads.find('z') != std::string::npos ? 1.0f : 0.0f;

@@ -133,6 +133,20 @@ TEST(Theme, ComplaintsNameFileAndKey) {
     }
 }
 
+// What a person copies from the manual must work.
+TEST(Theme, TheExampleOfTheManualIsATheme) {
+    std::ifstream file(std::filesystem::path(WANDER_SOURCE_DIR) / "docs/themes.md");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto begin = text.find("```json\n");
+    ASSERT_NE(begin, std::string::npos);
+    const auto description =
+        read_theme_text(text.substr(begin + 8, text.find("```", begin + 8) - begin - 8), "themes.md");
+    ASSERT_TRUE(description) << description.error().message;
+    const auto theme = Theme::build(*description);
+    ASSERT_TRUE(theme) << theme.error().message;
+    EXPECT_EQ(theme->scene.primitives.size(), 41U);
+}
+
 TEST(Theme, BrokenFilesAreRefused) {
     const auto broken = read_theme_text("{\"kind\": \n 5,,}", "broken.json");
     ASSERT_FALSE(broken);
