@@ -173,6 +173,7 @@ public:
         if (options.device == "cpu") return painter;
         auto device = pick_device(options.device, "auto", options.threads);
         if (!device) return device.error();
+        if (!device->is_cuda()) return painter;
         const scene::Scene* scenes[] = {&theme.scene};
         auto uploaded = DeviceScenes::upload(scenes, device->device);
         if (!uploaded) return uploaded.error();
@@ -309,8 +310,8 @@ void add_render_options(CLI::App& render, RenderOptions& options) {
         ->type_name("N")
         ->check(CLI::Range(1, 16));
     render.add_option("--device", options.device, "Where the pictures are drawn; default: cpu")
-        ->type_name("cpu|cuda")
-        ->check(CLI::IsMember({"cpu", "cuda"}));
+        ->type_name("auto|cpu|cuda")
+        ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
     render.add_option("--threads", options.threads, "CPU threads; 0: all cores")
         ->type_name("N")
         ->check(CLI::Range(0, 1024));
