@@ -1,7 +1,7 @@
 #pragma once
 // Draws pictures of scenes on an NVIDIA GPU: the twin of render_cpu.hpp. The same per-ray code, compiled without fused
-// multiply-add; pictures differ where sine, exponential and power differ in their last digit: at least 99 % of the
-// values are within one level, and the two are 55 dB or more apart. Only where WANDER_CUDA is 1.
+// multiply-add; pictures differ where sine, arc tangent and exponential differ in their last digit. Tolerance: 99 % of
+// the values within one level, 55 dB. Only where WANDER_CUDA is 1.
 
 #include "generator/world/scene/shade.hpp"
 
