@@ -17,6 +17,7 @@ const char* const kFooter =
     "\"yaw_right\"], \"cache\": \"int2\"},\n"
     "or a pose string, \"w-8,right-4\". Their format and that of --metrics: docs/formats.md.\n"
     "About model folders (docs/models.md): wander info DIR, wander convert DIR.\n"
+    "Places that worlds are trained on (docs/themes.md): wander world list, wander world render.\n"
     "Exit codes: 0 done, 2 wrong use or bad input, 1 anything else.";
 
 Error wrong_use(const std::string& message) { return {ErrorCode::wrong_use, message}; }

@@ -52,19 +52,34 @@ Walker::Step Walker::step(const ControlState& state) {
     const double length = std::hypot(forward, right);
     if (length > 0) {
         const double scale = limits_.move_per_latent / length;
-        const double dx = (forward * std::sin(yaw_) + right * std::cos(yaw_)) * scale;
-        const double dz = (forward * std::cos(yaw_) - right * std::sin(yaw_)) * scale;
-        const bool x_is_larger = std::abs(dx) >= std::abs(dz);
-        if (path_is_free(dx, dz)) {
-            x_ += dx;
-            z_ += dz;
-        } else if (path_is_free(x_is_larger ? dx : 0, x_is_larger ? 0 : dz)) {
-            (x_is_larger ? x_ : z_) += x_is_larger ? dx : dz;
-        } else if (path_is_free(x_is_larger ? 0 : dx, x_is_larger ? dz : 0)) {
-            (x_is_larger ? z_ : x_) += x_is_larger ? dz : dx;
-        }
+        walk(forward * scale, right * scale);
     }
+    return arrive();
+}
 
+Walker::Step Walker::move(const Move& amounts) {
+    yaw_ = std::remainder(yaw_ + amounts.yaw, 2 * std::numbers::pi);
+    pitch_ = std::clamp(pitch_ + amounts.pitch, -limits_.pitch_limit, limits_.pitch_limit);
+    if (amounts.forward != 0 || amounts.right != 0) walk(amounts.forward, amounts.right);
+    return arrive();
+}
+
+// Along the view, or sliding along what is in the way.
+void Walker::walk(double forward, double right) {
+    const double dx = forward * std::sin(yaw_) + right * std::cos(yaw_);
+    const double dz = forward * std::cos(yaw_) - right * std::sin(yaw_);
+    const bool x_is_larger = std::abs(dx) >= std::abs(dz);
+    if (path_is_free(dx, dz)) {
+        x_ += dx;
+        z_ += dz;
+    } else if (path_is_free(x_is_larger ? dx : 0, x_is_larger ? 0 : dz)) {
+        (x_is_larger ? x_ : z_) += x_is_larger ? dx : dz;
+    } else if (path_is_free(x_is_larger ? 0 : dx, x_is_larger ? dz : 0)) {
+        (x_is_larger ? z_ : x_) += x_is_larger ? dz : dx;
+    }
+}
+
+Walker::Step Walker::arrive() {
     const Pose previous = pose_;
     pose_ = {static_cast<float>(x_), static_cast<float>(z_), static_cast<float>(yaw_), static_cast<float>(pitch_)};
     return {pose_, action_label(previous, pose_, limits_.min_move)};

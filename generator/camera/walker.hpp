@@ -40,10 +40,22 @@ public:
     // One latent. The mouse travel of `state` counts once: callers that take several latents from one state divide it.
     Step step(const ControlState& state);
 
+    // One latent by any amounts, as training walks have them: units ahead and to the right, radians to the right and
+    // up. Only the pitch limit holds; the mouse's rest is not touched.
+    struct Move {
+        double forward = 0;
+        double right = 0;
+        double yaw = 0;
+        double pitch = 0;
+    };
+    Step move(const Move& amounts);
+
     const Pose& pose() const { return pose_; }
 
 private:
     bool path_is_free(double dx, double dz) const;
+    void walk(double forward, double right);
+    Step arrive();
 
     const WalkableMap* map_;
     WalkerLimits limits_;

@@ -8,6 +8,9 @@ namespace wander {
 namespace {
 
 constexpr double kUsableShare = 0.95; // the driver, the desktop and the allocator's slack need the rest
+// Packed pages go into the holes of uncompressed ones and leave corners: 0.2 to 0.3 GiB where a chunk has 0.8 GiB, while
+// INT2 filled windows of 42 and 180 latents (docs/performance.md, "Small cards").
+constexpr double kLeftoverShare = 0.25;
 
 // Sink and newest chunks stay uncompressed. Measured between chunks: the newest is committed, and what will leave with
 // the next one is still there, so as many latents are held as a chunk sees. The open pages of the next chunk take the
@@ -30,13 +33,17 @@ CapacityForecast forecast_capacity(const CapacityFacts& facts, const quant::Cach
     forecast.full = held >= view;
     const std::int64_t raw = raw_latents(facts, rules, view);
     const auto packed = static_cast<double>(view - raw);
-    const std::int64_t packed_now = std::max<std::int64_t>(0, std::min(held, view) - raw);
+    const auto packed_now = static_cast<double>(std::max<std::int64_t>(0, std::min(held, view) - raw));
     forecast.cache_bytes =
         static_cast<std::int64_t>(std::llround((static_cast<double>(raw) + packed / now.ratio) * raw_bytes));
     if (now.device_total_bytes <= 0) return forecast;
     // Everything else of the program is there already: weights, scratch, the decoder's state.
     const std::int64_t rest = now.device_used_bytes - now.cache_bytes;
     forecast.device_bytes = rest + std::max(forecast.cache_bytes, now.cache_bytes);
+    if (now.ratio > 1 && packed > packed_now) {
+        const double leftover = kLeftoverShare * static_cast<double>(facts.chunk_latents) * raw_bytes;
+        forecast.device_bytes += static_cast<std::int64_t>(leftover * (1 - packed_now / packed));
+    }
     const double usable = static_cast<double>(now.device_total_bytes) * kUsableShare - static_cast<double>(rest);
     const double spare = usable / raw_bytes - static_cast<double>(raw);
     forecast.most_latents = static_cast<int>(std::max(0.0, std::floor(static_cast<double>(raw) + spare * now.ratio)));

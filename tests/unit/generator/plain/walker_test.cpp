@@ -119,6 +119,18 @@ TEST(Walker, WalksOverTheBorderOfTheTorusWithoutAJump) {
     EXPECT_GT(z, 29);
 }
 
+TEST(Walker, MovesByAnyAmountsWithTheSameWalls) {
+    Walker walker(nullptr, kLimits, {});
+    const auto step = walker.move({.forward = 0.1, .right = -0.05, .yaw = 0.3, .pitch = 9});
+    EXPECT_FLOAT_EQ(step.pose.x, static_cast<float>(0.1 * std::sin(0.3) - 0.05 * std::cos(0.3)));
+    EXPECT_FLOAT_EQ(step.pose.z, static_cast<float>(0.1 * std::cos(0.3) + 0.05 * std::sin(0.3)));
+    EXPECT_FLOAT_EQ(step.pose.yaw, 0.3f);
+    EXPECT_FLOAT_EQ(step.pose.pitch, 0.35f);
+    const WalkableMap map = map_with_wall();
+    Walker blocked(&map, kLimits, {.x = 0.95f, .z = 0.5f, .yaw = static_cast<float>(std::acos(0.0))});
+    EXPECT_FLOAT_EQ(blocked.move({.forward = 0.2}).pose.x, 0.95f);
+}
+
 TEST(Walker, PitchAndMouseStayWithinTheTrainedRange) {
     Walker walker(nullptr, kLimits, {});
     for (int i = 0; i < 20; ++i) walker.step(holding({Action::pitch_up}));
