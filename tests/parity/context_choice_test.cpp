@@ -89,6 +89,21 @@ TEST(ParityContextChoice, OverlapsAndChoicesOfThe8B) {
     }
 }
 
+TEST(ParityContextChoice, ChoicesOfAWholeRollOut) {
+    for (const auto& folder : golden_folders("hy-rollout")) {
+        const GoldenCase golden(folder);
+        const ViewOverlap overlap = overlap_of(golden, "points.p");
+        const auto cameras = cameras_of(golden.output("in.w2c"));
+        const at::Tensor selected = golden.output("selected");
+        ASSERT_GE(selected.size(0), 7);
+        for (std::int64_t chunk = 0; chunk < selected.size(0); ++chunk) {
+            EXPECT_EQ(choose_context(ContextRules::worldplay_8b(), 4 * chunk, cameras, overlap).latents,
+                      indices(selected[chunk]))
+                << "chunk " << chunk;
+        }
+    }
+}
+
 TEST(ParityContextChoice, ChoicesOfWan5B) {
     int chosen = 0;
     for (const char* name : {"wan5b-select", "wan5b-rollout"}) {
