@@ -6,9 +6,9 @@
 // thread's time; when it cannot keep up the walk waits. A failure (full disk) is kept, reported once through
 // `on_failure` (from that thread) and given back by finish().
 
-#include "app/sha256.hpp"
 #include "generator/plain/frame_sink.hpp"
 #include "generator/plain/result.hpp"
+#include "generator/plain/sha256.hpp"
 #include "render/plain/pixels.hpp"
 #include "render/video/recorder.hpp"
 

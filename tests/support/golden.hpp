@@ -111,6 +111,9 @@ public:
         throw std::runtime_error(folder_ + " states no tolerance");
     }
 
+    // Where every output has its own.
+    double tolerance_of(const std::string& output) const { return json_.at("tolerance").at(output); }
+
     void expect(const std::string& name, const at::Tensor& got) const { expect(name, got, tolerance()); }
     void expect(const std::string& name, const at::Tensor& got, double tolerance) const {
         const at::Tensor expected = output(name).to(at::kDouble);

@@ -1,7 +1,7 @@
 // The headless twin from options to files: counts, hash, formats, exit codes, and nothing half-written.
 #include "app/headless.hpp"
 
-#include "app/sha256.hpp"
+#include "generator/plain/sha256.hpp"
 #include "tests/unit/render_video/test_folder.hpp"
 
 #include <gtest/gtest.h>

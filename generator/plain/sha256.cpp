@@ -1,4 +1,4 @@
-#include "app/sha256.hpp"
+#include "generator/plain/sha256.hpp"
 
 #include <algorithm>
 #include <bit>
