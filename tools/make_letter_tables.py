@@ -9,7 +9,8 @@ import sys
 import unicodedata
 from pathlib import Path
 
-from make_text_tables import table
+sys.dont_write_bytecode = True
+from make_text_tables import table  # noqa: E402
 
 FILE = Path(__file__).resolve().parent.parent / "generator/text/plain/byte_pair_letters.inc"
 

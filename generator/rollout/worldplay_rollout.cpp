@@ -122,6 +122,7 @@ at::Tensor WorldPlayRollout::generate(std::span<const LatentCamera> cameras) {
     const auto indices = range(next_, kLatentsPerChunk);
     const std::vector<std::int64_t> shape = {dit_->config().channels, config_.rows, config_.cols};
     std::vector<at::Tensor> drawn;
+    drawn.reserve(indices.size());
     for (const std::int64_t latent : indices) drawn.push_back(noise_(latent, 0, shape));
     at::Tensor x = at::stack(drawn).to(dit_->device());
     if (chunk.fixed > 0) x = at::cat({picture_.to(x.scalar_type()), x.narrow(0, chunk.fixed, x.size(0) - chunk.fixed)});

@@ -124,12 +124,12 @@ TEST(Vae22, ASampleIsTheModePlusItsSpread) {
     const auto vae = random_vae(at::kDouble);
     ASSERT_TRUE(vae);
     const at::Tensor mean = at::full({1, 6, 1, 1}, 0.4, at::kDouble);
-    const Wan22Vae::Moments moments{mean, at::full_like(mean, 2 * std::log(3.0))};
-    EXPECT_NEAR(vae->normalised_mode(moments).max().item<double>(), (0.4 - 0.1) / 1.5, 1e-12);
-    EXPECT_NEAR(vae->normalised_sample(moments, at::full_like(mean, -2)).max().item<double>(), (0.4 - 6 - 0.1) / 1.5,
+    const VaeMoments moments{mean, at::full_like(mean, 2 * std::log(3.0))};
+    EXPECT_NEAR(vae->normalised(moments.mean).max().item<double>(), (0.4 - 0.1) / 1.5, 1e-12);
+    EXPECT_NEAR(vae->normalised(moments.sample(at::full_like(mean, -2))).max().item<double>(), (0.4 - 6 - 0.1) / 1.5,
                 1e-12);
-    const Wan22Vae::Moments wild{mean, at::full_like(mean, 1e6)};
-    EXPECT_TRUE(std::isfinite(vae->normalised_sample(wild, at::ones_like(mean)).max().item<double>()));
+    const VaeMoments wild{mean, at::full_like(mean, 1e6)};
+    EXPECT_TRUE(std::isfinite(vae->normalised(wild.sample(at::ones_like(mean))).max().item<double>()));
 }
 
 TEST(Vae22, AVideoHasOneAndFours) {
@@ -138,6 +138,9 @@ TEST(Vae22, AVideoHasOneAndFours) {
     ASSERT_TRUE(vae);
     auto stream = vae->encode_stream();
     EXPECT_THROW(stream.encode(at::zeros({3, 3, 32, 32})), std::invalid_argument);
+    stream.encode(at::zeros({1, 3, 32, 32}));
+    EXPECT_THROW(stream.encode(at::zeros({5, 3, 32, 32})), std::invalid_argument);
+    EXPECT_EQ(stream.encode(at::zeros({4, 3, 32, 32})).mean.size(0), 1);
 }
 
 } // namespace
