@@ -82,6 +82,11 @@ private:
             entry_.cache_rules.layer_formats = std::move(*table);
             return {};
         }
+        if (key == "camera_words") {
+            if (!value.is_boolean()) return fail("\"camera_words\" must be true or false");
+            entry_.camera_words = value.get<bool>();
+            return {};
+        }
         if (key == "pause") {
             if (!value.is_number() || value.get<double>() < 0 || value.get<double>() > kMaxPauseSeconds) {
                 return fail("\"pause\" must be a number of seconds, 0 to 3600");
@@ -96,7 +101,7 @@ private:
         }
         return fail("unknown key \"" + key +
                     "\"; known are chunk hold mouse cache cache_layers keep_recent keep_sink bias_correction prompt "
-                    "pause record");
+                    "camera_words pause record");
     }
 
     Result<void> read_hold(const Json& value) {

@@ -22,6 +22,7 @@ struct ControlsEntry {
     std::optional<std::string> cache;
     quant::CacheRulesChange cache_rules;
     std::optional<std::string> prompt;
+    std::optional<bool> camera_words;
     std::optional<double> pause_seconds; // before the chunk
     std::optional<bool> record;
     int line = 0; // of the controls file; 0: none

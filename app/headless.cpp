@@ -74,7 +74,9 @@ public:
         session_.seed = options.seed;
         session_.start = options.start.empty() && !info.starts.empty() ? info.starts.front().name : options.start;
         session_.start_pose = options.start_pose;
-        session_.prompt = options.prompt;
+        session_.prompt = info.takes_prompt ? info.prompt : options.prompt;
+        session_.camera_words = options.camera_words;
+        if (!info.camera_steering) session_.window = window_text(info.window);
         session_.device = info.device;
         session_.precision = info.precision;
         session_.attention = quant::attention_name(walk_options(options).attention);
@@ -185,6 +187,7 @@ private:
         controls.cache_format = entry.cache;
         controls.cache_rules = entry.cache_rules;
         controls.prompt = entry.prompt;
+        controls.camera_words = entry.camera_words;
         session_.note(index, held_names(controls.state), entry.mouse, entry.cache, entry.prompt, entry.cache_rules);
         return controls;
     }
@@ -258,11 +261,19 @@ WalkOptions walk_options(const Options& options) {
     walk.assets = assets_folder();
     walk.start = options.start;
     walk.start_pose = options.start_pose;
+    walk.text_encoder = options.text_encoder;
+    walk.decoder = options.decoder;
+    walk.camera_words = options.camera_words;
+    walk.camera_phrases = options.camera_phrases;
+    walk.rebuild_on_prompt = options.rebuild_on_prompt;
+    walk.window = options.window;
+    walk.chunk_latents = options.chunk_latents;
     walk.prompt = options.prompt;
     walk.seed = options.seed;
     walk.cache_format = options.cache.value_or("bf16");
     options.cache_rules.apply_to(walk.cache_rules);
     walk.attention = options.fp8_attention ? quant::AttentionType::fp8 : quant::AttentionType::bf16;
+    walk.fp8_weights = options.fp8_weights;
     walk.device = options.device;
     walk.precision = options.precision;
     walk.threads = options.threads;
@@ -276,7 +287,11 @@ int run_headless(const Options& options) {
     if (!options.record_dir.empty()) finish_leftovers(options.record_dir);
     if (!options.out.empty()) finish_leftovers(options.out.has_parent_path() ? options.out.parent_path() : ".");
 
-    auto walk = Walk::open(walk_options(options));
+    LoadingLine loading;
+    WalkOptions open = walk_options(options);
+    open.progress = [&loading](const LoadProgress& progress) { loading.show(progress); };
+    auto walk = Walk::open(open);
+    loading.end();
     if (!walk) return fail_with(walk.error());
     HeadlessRun run(options, std::move(*script), **walk);
     if (auto checked = run.check_script(); !checked) return fail_with(checked.error());

@@ -102,6 +102,18 @@ void LiveWalk::set_format(const std::string& format) {
     now_.format = format;
 }
 
+void LiveWalk::set_prompt(const std::string& prompt) {
+    std::lock_guard lock(mutex_);
+    mail_.prompt = prompt;
+    now_.prompt = prompt;
+}
+
+void LiveWalk::set_camera_words(bool on) {
+    std::lock_guard lock(mutex_);
+    mail_.camera_words = on;
+    now_.camera_words = on;
+}
+
 void LiveWalk::set_cache_rules(const quant::CacheRulesChange& change) {
     std::lock_guard lock(mutex_);
     change.apply_to(now_.rules);
@@ -142,8 +154,16 @@ void LiveWalk::work(std::stop_token stop) {
             if (mail_.reopen) options_ = *std::exchange(mail_.reopen, std::nullopt);
             mail_.restart_start.reset();
             options = options_;
+            now_.loading.clear();
             change_state(WorkerState::loading);
         }
+        options.progress = [this](const LoadProgress& progress) {
+            {
+                std::lock_guard lock(mutex_);
+                now_.loading = progress_text(progress);
+            }
+            if (wake_) wake_();
+        };
         auto walk = Walk::open(options);
         if (!walk) {
             std::unique_lock lock(mutex_);
@@ -159,6 +179,8 @@ void LiveWalk::work(std::stop_token stop) {
             now_.seed = options.seed;
             now_.format = options.cache_format;
             now_.rules = options.cache_rules;
+            now_.prompt = now_.info->prompt;
+            now_.camera_words = options.camera_words;
             ++now_.generation;
             gate_ = PacingGate(now_.info->fps);
             change_state(WorkerState::ready);
@@ -240,6 +262,9 @@ ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
     if (mail_.steps > 0) --mail_.steps;
     controls.cache_format = std::exchange(mail_.format, std::nullopt);
     controls.cache_rules = std::exchange(mail_.rules, {});
+    controls.prompt = std::exchange(mail_.prompt, std::nullopt);
+    controls.camera_words = std::exchange(mail_.camera_words, std::nullopt);
+    controls.wait_for_prompt = false; // a key shall never stop the picture
     controls.state = controls_;
     controls_.mouse_yaw_rad = 0;
     controls_.mouse_pitch_rad = 0;

@@ -26,6 +26,7 @@ class LiveWalk {
 public:
     struct Snapshot {
         WorkerState state = WorkerState::empty;
+        std::string loading;          // what opening the model is at, in state loading
         std::string error;            // what failed and what to do, in state failed
         std::optional<WalkInfo> info; // of the open model
         std::uint64_t generation = 0; // grows with every opened model
@@ -33,6 +34,8 @@ public:
         std::uint64_t seed = 0;
         std::string format;      // wanted for new pages
         quant::CacheRules rules; // wanted
+        std::string prompt;      // wanted, without the camera's words
+        bool camera_words = true;
     };
 
     // `wake` is called from the worker when there is something new to show.
@@ -53,6 +56,8 @@ public:
     void set_paused(bool paused);
     void step_chunk(); // one chunk, then paused
     void set_format(const std::string& format);
+    void set_prompt(const std::string& prompt);
+    void set_camera_words(bool on);
     void set_cache_rules(const quant::CacheRulesChange& change);
     void restart(const std::string& start, std::optional<std::uint64_t> seed);
     void open(const WalkOptions& options); // another model
@@ -62,6 +67,8 @@ private:
         bool paused = false;
         int steps = 0;
         std::optional<std::string> format;
+        std::optional<std::string> prompt;
+        std::optional<bool> camera_words;
         quant::CacheRulesChange rules;
         std::optional<std::string> restart_start;
         std::optional<std::uint64_t> restart_seed;

@@ -3,6 +3,7 @@
 #include "app/options.hpp"
 #include "app/paths.hpp"
 #include "app/process_clock.hpp"
+#include "app/subcommand.hpp"
 #include "generator/walk.hpp"
 
 #if WANDER_WITH_WINDOW
@@ -35,6 +36,7 @@ int run(const wander::Options& options) {
 
 int main(int argc, char** argv) {
     wander::process_age_ms(); // its clock starts here
+    if (const auto code = wander::run_subcommand(argc, argv)) return *code;
     const auto options = wander::parse_options(argc, argv);
     if (!options) return wander::fail_with(options.error());
     if (!options->text.empty()) {

@@ -16,6 +16,7 @@ const char* const kFooter =
     "Files: --controls takes a file with one JSON object a line, {\"chunk\": 3, \"hold\": [\"forward\", "
     "\"yaw_right\"], \"cache\": \"int2\"},\n"
     "or a pose string, \"w-8,right-4\". Their format and that of --metrics: docs/formats.md.\n"
+    "About model folders (docs/models.md): wander info DIR, wander convert DIR.\n"
     "Exit codes: 0 done, 2 wrong use or bad input, 1 anything else.";
 
 Error wrong_use(const std::string& message) { return {ErrorCode::wrong_use, message}; }
@@ -53,10 +54,50 @@ void add_cache_options(CLI::App& app, Options& options, std::string& cache) {
            "What a GPU attends in; fp8 is faster and less exact")
         ->type_name("bf16|fp8")
         ->check(CLI::IsMember({"bf16", "fp8"}));
+    app.add_option_function<std::string>(
+           "--weights", [&options](const std::string& type) { options.fp8_weights = type == "fp8"; },
+           "What a GPU keeps the network's large matrices in; fp8 is faster and less exact")
+        ->type_name("bf16|fp8")
+        ->check(CLI::IsMember({"bf16", "fp8"}));
     app.add_flag_function(
         "--bias-correction,!--no-bias-correction",
         [&options](std::int64_t on) { options.cache_rules.bias_correction = on > 0; },
         "Take back what packing keys does to attention, or not (as by default)");
+}
+
+// For models that are steered by text.
+void add_text_options(CLI::App& app, Options& options) {
+    app.add_option("--prompt", options.prompt, "Text for models that take one")->type_name("TEXT");
+    app.add_flag_function(
+        "--camera-words,!--no-camera-words", [&options](std::int64_t on) { options.camera_words = on > 0; },
+        "Held keys become words behind the prompt (as by default), or not");
+    app.add_option_function<std::string>(
+           "--camera-phrases", [&options](const std::string& text) { options.camera_phrases = text; },
+           "Those words, as assets/prompts/camera_phrases.json has them")
+        ->type_name("FILE");
+    app.add_option("--text-encoder", options.text_encoder,
+                   "Where a text model reads its prompt: on the GPU, or streamed through it with little memory")
+        ->type_name("auto|gpu|streamed")
+        ->check(CLI::IsMember({"auto", "gpu", "streamed"}));
+    app.add_option("--decoder", options.decoder, "What makes a text model's pictures; tiny is faster and less fine")
+        ->type_name("auto|full|tiny")
+        ->check(CLI::IsMember({"auto", "full", "tiny"}));
+    app.add_flag("--rebuild-history", options.rebuild_on_prompt,
+                 "A new prompt also applies to what was made before: its keys and values are made again");
+    app.add_option_function<std::string>(
+           "--window",
+           [&options](const std::string& text) {
+               auto window = parse_window(text);
+               if (!window) throw CLI::ValidationError(window.error().message);
+               options.window = *window;
+           },
+           "What a text model sees: anchored, rolling, long-live, steady, long-memory, or latents")
+        ->type_name("NAME|VIEW[+SINK][:slots]");
+    app.add_option_function<int>(
+           "--chunk-latents", [&options](const int& latents) { options.chunk_latents = latents; },
+           "Latents that a text model makes together; 1: frame by frame")
+        ->type_name("N")
+        ->check(CLI::Range(1, 64));
 }
 
 void add_options(CLI::App& app, Options& options, std::string& start_pose, std::string& cache, std::int64_t& chunks) {
@@ -87,7 +128,7 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
         ->type_name("NAME|IMAGE");
     app.add_option("--start-pose", start_pose, "Where a start picture was taken; radians")
         ->type_name("WORLD,X,Z,YAW,PITCH");
-    app.add_option("--prompt", options.prompt, "Text for models that take one")->type_name("TEXT");
+    add_text_options(app, options);
     add_cache_options(app, options, cache);
     app.add_option("--device", options.device, "Where the model runs")
         ->type_name("auto|cpu|cuda")

@@ -3,6 +3,7 @@
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/result.hpp"
+#include "generator/rollout/plain/window_choice.hpp"
 #include "quant/plain/cache_rules.hpp"
 
 #include <cstdint>
@@ -21,9 +22,17 @@ struct Options {
     std::string model = "embedded";
     std::string start;
     std::string prompt;
+    std::string text_encoder = "auto";
+    std::string decoder = "auto";
+    bool camera_words = true;
+    std::filesystem::path camera_phrases;
+    bool rebuild_on_prompt = false;
+    std::optional<WindowChoice> window;
+    std::optional<int> chunk_latents;
     std::optional<std::string> cache;    // registry name; absent: headless bf16, the window remembers
     quant::CacheRulesChange cache_rules; // absent: as CacheRules has it; the window remembers some
     bool fp8_attention = false;
+    bool fp8_weights = false;
     std::string device = "auto";
     int threads = 0;
     std::string precision = "auto";

@@ -50,4 +50,20 @@ void Progress::end() {
     line_open_ = false;
 }
 
+LoadingLine::LoadingLine() : terminal_(::isatty(STDERR_FILENO) == 1), printed_seconds_(steady_seconds()) {}
+
+void LoadingLine::show(const LoadProgress& progress) {
+    const double now = steady_seconds();
+    if (now - printed_seconds_ < (terminal_ ? kTerminalSeconds : kLogSeconds)) return;
+    printed_seconds_ = now;
+    std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", progress_text(progress).c_str());
+    std::fflush(stderr);
+    line_open_ = terminal_;
+}
+
+void LoadingLine::end() {
+    if (line_open_) std::fputc('\n', stderr);
+    line_open_ = false;
+}
+
 } // namespace wander

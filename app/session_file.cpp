@@ -14,6 +14,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr int kWeightsDepth = 3;
+
 void add_rules(Json& json, const quant::CacheRulesChange& rules) {
     if (rules.keep_recent) json["keep_recent"] = *rules.keep_recent;
     if (rules.keep_sink) json["keep_sink"] = *rules.keep_sink;
@@ -57,14 +59,21 @@ Json measured_json(const std::vector<StageMs>& chunks) {
             {"period_mean_ms", mean}};
 }
 
+bool holds_weights(const std::filesystem::path& file) {
+    const auto extension = file.extension();
+    return extension == ".safetensors" || extension == ".pt" || extension == ".pth";
+}
+
+// Names below the folder and sizes, in order. Parts of published models lie in folders of their own.
 Json weights_json(const std::filesystem::path& folder) {
     std::vector<std::pair<std::string, std::uintmax_t>> files;
     std::error_code error;
-    for (auto it = std::filesystem::directory_iterator(folder, error);
-         !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+    for (auto it = std::filesystem::recursive_directory_iterator(folder, error);
+         !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
         std::error_code ignored;
-        if (it->path().extension() == ".safetensors")
-            files.emplace_back(it->path().filename().string(), it->file_size(ignored));
+        if (it.depth() >= kWeightsDepth) it.disable_recursion_pending();
+        if (it->is_regular_file(ignored) && holds_weights(it->path()))
+            files.emplace_back(it->path().lexically_relative(folder).generic_string(), it->file_size(ignored));
     }
     std::sort(files.begin(), files.end());
     Json json = Json::array();
@@ -94,6 +103,7 @@ std::string session_json(const SessionFile& session) {
                  {"seed", session.seed},
                  {"start", session.start},
                  {"prompt", session.prompt},
+                 {"camera_words", session.camera_words},
                  {"device", session.device},
                  {"precision", session.precision},
                  {"attention", session.attention},
@@ -103,6 +113,7 @@ std::string session_json(const SessionFile& session) {
                  {"controls", changes_json(session)}};
     const quant::CacheRules& rules = session.cache_rules;
     add_rules(json, {rules.layer_formats, rules.keep_recent, rules.keep_sink, rules.bias_correction});
+    if (!session.window.empty()) json["window"] = session.window;
     if (session.start_pose) {
         const auto& [world, pose] = *session.start_pose;
         json["start_pose"] = {{"world", world}, {"x", pose.x}, {"z", pose.z}, {"yaw", pose.yaw}, {"pitch", pose.pitch}};

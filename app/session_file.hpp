@@ -33,6 +33,8 @@ struct SessionFile {
     std::string start;
     std::optional<std::pair<std::string, Pose>> start_pose;
     std::string prompt;
+    bool camera_words = true; // held keys became words behind it
+    std::string window;       // of a text model, as --window takes it; empty: its folder's
     std::string device;
     std::string precision;
     std::string attention = "bf16"; // as --attention takes it

@@ -20,10 +20,16 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
         session_.threads = walk.info->threads;
         session_.cache_format = format_ = chunk.format;
         session_.cache_rules = rules_ = chunk.rules;
+        session_.prompt = text_ = chunk.prompt;
+        session_.camera_words = chunk.prompt.empty(); // the texts below have the camera's words in them
+        if (walk.info->takes_prompt) session_.window = window_text(walk.info->window);
     }
+    // What a chunk was really made under: a new text took effect when it was ready, not when a key went down.
+    std::optional<std::string> text;
+    if (chunk.prompt != text_) text = text_ = chunk.prompt;
     std::optional<std::string> change;
     if (chunk.format != format_) change = format_ = chunk.format;
-    session_.note(chunk.index, chunk.hold, chunk.mouse, change, std::nullopt, quant::difference(rules_, chunk.rules));
+    session_.note(chunk.index, chunk.hold, chunk.mouse, change, text, quant::difference(rules_, chunk.rules));
     rules_ = chunk.rules;
     session_.measured.push_back(chunk.ms);
 }

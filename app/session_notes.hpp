@@ -18,6 +18,7 @@ public:
 private:
     SessionFile session_;
     std::string format_;
+    std::string text_;
     quant::CacheRules rules_;
 };
 

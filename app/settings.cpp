@@ -21,6 +21,7 @@ using nlohmann::json;
 constexpr const char* kSettingsFile = "settings.json";
 constexpr const char* kLayoutFile = "layout.ini";
 constexpr std::uintmax_t kMaxFileBytes = 1 << 20; // ours have a few hundred
+constexpr std::size_t kRecentModels = 10;
 constexpr int kMinWindow = 320;
 constexpr int kMaxWindow = 16384;
 
@@ -73,6 +74,18 @@ void take(const json& from, const char* key, std::string& value) {
         value = it->get<std::string>();
     }
 }
+void take(const json& from, const char* key, std::vector<std::string>& values) {
+    const auto it = from.find(key);
+    if (it == from.end() || !it->is_array()) {
+        return;
+    }
+    values.clear();
+    for (const json& value : *it) {
+        if (value.is_string() && values.size() < kRecentModels) {
+            values.push_back(value.get<std::string>());
+        }
+    }
+}
 void take(const json& from, const char* key, float& value, float low, float high) {
     if (const auto it = from.find(key); it != from.end() && it->is_number()) {
         value = std::clamp(it->get<float>(), low, high);
@@ -119,6 +132,7 @@ Settings from_json(const json& root) {
     take(root, "bias_correction", s.bias_correction);
     take(root, "start", s.start);
     take(root, "record_dir", s.record_dir);
+    take(root, "recent_models", s.recent_models);
     return s;
 }
 
@@ -146,6 +160,7 @@ void into_json(const Settings& s, json& root) {
     root["bias_correction"] = s.bias_correction;
     root["start"] = s.start;
     root["record_dir"] = s.record_dir;
+    root["recent_models"] = s.recent_models;
 }
 
 // Deeply nested text would exhaust the stack while it is destroyed; settings have two levels.
@@ -165,6 +180,14 @@ json parse_object(const std::string& text) {
 }
 
 } // namespace
+
+void Settings::opened(const std::string& model_folder) {
+    std::erase(recent_models, model_folder);
+    recent_models.insert(recent_models.begin(), model_folder);
+    if (recent_models.size() > kRecentModels) {
+        recent_models.resize(kRecentModels);
+    }
+}
 
 fs::path SettingsFiles::default_folder() {
     // The specification of the desktops: a relative path in the variable is to be ignored.

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace wander {
 
@@ -30,10 +31,14 @@ struct Settings {
     // Next chunk.
     std::string cache_format = "int2";
     bool bias_correction = false;
+    // New model. Folders that were opened, newest first.
+    std::vector<std::string> recent_models;
     // New start.
     std::string start; // empty: the model's first
     // Next recording. Empty: the user's video and picture folders.
     std::string record_dir;
+
+    void opened(const std::string& model_folder); // to the front of recent_models
 
     bool operator==(const Settings&) const = default;
 };

@@ -31,6 +31,12 @@ void UiBridge::model_opened(const WalkInfo& info) {
     facts.height = info.height;
     facts.fps = info.fps;
     facts.camera_steering = info.camera_steering;
+    facts.takes_prompt = info.takes_prompt;
+    if (!info.camera_steering) {
+        facts.window = window_text(info.window);
+        for (const WindowPreset& preset : window_presets())
+            facts.windows.push_back({std::string(preset.name), std::string(preset.help)});
+    }
     for (const StartPoint& start : info.starts) {
         gui::StartTile tile{.name = start.name, .place = start.world};
         if (auto picture = read_picture_file(start.picture)) {
@@ -51,6 +57,7 @@ void UiBridge::model_opened(const WalkInfo& info) {
 void UiBridge::update(const LiveWalk::Snapshot& walk, const std::deque<ChunkTelemetry>& chunks, double now_seconds) {
     model_.worker = walk.state;
     model_.failure = walk.state == WorkerState::failed ? walk.error : std::string();
+    model_.loading = walk.state == WorkerState::loading ? walk.loading : std::string();
     model_.start = walk.start;
     model_.place.clear();
     if (walk.info) {
@@ -61,6 +68,8 @@ void UiBridge::update(const LiveWalk::Snapshot& walk, const std::deque<ChunkTele
     model_.seed = walk.seed;
     model_.format = walk.format;
     model_.bias_correction = walk.rules.bias_correction;
+    model_.prompt = walk.prompt;
+    model_.camera_words = walk.camera_words;
     model_.paused = walk.state == WorkerState::paused;
     for (const ChunkTelemetry& chunk : chunks) {
         if (chunk.index == 0) model_.history.clear();

@@ -1,10 +1,12 @@
 #include "app/window_app.hpp"
 
 #include "app/capture.hpp"
+#include "app/folder_dialog.hpp"
 #include "app/live_walk.hpp"
 #include "app/session_notes.hpp"
 #include "app/settings.hpp"
 #include "app/ui_bridge.hpp"
+#include "generator/plain/prompt_list.hpp"
 #include "gui/gui.hpp"
 #include "render/cuda_interop.hpp"
 #include "render/renderer.hpp"
@@ -59,6 +61,12 @@ public:
                 live_.frame_shown(ticket, planned_seconds);
                 capture_.frame(picture);
             });
+        if (auto prompts = read_prompts(options_.assets / "prompts/prompts.json")) {
+            for (NamedPrompt& prompt : *prompts) bridge_.model().prompts.push_back({prompt.name, prompt.text});
+        } else {
+            gui_.toast(gui::ToastKind::warning, prompts.error().message);
+        }
+        bridge_.model().recent_models = settings_.recent_models;
         bridge_.model().upscale = settings_.upscale;
         bridge_.model().fullscreen = settings_.fullscreen;
         if (settings_.fullscreen) window_.set_fullscreen(true);
@@ -116,10 +124,12 @@ private:
             gui_.toast(gui::ToastKind::error, recording.unavailable);
             capture_.stop();
         }
+        if (const auto folder = folders_.take()) open_model(*folder);
         bridge_.update(walk, chunks, now);
         bridge_.model().recording = recording;
         bridge_.model().packed_format = last_packed_;
-        dirty_ = dirty_ || *changed || had_events || !chunks.empty() || walk.state != drawn_state_;
+        dirty_ = dirty_ || *changed || had_events || !chunks.empty() || walk.state != drawn_state_ ||
+                 (walk.state == WorkerState::loading && walk.loading != drawn_loading_);
         if (!(dirty_ && now - last_draw_ >= draw_interval()) && now - last_draw_ < kIdleDrawSeconds) return {};
 
         if (!renderer_.begin_ui()) { // minimised: nobody walks
@@ -136,6 +146,7 @@ private:
         last_draw_ = now;
         dirty_ = false;
         drawn_state_ = walk.state;
+        drawn_loading_ = walk.loading;
         execute(ui.commands, walk);
         if (ui.preferences_changed) settings_.ui = gui_.preferences();
         if (const auto layout = gui_.take_changed_layout()) report(files_.save_layout(*layout));
@@ -147,6 +158,10 @@ private:
         const WalkInfo& info = *walk.info;
         for (const std::string& warning : info.warnings) gui_.toast(gui::ToastKind::warning, warning);
         bridge_.model_opened(info);
+        if (options_.model != "embedded") {
+            settings_.opened(std::filesystem::absolute(options_.model).string());
+            bridge_.model().recent_models = settings_.recent_models;
+        }
         choose_toggle_format(info);
         auto ring =
             renderer_.make_ring({info.width, info.height}, kRingChunks * info.chunk_frames, info.device == "cuda");
@@ -176,6 +191,9 @@ private:
             settings_.bias_correction = *commands.bias_correction;
             live_.set_cache_rules(change);
         }
+        if (commands.prompt) live_.set_prompt(*commands.prompt);
+        if (commands.camera_words) live_.set_camera_words(*commands.camera_words);
+        if (commands.window) change_window(*commands.window);
         if (commands.start) begin(*commands.start, std::nullopt);
         if (commands.restart) begin({}, std::nullopt);
         if (commands.restart_new_seed) begin({}, walk.seed + 1);
@@ -190,6 +208,7 @@ private:
             window_.set_fullscreen(settings_.fullscreen);
         }
         if (commands.upscale) settings_.upscale = bridge_.model().upscale = *commands.upscale;
+        if (commands.browse_models) browse_models();
         if (commands.model_folder) open_model(*commands.model_folder);
         if (commands.retry_after_failure) retry(walk);
         if (commands.quit) quit_ = true;
@@ -202,7 +221,18 @@ private:
         renderer_.clear_frames();
     }
 
+    // The same model, prompt and seed with another window: history is laid out anew, so the walk begins anew.
+    void change_window(const std::string& text) {
+        auto window = parse_window(text);
+        if (!window) return gui_.toast(gui::ToastKind::error, window.error().message);
+        options_.window = *window;
+        options_.prompt = live_.snapshot().prompt;
+        options_.camera_words = live_.snapshot().camera_words;
+        open_model(options_.model);
+    }
+
     void open_model(const std::string& folder) {
+        if (folder != options_.model) options_.window.reset(); // it was another model's
         options_.model = folder;
         options_.start.clear();
         options_.start_pose.reset();
@@ -211,6 +241,15 @@ private:
         options_.cache_rules.layer_formats.clear(); // the layers were another model's
         live_.open(options_);
         renderer_.clear_frames();
+    }
+
+    void browse_models() {
+        const auto near = settings_.recent_models.empty() ? std::filesystem::path()
+                                                          : std::filesystem::path(settings_.recent_models.front());
+        if (!folders_.open("Open a model folder", near.parent_path())) {
+            gui_.toast(gui::ToastKind::warning, "This desktop has no dialog for choosing folders (zenity or kdialog would "
+                                                "bring one): type the folder, or drop it on the window");
+        }
     }
 
     void retry(const LiveWalk::Snapshot& walk) {
@@ -299,12 +338,14 @@ private:
     WalkOptions options_;
     std::filesystem::path session_out_;
     SessionNotes session_;
+    FolderDialog folders_;
     std::string last_packed_ = kCompressed;
     std::uint64_t generation_ = 0;
     double last_draw_ = -1;
     bool dirty_ = true;
     bool captured_ = false;
     bool quit_ = false;
+    std::string drawn_loading_;
     WorkerState drawn_state_ = WorkerState::empty;
     LiveWalk live_; // last: its thread uses nothing above after this is gone
 };

@@ -107,6 +107,10 @@ std::int64_t peak_host_bytes() {
     return kib.empty() ? 0 : std::stoll(kib) * 1024;
 }
 
+DeviceMemory device_memory(at::Device device) {
+    return device.is_cuda() ? cuda_memory(device.index()) : DeviceMemory{};
+}
+
 std::int64_t peak_gpu_bytes(at::Device device) { return device.is_cuda() ? cuda_peak_bytes(device.index()) : 0; }
 
 } // namespace wander

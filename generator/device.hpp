@@ -40,6 +40,12 @@ void set_own_thread_count(int threads);
 
 // Highest resident memory of this process so far.
 std::int64_t peak_host_bytes();
+// Of the whole device as its driver counts, every program's; zeros on the CPU.
+struct DeviceMemory {
+    std::int64_t used_bytes = 0;
+    std::int64_t total_bytes = 0;
+};
+DeviceMemory device_memory(at::Device device);
 // Highest sum of torch's allocations on the device so far (the cache's pages are among them); 0 on the CPU.
 std::int64_t peak_gpu_bytes(at::Device device);
 

@@ -81,7 +81,16 @@ std::int64_t cuda_peak_bytes(int index) {
     return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
 }
 
+DeviceMemory cuda_memory(int index) {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    if (cudaSetDevice(index) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) return {};
+    return {static_cast<std::int64_t>(total - free), static_cast<std::int64_t>(total)};
+}
+
 #else
+
+DeviceMemory cuda_memory(int) { return {}; }
 
 Result<CudaDevice> open_cuda() {
     return Error{ErrorCode::unavailable, "this program was built without CUDA (no nvcc was found)"};

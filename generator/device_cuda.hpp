@@ -1,7 +1,7 @@
 #pragma once
 // Opening CUDA at run time. Room-internal; use generator/device.hpp.
 
-#include "generator/plain/result.hpp"
+#include "generator/device.hpp"
 
 #include <array>
 #include <cstdint>
@@ -18,5 +18,6 @@ struct CudaDevice {
 Result<CudaDevice> open_cuda();
 
 std::int64_t cuda_peak_bytes(int index);
+DeviceMemory cuda_memory(int index);
 
 } // namespace wander

@@ -1,6 +1,12 @@
 #include "generator/frame_pixels.hpp"
 
+#include "generator/wan/decode_kernels.hpp"
+
 #include <ATen/ATen.h>
+
+#if WANDER_CUDA
+#include <c10/cuda/CUDAStream.h>
+#endif
 
 #include <algorithm>
 #include <cmath>
@@ -21,23 +27,48 @@ inline std::uint8_t to_byte(float value, const ByteScale& bytes) {
     return static_cast<std::uint8_t>(std::nearbyint(scaled));
 }
 
-at::Tensor to_rgba(const at::Tensor& frame, PixelRange range) {
+// On the frame's device, [H, W, 4].
+void to_rgba(const at::Tensor& frame, PixelRange range, const at::Tensor& out) {
+#if WANDER_CUDA
+    const bool bf16 = frame.scalar_type() == at::kBFloat16;
+    if (frame.is_cuda() && (bf16 || frame.scalar_type() == at::kFloat)) {
+        const ByteScale bytes(range);
+        const cuda::PixelsJob job{.x = frame.const_data_ptr(),
+                                  .bf16 = bf16,
+                                  .channel_stride = frame.stride(0),
+                                  .row_stride = frame.stride(1),
+                                  .column_stride = frame.stride(2),
+                                  .rows = static_cast<int>(frame.size(1)),
+                                  .columns = static_cast<int>(frame.size(2)),
+                                  .scale = bytes.scale,
+                                  .offset = bytes.offset,
+                                  .out = out.mutable_data_ptr()};
+        cuda::launch_pixels(job, c10::cuda::getCurrentCUDAStream(frame.device().index()).stream());
+        return;
+    }
+#endif
+    out.copy_(rgba_of(frame, range));
+}
+
+} // namespace
+
+at::Tensor rgba_of(const at::Tensor& frame, PixelRange range) {
     const ByteScale bytes(range);
     const at::Tensor rgb = (frame.to(at::kFloat) * bytes.scale + bytes.offset).clamp_(0, 255).round_().to(at::kByte);
     const at::Tensor alpha = at::full({1, frame.size(1), frame.size(2)}, 255, rgb.options());
     return at::cat({rgb, alpha}).permute({1, 2, 0});
 }
 
-} // namespace
-
 void frame_to_host(const at::Tensor& frame, PixelRange range, std::uint8_t* out) {
-    const ByteScale bytes(range);
     const std::int64_t height = frame.size(1);
     const std::int64_t width = frame.size(2);
     if (!frame.is_cpu()) {
-        at::from_blob(out, {height, width, 4}, at::kByte).copy_(to_rgba(frame, range));
+        const at::Tensor pixels = at::empty({height, width, 4}, frame.options().dtype(at::kByte));
+        to_rgba(frame, range, pixels);
+        at::from_blob(out, {height, width, 4}, at::kByte).copy_(pixels);
         return;
     }
+    const ByteScale bytes(range);
     const at::Tensor values = frame.to(at::kFloat);
     const float* data = values.const_data_ptr<float>();
     const std::int64_t channel = values.stride(0);
@@ -53,8 +84,7 @@ void frame_to_host(const at::Tensor& frame, PixelRange range, std::uint8_t* out)
 }
 
 void frame_to_device(const at::Tensor& frame, PixelRange range, void* out) {
-    at::from_blob(out, {frame.size(1), frame.size(2), 4}, frame.options().dtype(at::kByte))
-        .copy_(to_rgba(frame, range));
+    to_rgba(frame, range, at::from_blob(out, {frame.size(1), frame.size(2), 4}, frame.options().dtype(at::kByte)));
 }
 
 } // namespace wander

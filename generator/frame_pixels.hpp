@@ -16,4 +16,7 @@ void frame_to_host(const at::Tensor& frame, PixelRange range, std::uint8_t* out)
 // To memory of the frame's own CUDA device; queued on the current stream.
 void frame_to_device(const at::Tensor& frame, PixelRange range, void* out);
 
+// The plain twin, in torch's operations: [H, W, 4] on the frame's device.
+at::Tensor rgba_of(const at::Tensor& frame, PixelRange range);
+
 } // namespace wander

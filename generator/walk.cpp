@@ -30,6 +30,9 @@ WalkInfo describe(const WalkModel& model) {
     info.fps = model.fps;
     info.chunk_frames = 4 * model.chunk_latents;
     info.camera_steering = model.world.has_value();
+    info.takes_prompt = model.prompts != nullptr;
+    info.prompt = model.prompt;
+    info.window = model.window;
     if (model.world) info.starts = model.world->starts;
     info.formats = model.formats;
     info.cache_layers = model.dit->config().layers;

@@ -9,8 +9,10 @@
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/frame_sink.hpp"
+#include "generator/plain/load_progress.hpp"
 #include "generator/plain/result.hpp"
 #include "generator/plain/telemetry.hpp"
+#include "generator/rollout/plain/window_choice.hpp"
 #include "quant/plain/cache_rules.hpp"
 
 #include <array>
@@ -31,13 +33,22 @@ struct WalkOptions {
     std::string start;                                      // start point's name or a picture; empty: the model's first
     std::optional<std::pair<std::string, Pose>> start_pose; // world name and pose, for a picture
     std::string prompt;
+    std::string text_encoder = "auto";   // a text model: gpu, streamed through it layer by layer, or by what is free
+    std::string decoder = "auto";        // a text model: full, tiny, or full where there is one
+    bool camera_words = true;            // a text model: held keys become words behind the prompt
+    std::filesystem::path camera_phrases; // those words; empty: the file in assets
+    bool rebuild_on_prompt = false;      // a text model: history is made again under a new prompt
+    std::optional<WindowChoice> window;  // a text model: what it sees; absent: what its folder says
+    std::optional<int> chunk_latents;    // a text model: latents made together; absent: what it was trained for
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";
     quant::CacheRules cache_rules;
     quant::AttentionType attention = quant::AttentionType::bf16;
+    bool fp8_weights = false;       // the transformer's large matrices, on a GPU in bf16
     std::string device = "auto";    // auto, cpu, cuda
     std::string precision = "auto"; // auto, fp32, bf16
     int threads = 0;                // 0: all cores
+    LoadProgressSink progress;      // how opening comes along; empty: nobody wants to know
     // Attention over history cut into other pieces: the same numbers, summed in another order. For benches that ask
     // how much that alone changes. 0: chosen for the shape.
     int twin_tile_tokens = 0;          // CPU
@@ -73,7 +84,10 @@ struct WalkInfo {
     int height = 0;
     double fps = 16;
     int chunk_frames = 4;
-    bool camera_steering = true; // false: a text model, keys become prompt words at best
+    bool camera_steering = true; // false: a text model, keys become words of its prompt
+    bool takes_prompt = false;   // the prompt can change while it runs
+    std::string prompt;          // at the start
+    WindowChoice window;         // what it sees, sink and chunk included
     std::vector<StartPoint> starts;
     std::vector<FormatInfo> formats;   // the refused ones too
     int cache_layers = 0;              // as a layer table counts them
@@ -86,7 +100,9 @@ struct ChunkControls {
     std::optional<std::string> cache_format; // change before this chunk
     quant::CacheRulesChange cache_rules;     // likewise
     std::optional<std::string> prompt;
-    bool stop = false; // no further chunk
+    std::optional<bool> camera_words;
+    bool wait_for_prompt = true; // false: go on under the old prompt until the new one is encoded
+    bool stop = false;           // no further chunk
 };
 // Called on the worker thread right before chunk `index`; may block (pause, pacing) until `stop`.
 using ControlSource = std::function<ChunkControls(std::int64_t index, const std::stop_token& stop)>;

@@ -1,42 +1,14 @@
 #include "generator/walk_model.hpp"
 
-#include "generator/model_folder.hpp"
-#include "generator/weights/safetensors.hpp"
-#include "generator/world/start_picture.hpp"
+#include "generator/walk_model_parts.hpp"
 #include "quant/cache/frame_importance.hpp"
 #include "quant/format.hpp"
 
 #include <ATen/ATen.h>
-#include <fmt/format.h>
 
 namespace wander {
 
 namespace {
-
-// The reader keeps the file mapped as long as a tensor of it lives.
-WanDit::TensorSource tensors_of(const Safetensors& file) {
-    return [file](const std::string& name, const std::vector<std::int64_t>& shape) { return file.tensor(name, shape); };
-}
-
-Result<void> load_dit(WalkModel& model, const DitConfig& config, const std::filesystem::path& path,
-                      const at::Tensor& text) {
-    auto file = Safetensors::open(path);
-    if (!file) return file.error();
-    auto dit = WanDit::load(config, tensors_of(*file), model.device.device, model.device.compute);
-    if (!dit) return Error{dit.error().code, fmt::format("{}: {}", path.string(), dit.error().message)};
-    if (text.defined()) dit->set_text(text);
-    model.dit = std::make_shared<WanDit>(std::move(*dit));
-    return {};
-}
-
-Result<std::shared_ptr<const WanVae>> load_vae(const WalkModel& model, const VaeConfig& config,
-                                               const std::filesystem::path& path, bool encoder) {
-    auto file = Safetensors::open(path);
-    if (!file) return file.error();
-    auto vae = WanVae::load(config, tensors_of(*file), model.device.device, model.device.compute, encoder, !encoder);
-    if (!vae) return Error{vae.error().code, fmt::format("{}: {}", path.string(), vae.error().message)};
-    return std::shared_ptr<const WanVae>(std::make_shared<WanVae>(std::move(*vae)));
-}
 
 // What a page of this model costs in a format, or why it cannot have it.
 FormatInfo describe_format(const quant::PageFormat& format, const quant::CacheShape& shape, at::ScalarType compute) {
@@ -76,6 +48,8 @@ std::vector<FormatInfo> describe_formats(const quant::CacheShape& shape, at::Sca
     return formats;
 }
 
+} // namespace
+
 Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Config config,
                           const WalkOptions& options) {
     const DitConfig& dit = model.dit->config();
@@ -85,6 +59,7 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     shape.tokens_per_latent = model.token_rows() * model.token_cols();
     config.rows = model.latent_rows;
     config.cols = model.latent_cols;
+    config.draw_ahead = true;
     // The centroids' seed stays 0: pages shall not depend on what was walked before.
     quant::CachePolicy policy;
     static_cast<quant::CacheRules&>(policy) = options.cache_rules;
@@ -95,6 +70,17 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     auto cache = quant::KvCache::create(shape, policy, model.device.device, model.device.compute);
     if (!cache) return cache.error();
     model.formats = describe_formats(shape, model.device.compute);
+    model.window.sink_latents = shape.sink_latents;
+    model.window.view_latents =
+        shape.window_latents > 0 ? shape.sink_latents + shape.window_latents + model.chunk_latents : 0;
+    model.window.slot_positions = config.slot_positions;
+    model.capacity.view_latents = model.window.view_latents;
+    model.capacity.sink_latents = shape.sink_latents;
+    model.capacity.chunk_latents = model.chunk_latents;
+    model.capacity.raw_latent_bytes = std::int64_t{2} * shape.layers * shape.heads * shape.head_dim *
+                                      shape.tokens_per_latent *
+                                      static_cast<std::int64_t>(c10::elementSize(model.device.compute));
+    config.keep_latents = model.rebuild_on_prompt;
     model.noise = std::make_shared<NoiseSource>(keyed_noise(options.seed));
     const auto draw = [source = model.noise](std::int64_t latent, int step, const std::vector<std::int64_t>& size) {
         return (*source)(latent, step, size);
@@ -103,89 +89,11 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     return {};
 }
 
-Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model) {
-    auto world = EmbeddedWorld::read(options.assets / "world");
-    if (!world) return world.error();
-    model.name = "embedded";
-    model.latent_rows = world->latent_rows();
-    model.latent_cols = world->latent_cols();
-    model.chunk_latents = world->chunk_latents;
-    model.fps = world->fps;
-    model.world = std::move(*world);
-    const EmbeddedWorld& w = *model.world;
-    if (!options.prompt.empty()) model.warnings.emplace_back("--prompt is ignored: the embedded world takes no text");
-    if (auto done = load_dit(model, w.dit, w.folder / "dit.safetensors", {}); !done) return done.error();
-    auto decoder = load_vae(model, w.vae, w.folder / "vae.safetensors", false);
-    if (!decoder) return decoder.error();
-    model.decoder = *decoder;
-    const quant::CacheShape shape{
-        .page_latents = w.page_latents, .sink_latents = w.sink_latents, .window_latents = w.window_latents};
-    Rollout::Config config;
-    config.sampler = w.sampler;
-    config.slot_positions = true;
-    config.period = w.camera.period;
-    config.translation_scale = w.camera.translation_scale;
-    config.focal_x = w.camera.focal_x;
-    config.focal_y = w.camera.focal_y;
-    if (auto done = make_rollout(model, shape, config, options); !done) return done.error();
-    return model;
-}
-
-Result<WalkModel> load_folder(const WalkOptions& options, WalkModel model) {
-    if (!std::filesystem::is_directory(options.model)) {
-        return Error{ErrorCode::wrong_use,
-                     fmt::format("--model {}: no such folder; use embedded or a model folder", options.model)};
-    }
-    auto folder = ModelFolder::read(options.model);
-    if (!folder) return folder.error();
-    if (!options.prompt.empty()) {
-        return Error{
-            ErrorCode::wrong_use,
-            fmt::format("--prompt: {} has no text encoder at hand, only its ready text embedding; leave --prompt out",
-                        folder->name)};
-    }
-    if (!options.start.empty() || options.start_pose) {
-        return Error{ErrorCode::wrong_use,
-                     fmt::format("--start: {} makes a world from its text alone; leave --start out", folder->name)};
-    }
-    model.name = folder->name;
-    model.latent_rows = folder->latent_rows;
-    model.latent_cols = folder->latent_cols;
-    model.chunk_latents = folder->chunk_latents;
-    model.fps = folder->fps;
-    auto text = folder->text_embedding();
-    if (!text) return text.error();
-    if (auto done = load_dit(model, folder->dit, folder->folder / "dit.safetensors", *text); !done) return done.error();
-    auto decoder = load_vae(model, folder->vae, folder->folder / "vae.safetensors", false);
-    if (!decoder) return decoder.error();
-    model.decoder = *decoder;
-    const quant::CacheShape shape{.page_latents = folder->page_latents,
-                                  .sink_latents = folder->sink_latents,
-                                  .window_latents = folder->window_latents};
-    Rollout::Config config;
-    config.sampler = folder->sampler;
-    if (auto done = make_rollout(model, shape, config, options); !done) return done.error();
-    return model;
-}
-
-} // namespace
-
 Result<WalkModel> load_walk_model(const WalkOptions& options, const ComputeDevice& device) {
     WalkModel model;
     model.device = device;
     return options.model == "embedded" ? load_embedded(options, std::move(model))
-                                       : load_folder(options, std::move(model));
-}
-
-Result<at::Tensor> encode_picture(const WalkModel& model, const std::filesystem::path& picture) {
-    auto pixels = read_picture(picture, model.width(), model.height());
-    if (!pixels) return pixels.error();
-    auto encoder = load_vae(model, model.world->vae, model.world->folder / "vae.safetensors", true);
-    if (!encoder) return encoder.error();
-    return (*encoder)
-        ->encode(pixels->to(model.device.device, model.device.compute))
-        .to(at::kCPU, at::kFloat)[0]
-        .contiguous();
+                                       : load_text_model(options, std::move(model));
 }
 
 } // namespace wander

@@ -4,7 +4,9 @@
 // Built once by Walk::open; afterwards owned by the worker, except the decoder's weights, which the decode thread
 // shares.
 
+#include "generator/camera/camera_phrases.hpp"
 #include "generator/device.hpp"
+#include "generator/prompt_desk.hpp"
 #include "generator/rollout/rollout.hpp"
 #include "generator/walk.hpp"
 #include "generator/wan/vae.hpp"
@@ -21,13 +23,20 @@ struct WalkModel {
     std::string name;
     ComputeDevice device;
     std::optional<EmbeddedWorld> world; // places and cameras; none for a text model
-    std::shared_ptr<const WanDit> dit;
+    std::shared_ptr<WanDit> dit;
+    std::shared_ptr<PromptDesk> prompts; // none: the text cannot change
+    CameraPhrases phrases;
+    std::string prompt; // the person's, as it is now
+    bool camera_words = true;
+    bool rebuild_on_prompt = false;
     std::shared_ptr<const VideoDecoder> decoder;
     std::shared_ptr<Rollout> rollout;
     std::shared_ptr<NoiseSource> noise; // what the roll-out draws from; replaced to change the seed
     int latent_rows = 0;
     int latent_cols = 0;
     int chunk_latents = 1;
+    WindowChoice window;
+    CapacityFacts capacity;
     double fps = 16;
     std::vector<FormatInfo> formats;
     std::vector<std::string> warnings;

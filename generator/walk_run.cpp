@@ -4,6 +4,7 @@
 #include "generator/camera/walker.hpp"
 #include "generator/decode_thread.hpp"
 #include "generator/errors.hpp"
+#include "generator/prompt_steering.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -43,6 +44,7 @@ public:
         set_own_thread_count(shares_.worker);
         if (model.world)
             walker_.emplace(&model.world->maps[static_cast<std::size_t>(start.world)], model.world->limits, start.pose);
+        if (model.prompts) steering_.emplace(model.prompts, model.phrases, model.prompt, model.camera_words);
         if (turn()) rollout_.set_between_blocks([this] { let_decoder_in(); });
     }
     ~Run() { rollout_.set_between_blocks({}); }
@@ -95,9 +97,12 @@ private:
 
     // What a script or the person asks for beside moving.
     Result<void> obey(const ChunkControls& controls) {
-        if (controls.prompt && !model_.world) {
+        if (controls.prompt && !model_.world && !steering_) {
             return Error{ErrorCode::wrong_use,
                          fmt::format("the prompt cannot change: {} has no text encoder at hand", model_.name)};
+        }
+        if (steering_) {
+            if (auto done = steer_by_text(controls); !done) return done;
         }
         quant::KvCache& cache = rollout_.cache();
         if (controls.cache_format && *controls.cache_format != cache.format()) {
@@ -107,6 +112,19 @@ private:
         quant::CacheRules rules = cache.rules();
         controls.cache_rules.apply_to(rules);
         return cache.set_rules(rules);
+    }
+
+    Result<void> steer_by_text(const ChunkControls& controls) {
+        if (controls.prompt) steering_->set_prompt(model_.prompt = *controls.prompt);
+        if (controls.camera_words) steering_->set_camera_words(model_.camera_words = *controls.camera_words);
+        const bool first = steering_->active().empty() && rollout_.next_latent() == 0;
+        auto text = steering_->next(controls.state, controls.wait_for_prompt, stop_);
+        if (!text) return text.error();
+        if (!text->has_value()) return {};
+        const MemoryTurnGuard guard(turn());
+        model_.dit->set_text(**text);
+        if (model_.rebuild_on_prompt && !first) rollout_.rebuild_history();
+        return {};
     }
 
     ChunkInput steer(const ControlState& state) {
@@ -144,6 +162,10 @@ private:
         chunk.input_age_ms = state.changed_at_seconds > 0 ? (sampled_at - state.changed_at_seconds) * 1000 : 0;
         chunk.format = rollout_.cache().format();
         chunk.rules = rollout_.cache().rules();
+        if (steering_) {
+            chunk.prompt = steering_->active();
+            chunk.prompt_pending = steering_->pending();
+        }
         chunk.frames = 4 * model_.chunk_latents - (rollout_.next_latent() == 0 ? 3 : 0);
 
         const ChunkInput input = steer(state);
@@ -169,7 +191,21 @@ private:
         chunk.pages = rollout_.cache().pages();
         chunk.cache_bytes = chunk.ledger.bytes();
         chunk.bf16_equivalent_bytes = chunk.ledger.bf16_equivalent_bytes;
+        const DeviceMemory memory = device_memory(model_.device.device);
+        chunk.device_used_bytes = memory.used_bytes;
+        chunk.device_total_bytes = memory.total_bytes;
+        chunk.forecast = forecast_capacity(model_.capacity, chunk.rules,
+                                           {.latents = rollout_.next_latent(),
+                                            .cache_bytes = chunk.cache_bytes,
+                                            .device_used_bytes = memory.used_bytes,
+                                            .device_total_bytes = memory.total_bytes,
+                                            .ratio = ratio_of(chunk.format)});
         reports_.generated(std::move(chunk), sampled_at);
+    }
+
+    double ratio_of(const std::string& format) const {
+        const auto found = std::ranges::find(model_.formats, format, &FormatInfo::name);
+        return found != model_.formats.end() && found->usable() ? found->ratio : 1.0;
     }
 
     void submit(const at::Tensor& latents, std::int64_t chunk, const std::vector<Pose>& poses, double sampled_at) {
@@ -189,6 +225,7 @@ private:
     ChunkReports reports_;
     ThreadShares shares_;
     std::optional<Walker> walker_;
+    std::optional<PromptSteering> steering_;
     MemoryTurn turn_;
     bool decode_due_ = false; // a chunk was submitted and its first latent not let in yet
     DecodeThread decoder_;    // last: its thread uses what is above

@@ -43,6 +43,7 @@ struct Gui::State {
     Fonts fonts;
     UiPreferences preferences;
     Controls controls;
+    PromptDraft prompt_draft;
     OverlayState overlay;
     std::deque<Toast> toasts;
     float content_scale = 1;
@@ -105,7 +106,7 @@ void Gui::State::panels(const PanelContext& ui) {
         latency_panel(ui);
     }
     if (preferences.show_session) {
-        session_panel(ui);
+        session_panel(ui, prompt_draft);
     }
 }
 

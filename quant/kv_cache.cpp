@@ -250,7 +250,7 @@ at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, 
     impl.check_rows(q, "q");
     impl.check_rows(k, "k");
     impl.check_rows(v, "v");
-    return impl.attention->attend(layer, impl.segments, q.contiguous(), k.contiguous(), v.contiguous());
+    return impl.attention->attend(layer, impl.segments, q, k, v);
 }
 
 void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {
@@ -296,6 +296,13 @@ void KvCache::clear() {
     impl.in_chunk = false;
     impl.chunk_first = 0;
     impl.chunk_latents = 0;
+}
+
+void KvCache::skip_to(std::int64_t first_latent) {
+    TORCH_CHECK(!impl_->in_chunk, "KvCache: skip_to() inside begin_chunk() .. commit()");
+    if (!impl_->table.has_history()) return;
+    TORCH_CHECK(first_latent >= impl_->table.next_latent(), "KvCache: cannot skip back to latent ", first_latent);
+    impl_->table.skip_to(first_latent);
 }
 
 Result<void> KvCache::set_format(const std::string& format) {
@@ -403,6 +410,8 @@ std::vector<PageCell> KvCache::pages() const {
     }
     return cells;
 }
+
+std::string KvCache::attention_engine() const { return impl_->attention->engine(); }
 
 KvCache::StageTimes KvCache::take_times() {
     StageTimes times;

@@ -42,7 +42,7 @@ struct CachePolicy : CacheRules {
     int centroids = 0;                             // per head and page; 0: default of the format
     int convert_groups_per_commit = 1;             // page groups that the converter visits at a chunk border
     AttentionType attention = AttentionType::bf16; // GPU
-    std::int64_t slice_bytes = 24 << 20;           // GPU: expanded keys and values at one time, small enough for its L2
+    std::int64_t slice_bytes = 42 << 20;           // GPU: expanded keys and values at one time
     int tile_tokens = 0;                           // CPU: most tokens of one tile; 0: chosen for the shape
     int heads_together = 0;                        // GPU: heads of one slice; 0: chosen for the shape
     std::uint64_t seed = 0;                        // for centroid initialisation; nothing draws from a global generator
@@ -83,14 +83,19 @@ public:
 
     void begin_chunk(const ReadView& view);
 
-    // q, k, v: [latents * tokens_per_latent, heads, head_dim], compute type, un-rotated, on the cache's device.
-    // Softmax over visible history and the chunk itself (unmasked), scale 1/sqrt(head_dim).
-    // Returns [branches, latents * tokens_per_latent, heads, head_dim]: branch 0 RoPE, branch 1 PRoPE (times P).
+    // q, k, v: [latents * tokens_per_latent, heads, head_dim], compute type, un-rotated, on the cache's device; rows
+    // may lie apart. q may be written over. Softmax over visible history and the chunk itself (unmasked), scale
+    // 1/sqrt(head_dim). Returns [branches, latents * tokens_per_latent, heads, head_dim]: branch 0 RoPE, branch 1 PRoPE
+    // (times P).
     at::Tensor attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
     void write(int layer, const at::Tensor& k, const at::Tensor& v);
     void commit();
     void clear();
+
+    // Between chunks: the next chunk begins at `first_latent`, later than where history ends; what lies between was
+    // evicted in the walk that is being rebuilt. Without history it does nothing: any first chunk may begin anywhere.
+    void skip_to(std::int64_t first_latent);
 
     // New pages use it from the next commit on; old page groups wait for the converter.
     Result<void> set_format(const std::string& format);
@@ -115,6 +120,9 @@ public:
         double encode_ms = 0;
     };
     StageTimes take_times();
+
+    // What attention ran in: cuDNN's name for its engine, or the library; empty before the first attend().
+    std::string attention_engine() const;
 
 private:
     struct Impl;

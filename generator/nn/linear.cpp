@@ -17,8 +17,20 @@ struct Linear::Packed {
     }
 };
 
-Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute)
-    : in_(weight.size(1)), out_(weight.size(0)) {
+Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute,
+               WeightType type)
+    : in_(weight.size(1)), out_(weight.size(0)), compute_(compute) {
+    if (type == WeightType::e4m3) {
+        TORCH_CHECK(device.is_cuda() && compute == at::kBFloat16 && in_ % 16 == 0 && out_ % 16 == 0,
+                    "Linear: E4M3 weights need a GPU, bfloat16 and sizes that 16 divides");
+        const Activation rows = plain::quantise_rows(weight.to(device), false);
+        weight_ = rows.values;
+        column_scale_ = rows.scale.view({1, out_});
+        bias_ = bias.defined() ? bias.to(device, compute).contiguous()
+                               : at::zeros({out_}, at::TensorOptions().device(device).dtype(compute));
+        wide_bias_ = bias_.to(at::kFloat);
+        return;
+    }
     const at::Tensor dense = weight.to(device, compute).contiguous();
     auto packed = std::make_shared<Packed>();
     if (device.is_cpu() && compute == at::kFloat) packed->kernel = cpu::float_gemm();
@@ -60,6 +72,7 @@ void Linear::run(const at::Tensor& x, at::Tensor& y, bool accumulate) const {
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
+    if (column_scale_.defined()) return (*this)(quantise_rows(x, false));
     if (!packed_) return at::linear(x, weight_, bias_);
     const auto type = packed_->kernel == cpu::GemmKernel::float_avx512 ? at::kFloat : at::kBFloat16;
     at::Tensor y = at::empty({x.size(0), out_}, type);
@@ -67,7 +80,37 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
     return y;
 }
 
+at::Tensor Linear::operator()(const Activation& x) const {
+    if (!column_scale_.defined() || !x.scale.defined()) return (*this)(x.values);
+    return at::_scaled_mm(x.values, weight_.t(), x.scale, column_scale_, bias_, std::nullopt, compute_, true);
+}
+
+Activation Linear::with_gelu(const Activation& x, const Linear& next) const {
+    if (next.input_type() == at::kFloat8_e4m3fn) return quantise_rows((*this)(x), true);
+    // cuBLASLt does it behind the product, in float32.
+    if (!column_scale_.defined() && bias_.defined() && x.values.is_cuda() && compute_ == at::kBFloat16) {
+        return {at::_addmm_activation(bias_, x.values, weight_.t(), 1, 1, true), {}};
+    }
+    at::Tensor y = (*this)(x);
+    nn::gelu_(y);
+    return {y, {}};
+}
+
+// E4M3: one factor for the whole product is what the library multiplies fastest (docs/performance.md), and who adds the
+// rows to the stream reads them anyway.
+Addend Linear::addend(const Activation& x) const {
+    if (!column_scale_.defined()) return to_stream(x.values);
+    const Activation rows = x.scale.defined() ? x : quantise_rows(x.values, false);
+    const at::Tensor one = at::ones({}, column_scale_.options());
+    Addend product(at::_scaled_mm(rows.values, weight_.t(), one, one, std::nullopt, std::nullopt, compute_, true));
+    product.row_scale = rows.scale;
+    product.column_scale = column_scale_;
+    product.bias = wide_bias_;
+    return product;
+}
+
 at::Tensor Linear::to_stream(const at::Tensor& x) const {
+    if (column_scale_.defined()) return (*this)(x);
     if (!packed_) return at::linear(x, weight_, bias_);
     at::Tensor y = at::empty({x.size(0), out_}, at::kFloat);
     run(x, y, false);
@@ -76,6 +119,10 @@ at::Tensor Linear::to_stream(const at::Tensor& x) const {
 
 void Linear::add_to(at::Tensor& y, const at::Tensor& x) const {
     if (packed_) return run(x, y, true);
+    if (column_scale_.defined()) {
+        y.add_((*this)(x));
+        return;
+    }
     y.addmm_(x, weight_.t());
     if (bias_.defined()) y.add_(bias_);
 }

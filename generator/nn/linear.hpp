@@ -4,6 +4,11 @@
 //
 // Immutable after construction, may be used by several threads. Compute types float, bfloat16 and double; inputs are
 // [n, in] whose rows may lie apart. W follows the checkpoints: [out, in].
+//
+// E4M3 weights (an NVIDIA GPU of compute capability 8.9 or newer, compute type bfloat16, in and out multiples of 16):
+// each output channel has a factor, each row of the input one of its own; products are summed by the tensor cores.
+
+#include "generator/nn/rows.hpp"
 
 #include <ATen/core/Tensor.h>
 
@@ -12,18 +17,29 @@
 
 namespace wander::nn {
 
+enum class WeightType { compute, e4m3 };
+
 class Linear {
 public:
     Linear() = default;
     // bias may be undefined.
-    Linear(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute);
+    Linear(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute,
+           WeightType type = WeightType::compute);
 
     bool defined() const { return out_ > 0; }
     std::int64_t in() const { return in_; }
     std::int64_t out() const { return out_; }
 
+    // The type of input that needs no conversion.
+    at::ScalarType input_type() const { return column_scale_.defined() ? at::kFloat8_e4m3fn : compute_; }
+
     // [n, in] -> [n, out], compute type.
     at::Tensor operator()(const at::Tensor& x) const;
+    at::Tensor operator()(const Activation& x) const;
+    // GELU (tanh form) of the product, as layer `next` takes it.
+    Activation with_gelu(const Activation& x, const Linear& next) const;
+    // For the residual stream: as to_stream, or with factors that are left to who adds it.
+    Addend addend(const Activation& x) const;
     // For the residual stream: float32 sums where the kernel gives them for free, else the compute type.
     at::Tensor to_stream(const at::Tensor& x) const;
     // y += x W^T (+ b), y from to_stream() of a layer of the same type and place.
@@ -35,8 +51,10 @@ private:
 
     std::int64_t in_ = 0;
     std::int64_t out_ = 0;
+    at::ScalarType compute_ = at::kFloat;
     at::Tensor weight_; // undefined when packed
     at::Tensor bias_;
+    at::Tensor column_scale_, wide_bias_; // E4M3: [1, out], [out] float32
     std::shared_ptr<const Packed> packed_;
 };
 

@@ -3,6 +3,7 @@
 //
 // Filled by the worker thread, copied by value to the window or the metrics file; readers only format.
 
+#include "generator/plain/capacity_forecast.hpp"
 #include "generator/plain/control_state.hpp"
 #include "quant/plain/cache_rules.hpp"
 #include "quant/plain/memory_ledger.hpp"
@@ -30,6 +31,8 @@ struct ChunkTelemetry {
     std::vector<std::string> hold; // names of the actions held
     MouseTravel mouse;             // that the chunk was given
     std::string format;            // cache format for new pages
+    std::string prompt;            // the text that it was made under, camera words included; empty: none
+    bool prompt_pending = false;   // another text was asked for and is still being encoded
     quant::CacheRules rules;       // of the cache
     StageMs ms;
     std::int64_t cache_bytes = 0;
@@ -38,6 +41,9 @@ struct ChunkTelemetry {
     Pose pose;               // at the chunk's last latent
     MemoryLedger ledger;
     std::vector<PageCell> pages;
+    std::int64_t device_used_bytes = 0;  // of the GPU as the driver counts, every program's; 0: no GPU
+    std::int64_t device_total_bytes = 0; // likewise
+    CapacityForecast forecast;           // in the format for new pages
 };
 
 enum class WorkerState : std::uint8_t { empty, loading, ready, generating, paused, converting, failed, stopping };

@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <deque>
 #include <utility>
 
 namespace wander {
@@ -18,6 +20,16 @@ void store(const Matrix4& matrix, float* out) {
 
 } // namespace
 
+namespace {
+
+struct CleanChunk {
+    std::int64_t first_latent = 0;
+    at::Tensor latents;
+    ChunkInput input;
+};
+
+} // namespace
+
 struct Rollout::Impl {
     std::shared_ptr<const WanDit> dit;
     std::unique_ptr<quant::KvCache> cache;
@@ -27,14 +39,24 @@ struct Rollout::Impl {
     quant::ReadView view; // frequencies and angles stay, the rest is filled for each chunk
     std::int64_t next = 0;
     std::map<std::int64_t, Pose> poses; // of the latents that are visible
+    std::deque<CleanChunk> clean;       // with keep_latents: what the cache holds, oldest first
+    // Noise of the chunk after this one, CPU: drawn while the GPU works on this one.
+    struct Drawn {
+        at::Tensor values;
+        std::int64_t first_latent = 0;
+        int latents = 0;
+    } ahead;
 
     void begin_chunk(const ChunkInput& input);
     void fill_cameras(const std::vector<std::int64_t>& history, const ChunkInput& input);
     void context_pass(const at::Tensor& latents, const ChunkInput& input);
+    void keep(const at::Tensor& latents, const ChunkInput& input);
     DitPass pass_of(const at::Tensor& latents, const ChunkInput& input, double timestep) const;
     at::Tensor draw(const ChunkInput& input, int step) const;
-    std::vector<at::Tensor> draw_all(const ChunkInput& input) const;
-    at::Tensor denoise(const ChunkInput& input) const;
+    at::Tensor draw_all(const ChunkInput& input) const;
+    std::vector<at::Tensor> take_noise(const ChunkInput& input);
+    void draw_ahead(const ChunkInput& input);
+    at::Tensor denoise(const ChunkInput& input);
 };
 
 void Rollout::Impl::begin_chunk(const ChunkInput& input) {
@@ -96,6 +118,19 @@ void Rollout::Impl::context_pass(const at::Tensor& latents, const ChunkInput& in
     next += input.latents;
 }
 
+// Chunks whose pages have left the cache are forgotten.
+void Rollout::Impl::keep(const at::Tensor& latents, const ChunkInput& input) {
+    clean.push_back({next - input.latents, latents, input});
+    const auto cells = cache->pages();
+    const auto gone = [&](const CleanChunk& chunk) {
+        return std::ranges::none_of(cells, [&](const auto& cell) {
+            return chunk.first_latent < cell.first_latent + cell.latents &&
+                   chunk.first_latent + chunk.input.latents > cell.first_latent;
+        });
+    };
+    std::erase_if(clean, gone);
+}
+
 at::Tensor Rollout::Impl::draw(const ChunkInput& input, int step) const {
     const std::vector<std::int64_t> shape = {dit->config().channels, config.rows, config.cols};
     std::vector<at::Tensor> parts;
@@ -104,18 +139,31 @@ at::Tensor Rollout::Impl::draw(const ChunkInput& input, int step) const {
     return at::stack(parts);
 }
 
-// Everything a chunk needs, before its first pass: on a GPU the host then runs ahead of the device.
-std::vector<at::Tensor> Rollout::Impl::draw_all(const ChunkInput& input) const {
+// Everything a chunk needs: [steps, latents, C, h, w], CPU.
+at::Tensor Rollout::Impl::draw_all(const ChunkInput& input) const {
     const std::size_t count = config.sampler.kind == SamplerConfig::Kind::renoise ? config.sampler.timesteps.size() : 1;
     std::vector<at::Tensor> drawn;
     drawn.reserve(count);
     for (std::size_t step = 0; step < count; ++step) drawn.push_back(draw(input, static_cast<int>(step)));
-    return at::stack(drawn).to(dit->device()).unbind();
+    return at::stack(drawn);
 }
 
-at::Tensor Rollout::Impl::denoise(const ChunkInput& input) const {
+// Before the first pass of a chunk: on a GPU the host then runs ahead of the device.
+std::vector<at::Tensor> Rollout::Impl::take_noise(const ChunkInput& input) {
+    const bool at_hand = ahead.values.defined() && ahead.first_latent == next && ahead.latents == input.latents;
+    const at::Tensor values = at_hand ? ahead.values : draw_all(input);
+    ahead = {};
+    return values.to(dit->device()).unbind();
+}
+
+// Drawing takes the host tens of milliseconds at 480x832, in which a GPU would have nothing to do.
+void Rollout::Impl::draw_ahead(const ChunkInput& input) {
+    if (config.draw_ahead && dit->device().is_cuda()) ahead = {draw_all(input), next, input.latents};
+}
+
+at::Tensor Rollout::Impl::denoise(const ChunkInput& input) {
     const SamplerConfig& sampler = config.sampler;
-    const std::vector<at::Tensor> drawn = draw_all(input);
+    const std::vector<at::Tensor> drawn = take_noise(input);
     const std::size_t steps = sampler.timesteps.size();
     at::Tensor x = drawn[0];
     for (std::size_t step = 0; step < steps; ++step) {
@@ -142,8 +190,8 @@ Rollout::Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCac
     TORCH_CHECK(config.sampler.timesteps.size() == config.sampler.sigmas.size() && !config.sampler.timesteps.empty(),
                 "Rollout: one sigma for each timestep, at least one");
     const at::Device device = dit->device();
-    impl_ = std::shared_ptr<Impl>(
-        new Impl{std::move(dit), std::move(cache), std::move(config), std::move(noise), StageClock(device), {}, 0, {}});
+    impl_ = std::shared_ptr<Impl>(new Impl{
+        std::move(dit), std::move(cache), std::move(config), std::move(noise), StageClock(device), {}, 0, {}, {}, {}});
     impl_->view.prope = impl_->dit->config().prope;
     impl_->dit->fill_rope(impl_->view, impl_->config.rows / 2, impl_->config.cols / 2);
 }
@@ -151,7 +199,9 @@ Rollout::Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCac
 void Rollout::prefill(const at::Tensor& latents, const ChunkInput& input) {
     TORCH_CHECK(latents.dim() == 4 && latents.size(0) == input.latents, "Rollout: prefill takes [latents, C, h, w]");
     impl_->begin_chunk(input);
-    impl_->context_pass(latents.to(impl_->dit->device()), input);
+    const at::Tensor there = latents.to(impl_->dit->device());
+    impl_->context_pass(there, input);
+    if (impl_->config.keep_latents) impl_->keep(there, input);
 }
 
 at::Tensor Rollout::generate(const ChunkInput& input, const std::function<void(const at::Tensor&)>& denoised) {
@@ -163,8 +213,27 @@ at::Tensor Rollout::generate(const ChunkInput& input, const std::function<void(c
     impl_->clock.mark(context_begins);
     impl_->context_pass(latents, input);
     impl_->clock.mark(context_ends);
+    if (impl_->config.keep_latents) impl_->keep(latents, input);
+    impl_->draw_ahead(input);
     return latents;
 }
+
+void Rollout::rebuild_history() {
+    Impl& impl = *impl_;
+    TORCH_CHECK(impl.config.keep_latents, "Rollout: clean latents were not kept");
+    const std::int64_t end = impl.next;
+    impl.cache->clear();
+    for (const CleanChunk& chunk : impl.clean) {
+        impl.cache->skip_to(chunk.first_latent);
+        impl.next = chunk.first_latent;
+        impl.begin_chunk(chunk.input);
+        impl.context_pass(chunk.latents, chunk.input);
+    }
+    TORCH_CHECK(impl.next == end || impl.clean.empty(), "Rollout: the newest chunk was not kept");
+    impl.next = end;
+}
+
+void Rollout::set_next_latent(std::int64_t latent) { impl_->next = latent; }
 
 std::int64_t Rollout::next_latent() const { return impl_->next; }
 
@@ -182,6 +251,8 @@ void Rollout::set_between_blocks(std::function<void()> between_blocks) {
 void Rollout::reset() {
     impl_->cache->clear();
     impl_->poses.clear();
+    impl_->clean.clear();
+    impl_->ahead = {};
     impl_->next = 0;
 }
 

@@ -61,8 +61,12 @@ public:
         double focal_y = 0.6; // over height
         // Sees every denoise pass (its input and the velocity): for traces and tests.
         std::function<void(int step, const at::Tensor& input, const at::Tensor& velocity)> on_step;
+        // On a GPU: the noise of the next chunk, of as many latents, is drawn while the GPU works on this one.
+        bool draw_ahead = false;
         // DitPass::between_blocks of every pass.
         std::function<void()> between_blocks;
+        // Keeps the clean latents of every chunk that the cache holds, so that rebuild_history() can run.
+        bool keep_latents = false;
     };
     Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config, NoiseSource noise);
 
@@ -72,6 +76,12 @@ public:
     // `denoised` is called before the context pass so that decoding can start.
     at::Tensor generate(const ChunkInput& input, const std::function<void(const at::Tensor&)>& denoised = {});
 
+    // Makes the keys and values of everything that the cache holds again, chunk by chunk, under what the model is told
+    // now (another text): self-forcing.md 6.5. Packed pages are packed again. Needs Config::keep_latents.
+    void rebuild_history();
+
+    // Goes on at a later latent, as after KvCache::skip_to.
+    void set_next_latent(std::int64_t latent);
     std::int64_t next_latent() const; // absolute index of the next chunk's first latent
     quant::KvCache& cache();
     // Of the last generate(); on a GPU it waits for that chunk's passes.

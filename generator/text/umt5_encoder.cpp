@@ -45,7 +45,8 @@ at::Tensor Umt5Encoder::Weights::bias(int layer, std::int64_t tokens) const {
     const at::Tensor& table = layers[static_cast<std::size_t>(layer)].bias_table;
     const at::Tensor by_distance = table.index_select(0, at::tensor(buckets, at::kLong).to(device)).t().to(compute);
     // Row r of the windows begins at distance r - (tokens - 1), which is what the last query but r sees first.
-    return by_distance.contiguous().unfold(1, padded, 1).flip(1).narrow(2, 0, tokens);
+    // (The windows overlap, so torch lays their copy out as it likes: contiguous() puts the keys next to each other.)
+    return by_distance.contiguous().unfold(1, padded, 1).flip(1).contiguous().narrow(2, 0, tokens);
 }
 
 // qkv: [L, 3 * heads * head_dim]. Scores are not scaled (self-forcing.md 7.2), the softmax is float32.

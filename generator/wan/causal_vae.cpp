@@ -24,7 +24,7 @@ Result<void> CausalVaeNet::load_parts(const Shapes& shapes, const TensorSource& 
         } else if (name.ends_with(weight)) {
             const std::string base = name.substr(0, name.size() - weight.size());
             VaeConv& conv = convs_[base];
-            conv = make_conv(tensor, tensors->at(base + ".bias"), device_, compute_);
+            conv = make_conv(tensor, tensors->at(base + ".bias"), device_, compute_, true);
             if (replicate_) conv.padding = 0; // the borders are made before it
         }
     }
@@ -49,12 +49,6 @@ at::Tensor CausalVaeNet::residual(const ResidualNames& names, const at::Tensor& 
     at::Tensor h = conv(names.conv1, norm(names.norm1, x), past);
     h = conv(names.conv2, norm(names.norm2, h), past);
     return h.add_(names.shortcut.empty() ? x : conv(names.shortcut, x, past));
-}
-
-at::Tensor CausalVaeNet::attend_frames(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-    const auto rows = [](const at::Tensor& picture) { return picture.flatten(2).transpose(1, 2).unsqueeze(1); };
-    const at::Tensor out = at::scaled_dot_product_attention(rows(q), rows(k), rows(v));
-    return out.squeeze(1).transpose(1, 2).reshape(q.sizes());
 }
 
 std::int64_t CausalDecodeStream::state_bytes() const {

@@ -64,8 +64,6 @@ protected:
         std::string shortcut; // empty: none
     };
     at::Tensor residual(const ResidualNames& names, const at::Tensor& x, VaePast& past) const;
-    // Every frame on its own, one head over all pixels; q, k, v: [N, C, h, w].
-    static at::Tensor attend_frames(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
 private:
     at::Device device_;

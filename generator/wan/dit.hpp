@@ -5,6 +5,7 @@
 // forward() runs one pass over the latents of one chunk, reading history through the KvCache. The same object serves
 // several walks; it holds weights only. Runs under InferenceMode on the caller's thread.
 
+#include "generator/nn/linear.hpp"
 #include "generator/plain/result.hpp"
 #include "quant/kv_cache.hpp"
 
@@ -55,7 +56,8 @@ struct DitPass {
     std::vector<int> labels;       // one per latent when action_label
     at::Tensor token_bias;         // optional [F * tokens, dim] float32: pose embedding, added to the patch tokens
     bool context = false;          // stop after K, V of the last block; write them to the cache; no output
-    // Optional: called before every block but the first, where only the running sum of the pass is alive.
+    // Optional: called before every block but the first, where only the running sum of the pass and its norm are
+    // alive.
     std::function<void()> between_blocks;
 };
 
@@ -63,9 +65,10 @@ class WanDit {
 public:
     using TensorSource =
         std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
-    // Loads strictly: every name of tensor_shapes(), nothing is optional. compute: kFloat, kBFloat16, kDouble.
+    // Loads strictly: every name of tensor_shapes(), nothing is optional. compute: kFloat, kBFloat16, kDouble. weights:
+    // e4m3 keeps the large matrices (self-attention's q, k, v, feed forward) in FP8, on a GPU in bfloat16 alone.
     static Result<WanDit> load(const DitConfig& config, const TensorSource& source, at::Device device,
-                               at::ScalarType compute);
+                               at::ScalarType compute, nn::WeightType weights = nn::WeightType::compute);
 
     const DitConfig& config() const;
     at::Device device() const;

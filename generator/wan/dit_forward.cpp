@@ -13,10 +13,6 @@ at::Tensor WanDit::Weights::embed_patches(const at::Tensor& latents) const {
     return patch(patches.reshape({f * h * w, c * 4}));
 }
 
-at::Tensor WanDit::Weights::run_head(const at::Tensor& x, const at::Tensor& factors) const {
-    return head(nn::modulated_norm(x, factors[0], factors[1], config.eps, wide));
-}
-
 at::Tensor WanDit::Weights::unpatchify(const at::Tensor& tokens, std::int64_t latents, std::int64_t height,
                                        std::int64_t width) const {
     return tokens.view({latents, height / 2, width / 2, 2, 2, config.channels})
@@ -39,16 +35,23 @@ at::Tensor WanDit::forward(const DitPass& pass, quant::KvCache& cache) const {
     at::Tensor x = w.embed_patches(latents);
     if (pass.token_bias.defined()) x.add_(pass.token_bias);
     const int last = w.config.layers - 1;
+    const auto norm_before = [&](int layer) -> Weights::NextNorm {
+        if (layer > last) return {factors.head[0], factors.head[1], w.wide};
+        return {factors.blocks[layer][0], factors.blocks[layer][1],
+                w.blocks[static_cast<std::size_t>(layer)].qkv.input_type()};
+    };
+    const Weights::NextNorm first = norm_before(0);
+    nn::Activation normed = nn::add_gated_norm(x, at::Tensor(), {}, first.shift, first.scale, w.config.eps, first.type);
     for (int layer = 0; layer < last; ++layer) {
-        w.run_block(layer, x, factors.blocks[layer], cache, pass.context);
+        normed = w.run_block(layer, x, normed, factors.blocks[layer], norm_before(layer + 1), cache, pass.context);
         if (pass.between_blocks) pass.between_blocks();
     }
     if (pass.context) {
-        w.write_last(x, factors.blocks[last], cache);
+        w.write_last(normed, cache);
         return {};
     }
-    w.run_block(last, x, factors.blocks[last], cache, false);
-    return w.unpatchify(w.run_head(x, factors.head), latents.size(0), latents.size(2), latents.size(3));
+    normed = w.run_block(last, x, normed, factors.blocks[last], norm_before(last + 1), cache, false);
+    return w.unpatchify(w.head(normed.values), latents.size(0), latents.size(2), latents.size(3));
 }
 
 } // namespace wander

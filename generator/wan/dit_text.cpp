@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 namespace wander {
 
 at::Tensor WanDit::Weights::embed_text(const at::Tensor& embedding) const {
@@ -19,31 +21,39 @@ at::Tensor WanDit::Weights::embed_text(const at::Tensor& embedding) const {
     return text_2(hidden);
 }
 
-CrossText WanDit::Weights::cross_text(const DitBlock& block, const at::Tensor& context) const {
-    const std::vector<std::int64_t> shape = {config.text_len, config.heads, config.head_dim};
-    return {nn::rms_norm(block.cross_k(context), block.cross_norm_k, config.eps).view(shape),
-            block.cross_v(context).view(shape)};
+nn::TextKeys WanDit::Weights::cross_text(const DitBlock& block, const at::Tensor& context, double last_bias) const {
+    const std::vector<std::int64_t> shape = {context.size(0), config.heads, config.head_dim};
+    nn::TextKeys keys;
+    keys.keys = nn::rms_norm(block.cross_k(context), block.cross_norm_k, config.eps).view(shape);
+    keys.values = block.cross_v(context).view(shape);
+    keys.last_bias = last_bias;
+    nn::prepare_for_kernel(keys, block.cross_norm_q);
+    return keys;
 }
 
 void WanDit::set_text(const at::Tensor& embedding) {
-    const at::Tensor context = weights_->embed_text(embedding);
-    weights_->text.clear();
-    for (const DitBlock& block : weights_->blocks) weights_->text.push_back(weights_->cross_text(block, context));
+    Weights& w = *weights_;
+    at::Tensor context = w.embed_text(embedding);
+    // All padding is one position, attended as often as it occurs. A GPU has no fast way to say so for long texts.
+    const std::int64_t padding = w.config.text_len - embedding.size(0);
+    const std::int64_t most = nn::most_keys_of_kernel(w.device, w.compute, w.config.head_dim);
+    double last_bias = 0;
+    if (padding > 1 && (w.device.is_cpu() || embedding.size(0) + 1 <= most)) {
+        context = context.narrow(0, 0, embedding.size(0) + 1);
+        last_bias = std::log(static_cast<double>(padding));
+    }
+    std::vector<nn::TextKeys> text;
+    for (const DitBlock& block : w.blocks) text.push_back(w.cross_text(block, context, last_bias));
+    w.text = std::move(text);
 }
 
 // Padding is attended like any other position: it has its own non-zero key after the projection.
-at::Tensor WanDit::Weights::cross_attention(int layer, const at::Tensor& x) const {
+nn::Addend WanDit::Weights::cross_attention(int layer, const nn::Activation& normed) const {
     const auto index = static_cast<std::size_t>(layer);
     TORCH_CHECK(index < text.size(), "WanDit: set_text() before the first pass");
     const DitBlock& block = blocks[index];
-    const at::Tensor normed = nn::modulated_norm(x, block.norm3_bias, block.norm3_weight, config.eps, compute);
-    const at::Tensor q = nn::rms_norm(block.cross_q(normed), block.cross_norm_q, config.eps);
-    const auto heads_first = [&](const at::Tensor& rows) {
-        return rows.view({1, -1, config.heads, config.head_dim}).transpose(1, 2);
-    };
-    const at::Tensor attended = at::scaled_dot_product_attention(heads_first(q), heads_first(text[index].keys),
-                                                                 heads_first(text[index].values));
-    return block.cross_out.to_stream(attended.transpose(1, 2).reshape({-1, config.dim}));
+    const at::Tensor attended = nn::text_attention(block.cross_q(normed), block.cross_norm_q, text[index], config.eps);
+    return block.cross_out.addend({attended, {}});
 }
 
 } // namespace wander

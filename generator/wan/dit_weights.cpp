@@ -10,33 +10,37 @@ namespace {
 // Hands out checked tensors in the type and place the network wants them.
 class Loader {
 public:
-    Loader(std::map<std::string, at::Tensor> tensors, at::Device device, at::ScalarType compute, at::ScalarType wide)
-        : tensors_(std::move(tensors)), device_(device), compute_(compute), wide_(wide) {}
+    Loader(std::map<std::string, at::Tensor> tensors, at::Device device, at::ScalarType compute, at::ScalarType wide,
+           nn::WeightType large)
+        : tensors_(std::move(tensors)), device_(device), compute_(compute), wide_(wide), large_(large) {}
 
     at::Tensor wide(const std::string& name) const { return tensors_.at(name).to(device_, wide_).contiguous(); }
-    nn::Linear linear(const std::string& name) const { return linear(name, compute_); }
+    nn::Linear linear(const std::string& name) const { return linear(name, compute_, nn::WeightType::compute); }
+    // The matrices that take most of the time: in the type that was asked for.
+    nn::Linear large_linear(const std::string& name) const { return linear(name, compute_, large_); }
     // Parts that run once per chunk, or are tables, keep the wide type.
-    nn::Linear wide_linear(const std::string& name) const { return linear(name, wide_); }
+    nn::Linear wide_linear(const std::string& name) const { return linear(name, wide_, nn::WeightType::compute); }
     nn::Linear stacked(const std::string& block, const std::vector<const char*>& parts) const {
         std::vector<at::Tensor> weights, biases;
         for (const char* part : parts) {
             weights.push_back(tensors_.at(block + part + ".weight"));
             biases.push_back(tensors_.at(block + part + ".bias"));
         }
-        return {at::cat(weights), at::cat(biases), device_, compute_};
+        return {at::cat(weights), at::cat(biases), device_, compute_, large_};
     }
 
 private:
-    nn::Linear linear(const std::string& name, at::ScalarType type) const {
+    nn::Linear linear(const std::string& name, at::ScalarType type, nn::WeightType kept) const {
         const auto bias = tensors_.find(name + ".bias");
         return {tensors_.at(name + ".weight").flatten(1), bias == tensors_.end() ? at::Tensor() : bias->second, device_,
-                type};
+                type, kept};
     }
 
     std::map<std::string, at::Tensor> tensors_;
     at::Device device_;
     at::ScalarType compute_;
     at::ScalarType wide_;
+    nn::WeightType large_;
 };
 
 DitBlock load_block(const Loader& loader, const DitConfig& config, int layer) {
@@ -58,15 +62,20 @@ DitBlock load_block(const Loader& loader, const DitConfig& config, int layer) {
         block.norm3_weight = loader.wide(name + "norm3.weight").unsqueeze(0);
         block.norm3_bias = loader.wide(name + "norm3.bias").unsqueeze(0);
     }
-    block.ffn_in = loader.linear(name + "ffn.0");
-    block.ffn_out = loader.linear(name + "ffn.2");
+    block.ffn_in = loader.large_linear(name + "ffn.0");
+    block.ffn_out = loader.large_linear(name + "ffn.2");
     return block;
 }
 
 } // namespace
 
 Result<WanDit> WanDit::load(const DitConfig& config, const TensorSource& source, at::Device device,
-                            at::ScalarType compute) {
+                            at::ScalarType compute, nn::WeightType weight_type) {
+    if (weight_type == nn::WeightType::e4m3 &&
+        (!device.is_cuda() || compute != at::kBFloat16 || config.dim % 16 != 0 || config.ffn % 16 != 0)) {
+        return Error{ErrorCode::wrong_use,
+                     "weights in FP8 need an NVIDIA GPU, BF16 precision and widths that 16 divides; use bf16"};
+    }
     TORCH_CHECK(config.heads * config.head_dim == config.dim, "WanDit: heads * head_dim must be dim");
     TORCH_CHECK(config.rope_time_channels + config.rope_row_channels + config.rope_col_channels == config.head_dim,
                 "WanDit: RoPE channels must add up to head_dim");
@@ -79,7 +88,7 @@ Result<WanDit> WanDit::load(const DitConfig& config, const TensorSource& source,
     w.device = device;
     w.compute = compute;
     w.wide = compute == at::kDouble ? at::kDouble : at::kFloat;
-    const Loader loader(std::move(*tensors), device, compute, w.wide);
+    const Loader loader(std::move(*tensors), device, compute, w.wide, weight_type);
     w.patch = loader.wide_linear("patch_embedding");
     w.time_0 = loader.wide_linear("time_embedding.0");
     w.time_2 = loader.wide_linear("time_embedding.2");

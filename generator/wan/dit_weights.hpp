@@ -6,6 +6,8 @@
 // cache.
 
 #include "generator/nn/linear.hpp"
+#include "generator/nn/rows.hpp"
+#include "generator/nn/text_attention.hpp"
 #include "generator/wan/dit.hpp"
 #include "generator/wan/pose_embedding.hpp"
 
@@ -25,10 +27,6 @@ struct DitBlock {
     nn::Linear cross_q, cross_k, cross_v, cross_out;
     at::Tensor cross_norm_q, cross_norm_k, norm3_weight, norm3_bias;
     nn::Linear ffn_in, ffn_out;
-};
-
-struct CrossText {
-    at::Tensor keys, values; // [text_len, heads, head_dim], compute type; keys after RMS, no RoPE
 };
 
 // What one (timestep, label) adds to the network, wide type, [layers, 6, dim] and [2, dim]. Slots are shift, scale,
@@ -61,7 +59,7 @@ struct WanDit::Weights {
 
     std::optional<PoseEmbedding> pose;
 
-    std::vector<CrossText> text;
+    std::vector<nn::TextKeys> text; // of each layer
 
     mutable std::mutex time_mutex;
     mutable std::map<std::pair<double, int>, DitModulation> time_cache;
@@ -73,19 +71,25 @@ struct WanDit::Weights {
 
     at::Tensor embed_patches(const at::Tensor& latents) const; // [F, C, h, w] -> [F * tokens, dim] wide
     at::Tensor embed_text(const at::Tensor& embedding) const;  // [L, text_dim] -> [text_len, dim] compute
-    CrossText cross_text(const DitBlock& block, const at::Tensor& context) const;
+    nn::TextKeys cross_text(const DitBlock& block, const at::Tensor& context, double last_bias = 0) const;
 
     struct Qkv {
-        at::Tensor q, k, v; // [n, heads, head_dim], compute type, contiguous; q undefined if not asked for
+        at::Tensor q, k, v; // [n, heads, head_dim], compute type, rows may lie apart; q undefined if not asked for
     };
-    Qkv project(const DitBlock& block, const at::Tensor& normed, bool with_query) const;
-    at::Tensor self_attention(int layer, const at::Tensor& normed, quant::KvCache& cache, bool write) const;
-    at::Tensor cross_attention(int layer, const at::Tensor& x) const;
-    at::Tensor feed_forward(const DitBlock& block, const at::Tensor& normed) const;
-    // Runs block `layer` on the stream x in place. factors: [6, groups, dim].
-    void run_block(int layer, at::Tensor& x, const at::Tensor& factors, quant::KvCache& cache, bool write) const;
-    void write_last(at::Tensor& x, const at::Tensor& factors, quant::KvCache& cache) const;
-    at::Tensor run_head(const at::Tensor& x, const at::Tensor& factors) const; // [n, 4 channels] wide
+    // The norm behind a block: of the next block's attention, or of the head.
+    struct NextNorm {
+        at::Tensor shift, scale;
+        at::ScalarType type;
+    };
+    Qkv project(const DitBlock& block, const nn::Activation& normed, bool with_query) const;
+    nn::Addend self_attention(int layer, const nn::Activation& normed, quant::KvCache& cache, bool write) const;
+    nn::Addend cross_attention(int layer, const nn::Activation& normed) const;
+    nn::Addend feed_forward(const DitBlock& block, const nn::Activation& normed) const;
+    // Runs block `layer` on the stream x in place; normed: x as its attention takes it. factors: [6, groups, dim].
+    // Returns x after `next`.
+    nn::Activation run_block(int layer, at::Tensor& x, const nn::Activation& normed, const at::Tensor& factors,
+                             const NextNorm& next, quant::KvCache& cache, bool write) const;
+    void write_last(const nn::Activation& normed, quant::KvCache& cache) const;
     at::Tensor unpatchify(const at::Tensor& tokens, std::int64_t latents, std::int64_t height,
                           std::int64_t width) const;
 };

@@ -1,5 +1,6 @@
 #include "generator/wan/vae.hpp"
 
+#include "generator/wan/vae_fused.hpp"
 #include "generator/wan/vae_ops.hpp"
 #include "generator/wan/vae_plan.hpp"
 
@@ -19,6 +20,8 @@ struct WanVae::Weights {
     VaeHalf encoder;
     bool has_decoder = false;
     bool has_encoder = false;
+    DecodeTuning tuning;
+    bool fused = false; // the decoder goes through vae_fused.hpp
     std::map<std::string, VaeConv> convs;
     std::map<std::string, at::Tensor> gammas; // float32 (float64 for double) [channels]
     at::Tensor mean;                          // wide type [z, 1, 1]
@@ -42,14 +45,9 @@ struct WanVae::Weights {
         return h.add_(layer.in == layer.out ? x : conv(layer.name + ".shortcut", x, past));
     }
 
-    // Every frame on its own, one head over all pixels.
     at::Tensor attention(const VaeLayer& layer, const at::Tensor& x, VaePast& past) const {
-        const std::int64_t n = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
         const at::Tensor qkv = conv(layer.name + ".to_qkv", norm(layer.name + ".norm", x, false), past);
-        const auto parts = qkv.permute({0, 2, 3, 1}).reshape({n, 1, h * w, 3 * c}).chunk(3, -1);
-        const at::Tensor out = at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);
-        const at::Tensor picture = out.reshape({n, h, w, c}).permute({0, 3, 1, 2});
-        return x + conv(layer.name + ".proj", picture, past);
+        return x + conv(layer.name + ".proj", attend_in_frames(qkv), past);
     }
 
     at::Tensor up(const VaeLayer& layer, at::Tensor x, VaePast& past, bool first) const {
@@ -79,6 +77,12 @@ struct WanVae::Weights {
         }
         return conv(half.head.name, norm(half.head_norm, x), past);
     }
+
+    at::Tensor decode(const at::Tensor& z, VaePast& past, bool first) const {
+        if (!fused) return from_patches(run(decoder, z, past, first), config.patch);
+        return decode_fused({&decoder, &convs, &gammas, norm_kind(), config.eps, config.patch, tuning.pixels_per_pass},
+                            z, past, first);
+    }
 };
 
 struct WanVae::DecodeStream::State {
@@ -88,7 +92,7 @@ struct WanVae::DecodeStream::State {
 };
 
 Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source, at::Device device,
-                            at::ScalarType compute, bool with_encoder, bool with_decoder) {
+                            at::ScalarType compute, bool with_encoder, bool with_decoder, const DecodeTuning& tuning) {
     if (config.latent_mean.size() != static_cast<std::size_t>(config.z) ||
         config.latent_std.size() != static_cast<std::size_t>(config.z)) {
         return Error{ErrorCode::bad_input,
@@ -102,6 +106,9 @@ Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source,
     weights->has_decoder = with_decoder;
     if (with_decoder) weights->decoder = plan_decoder(config);
     if (with_encoder) weights->encoder = plan_encoder(config);
+    weights->tuning = tuning;
+    weights->fused = with_decoder && device.is_cuda() && compute == at::kBFloat16 && !tuning.plain &&
+                     fused_decoder_serves(weights->decoder);
     const auto shapes = config.tensor_shapes(with_encoder, with_decoder);
     for (const auto& [name, shape] : shapes) {
         if (name.ends_with(".bias")) continue; // taken together with its weight
@@ -115,8 +122,9 @@ Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source,
         const std::string base = name.substr(0, name.size() - 7);
         auto bias = source(base + ".bias", shapes.at(base + ".bias"));
         if (!bias) return bias.error();
-        weights->convs[base] = make_conv(*tensor, *bias, device, compute);
+        weights->convs[base] = make_conv(*tensor, *bias, device, compute, !device.is_cuda() || weights->fused);
     }
+    if (weights->fused) prepare_fused(weights->decoder, weights->convs);
     const auto options = at::TensorOptions().dtype(at::kDouble);
     weights->mean = at::tensor(config.latent_mean, options).view({-1, 1, 1}).to(device, weights->wide());
     weights->deviation = at::tensor(config.latent_std, options).view({-1, 1, 1}).to(device, weights->wide());
@@ -124,6 +132,8 @@ Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source,
     vae.weights_ = std::move(weights);
     return vae;
 }
+
+int WanVae::latents_per_call() const { return weights_->fused ? weights_->tuning.latents_per_call : 1; }
 
 const VaeConfig& WanVae::config() const { return weights_->config; }
 
@@ -157,8 +167,7 @@ at::Tensor WanVae::DecodeStream::decode(const at::Tensor& latents) {
     if (weights.config.layout == VaeConfig::Layout::wan21) z = weights.conv("conv2", z, state->past);
     std::vector<at::Tensor> parts;
     const auto run = [&](std::int64_t begin, std::int64_t count, bool first) {
-        const at::Tensor x = weights.run(weights.decoder, z.narrow(0, begin, count), state->past, first);
-        parts.push_back(from_patches(x, weights.config.patch));
+        parts.push_back(weights.decode(z.narrow(0, begin, count), state->past, first));
     };
     std::int64_t done = 0;
     if (!state->started && z.size(0) > 0) {
@@ -166,8 +175,8 @@ at::Tensor WanVae::DecodeStream::decode(const at::Tensor& latents) {
         state->started = true;
         done = 1;
     }
-    // On a GPU one latent at a time: a 480p latent's widest activations are near a gigabyte already.
-    const std::int64_t step = weights.device.is_cuda() ? 1 : z.size(0) - done;
+    // The plain path on a GPU one latent at a time: a 480p latent's widest activations are near a gigabyte already.
+    const std::int64_t step = weights.device.is_cuda() && !weights.fused ? 1 : z.size(0) - done;
     for (; done < z.size(0); done += step) run(done, std::min(step, z.size(0) - done), false);
     return parts.size() == 1 ? parts.front() : at::cat(parts);
 }

@@ -38,12 +38,22 @@ struct VaeConfig {
     std::map<std::string, std::vector<std::int64_t>> tensor_shapes(bool encoder, bool decoder) const;
 };
 
+// How the decoder runs on a GPU.
+struct DecodeTuning {
+    bool plain = false; // torch's own operations, for tests and benches
+    // Pixels x frames that a layer of the fused path works on at once. Less memory with less, down to one frame of the
+    // full size.
+    std::int64_t pixels_per_pass = 1'600'000;
+    int latents_per_call = 1;
+};
+
 class WanVae : public VideoDecoder {
 public:
     using TensorSource =
         std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
     static Result<WanVae> load(const VaeConfig& config, const TensorSource& source, at::Device device,
-                               at::ScalarType compute, bool with_encoder, bool with_decoder);
+                               at::ScalarType compute, bool with_encoder, bool with_decoder,
+                               const DecodeTuning& tuning = {});
 
     class DecodeStream : public VideoDecodeStream {
     public:
@@ -58,6 +68,7 @@ public:
     std::string name() const override { return "full"; }
     PixelRange range() const override { return {-1, 1}; }
     std::unique_ptr<VideoDecodeStream> open_stream() const override;
+    int latents_per_call() const override;
 
     // frames: [N, 3, H, W] in [-1, 1], N = 1 + 4 k. Returns normalised latents [1 + k, z, h, w], float32 (or double).
     at::Tensor encode(const at::Tensor& frames) const;

@@ -26,8 +26,8 @@ struct Wan22Vae::Net : CausalVaeNet {
     }
 
     at::Tensor attention(const VaeLayer& layer, const at::Tensor& x, VaePast& past) const {
-        const auto qkv = conv(layer.name + ".to_qkv", norm(layer.name + ".norm", x, false), past).chunk(3, 1);
-        return x + conv(layer.name + ".proj", attend_frames(qkv[0], qkv[1], qkv[2]), past);
+        const at::Tensor qkv = conv(layer.name + ".to_qkv", norm(layer.name + ".norm", x, false), past);
+        return x + conv(layer.name + ".proj", attend_in_frames(qkv), past);
     }
 
     // The first latent of a video is one frame: it is not doubled, and it is no part of the time convolution's history.
@@ -38,7 +38,7 @@ struct Wan22Vae::Net : CausalVaeNet {
 
     at::Tensor down(const VaeLayer& layer, const at::Tensor& x, VaePast& past) const {
         const VaeConv& space = part(layer.name + ".resample.1");
-        const at::Tensor y = at::conv2d(at::constant_pad_nd(x, {0, 1, 0, 1}), space.weight, space.bias, 2);
+        at::Tensor y = at::conv2d(at::constant_pad_nd(x, {0, 1, 0, 1}), space.weight, space.bias, 2);
         if (layer.kind != Kind::down_time_space) return y;
         return halve_time_streamed(part(layer.name + ".time_conv"), layer.name + ".time_conv", y, past);
     }

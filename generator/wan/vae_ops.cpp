@@ -41,14 +41,16 @@ at::Tensor norm_silu_torch(const at::Tensor& x, const at::Tensor& gamma, VaeNorm
 
 } // namespace
 
-VaeConv make_conv(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute) {
+VaeConv make_conv(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute,
+                  bool side_by_side) {
     VaeConv conv;
     conv.bias = bias.to(device, compute);
+    conv.wide_bias = bias.to(device, compute == at::kDouble ? at::kDouble : at::kFloat);
     conv.padding = static_cast<int>(weight.size(-1) / 2);
     at::Tensor w = weight.to(device, compute);
     if (w.dim() == 5) {
         conv.taps = static_cast<int>(w.size(2));
-        if (conv.taps > 1 && device.is_cuda()) {
+        if (conv.taps > 1 && !side_by_side) {
             conv.weight = w.contiguous(at::MemoryFormat::ChannelsLast3d);
             return conv;
         }
@@ -83,6 +85,13 @@ at::Tensor double_time(const at::Tensor& x) {
     return at::stack({x.narrow(1, 0, half), x.narrow(1, half, half)}, 1)
         .flatten(0, 1)
         .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor attend_in_frames(const at::Tensor& qkv) {
+    const std::int64_t n = qkv.size(0), c = qkv.size(1) / 3, h = qkv.size(2), w = qkv.size(3);
+    const auto parts = qkv.permute({0, 2, 3, 1}).reshape({n, 1, h * w, 3 * c}).chunk(3, -1);
+    const at::Tensor out = at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);
+    return out.reshape({n, h, w, c}).permute({0, 3, 1, 2});
 }
 
 at::Tensor norm_silu(const at::Tensor& x, const at::Tensor& gamma, VaeNorm kind, double eps, bool silu) {

@@ -11,10 +11,13 @@
 namespace wander {
 
 // A convolution over `taps` frames of the past (causal) and a square of pixels. Time taps are laid side by side as
-// input channels of a 2-D convolution, which oneDNN does at full speed on a CPU; CUDA takes the 3-D form.
+// input channels of a 2-D convolution, which oneDNN and cuDNN do at full speed; the plain path on CUDA takes the 3-D
+// form.
 struct VaeConv {
-    at::Tensor weight; // CPU: [out, taps * in, k, k]; CUDA with taps: [out, in, taps, k, k]
+    at::Tensor weight; // side by side: [out, taps * in, k, k]; else, with taps: [out, in, taps, k, k]
     at::Tensor bias;
+    at::Tensor special_weight; // of the fused decoder, see vae_fused.hpp
+    at::Tensor wide_bias;      // float32 (double for double)
     int taps = 1;
     int padding = 0; // pixels on each side
 };
@@ -23,12 +26,16 @@ struct VaeConv {
 using VaePast = std::map<std::string, at::Tensor>;
 
 // weight as in the file: [out, in, taps, k, k] or [out, in, k, k].
-VaeConv make_conv(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute);
+VaeConv make_conv(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute,
+                  bool side_by_side);
 at::Tensor run_conv(const VaeConv& conv, const std::string& name, const at::Tensor& x, VaePast& past);
 // Stride 2 in time: frame 0 passes, then windows (0, 1, 2), (2, 3, 4), ... of the whole clip.
 at::Tensor halve_time(const VaeConv& conv, const at::Tensor& x);
 // One frame becomes two: the first half of the channels is the earlier one.
 at::Tensor double_time(const at::Tensor& x);
+
+// qkv: [frames, 3 * channels, rows, columns]. Every frame on its own, one head over all pixels.
+at::Tensor attend_in_frames(const at::Tensor& qkv);
 
 enum class VaeNorm { wan, mean_square }; // x / max(|x|, 1e-12) * sqrt(C), or x / sqrt(mean(x^2) + eps)
 at::Tensor norm_silu(const at::Tensor& x, const at::Tensor& gamma, VaeNorm kind, double eps, bool silu);

@@ -6,6 +6,8 @@
 // header length, JSON, data; see docs/formats.md.
 
 #include "generator/plain/result.hpp"
+#include "generator/weights/dtype.hpp"
+#include "generator/weights/mapped_file.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -20,8 +22,6 @@ class Tensor;
 }
 
 namespace wander {
-
-enum class Dtype { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i64, i32, i16, i8, u8, boolean };
 
 struct TensorEntry {
     Dtype dtype = Dtype::f32;
@@ -44,6 +44,7 @@ public:
     static Result<Safetensors> open(const std::filesystem::path& path);
 
     const SafetensorsHeader& header() const;
+    const MappedFile& file() const;
     bool contains(const std::string& name) const;
     // Zero-copy view. bad_input if the name is absent.
     Result<at::Tensor> tensor(const std::string& name) const;

@@ -99,7 +99,8 @@ void model_dialog(const PanelContext& ui, OverlayState& overlay) {
     if (!begin_dialog(ui, kModelTitle)) {
         return;
     }
-    paragraph("The folder with the model's configuration and weights. A folder can also be dropped on the window.");
+    paragraph("The folder with a model's files as they were downloaded (docs/models.md). It can also be dropped on the "
+              "window. Files are converted once, beside the originals.");
     ImGui::SetNextItemWidth(-1);
     if (ImGui::IsWindowAppearing()) {
         ImGui::SetKeyboardFocusHere();
@@ -111,6 +112,11 @@ void model_dialog(const PanelContext& ui, OverlayState& overlay) {
     ImGui::BeginDisabled(empty);
     const bool pressed = button(ui, "Open", true);
     ImGui::EndDisabled();
+    ImGui::SameLine();
+    if (button(ui, "Browse...")) {
+        ui.commands.browse_models = true;
+        ImGui::CloseCurrentPopup();
+    }
     if ((pressed || entered) && !empty) {
         ui.commands.model_folder = overlay.model_folder.data();
         ImGui::CloseCurrentPopup();

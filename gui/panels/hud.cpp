@@ -68,10 +68,16 @@ void heading_and_age(const PanelContext& ui, ImDrawList& list) {
                                 ? fmt::format("input {:>4.0f} ms", std::min(ui.model.input_age_ms, 9999.0))
                                 : "input    - ms";
     const ImVec2 extent = text_size(ui.fonts.figures, small, "input 9999 ms");
-    const ImVec2 box = {extent.x + ui.px(62), ui.px(2 * kKeySide + kKeyGap)};
+    const bool has_camera = ui.model.session.camera_steering;
+    const ImVec2 box = has_camera ? ImVec2{extent.x + ui.px(62), ui.px(2 * kKeySide + kKeyGap)}
+                                  : ImVec2{extent.x + ui.px(24), small + ui.px(12)};
     const ImVec2 at = {std::floor(ui.world.x + ui.world.width - ui.px(kMargin) - box.x),
                        std::floor(ui.world.y + ui.world.height - ui.px(kMargin) - box.y)};
     list.AddRectFilled(at, {at.x + box.x, at.y + box.y}, colour::kShade, ui.px(6));
+    if (!has_camera) {
+        draw_text(list, ui.fonts.figures, small, {at.x + ui.px(12), at.y + ui.px(6)}, colour::kDim, age);
+        return;
+    }
     compass(ui, list, {at.x + ui.px(26), at.y + box.y / 2}, ui.px(15), ui.model.pose.yaw);
     const float x = at.x + ui.px(50);
     draw_text(list, ui.fonts.figures, size, {x, at.y + ui.px(6)}, colour::kText, heading);
@@ -97,7 +103,8 @@ void hud(const PanelContext& ui) {
     ImDrawList& list = *ImGui::GetBackgroundDrawList();
     const ImVec2 top = {ui.world.x + ui.world.width / 2, ui.world.y + ui.px(30)};
     if (ui.model.worker == WorkerState::loading || ui.model.worker == WorkerState::empty) {
-        pill(ui, list, {top.x, ui.world.y + ui.world.height / 2}, "Loading the model", "");
+        const std::string rest = ui.model.loading.empty() ? "" : "    " + ui.model.loading;
+        pill(ui, list, {top.x, ui.world.y + ui.world.height / 2}, "Loading the model", rest);
         return;
     }
     if (ui.model.paused) {

@@ -137,6 +137,28 @@ void facts(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit, fl
                colour::kDim);
 }
 
+// "full window 3.2 GB   GPU 9.1 of 79.6 GB", for models whose window takes a while to fill.
+void forecast_line(const PanelContext& ui, float right) {
+    const CapacityForecast& forecast = ui.model.history.newest().forecast;
+    const FontScope scope(ui.fonts.figures, kSmallSize);
+    const ByteUnit unit = unit_for(forecast.cache_bytes);
+    text(fmt::format("{} {} {}", forecast.full ? "window full" : "full window",
+                     bytes_figure(forecast.cache_bytes, unit, 4), unit_name(unit)),
+         colour::kDim);
+    if (ImGui::IsItemHovered()) ImGui::SetTooltip("The cache once the window is full, in the format for new pages");
+    if (forecast.device_total <= 0) return;
+    ImGui::SameLine();
+    const ByteUnit large = unit_for(forecast.device_total);
+    text_right(fmt::format("GPU {} of {} {}", bytes_figure(forecast.device_bytes, large, 4),
+                           bytes_figure(forecast.device_total, large, 4), unit_name(large)),
+               right, forecast.fits ? colour::kDim : colour::kWarning);
+    if (ImGui::IsItemHovered()) {
+        ImGui::SetTooltip("All of the GPU's memory in use by then, other programs' included.\nA window of up to %d latents "
+                          "would fit.",
+                          forecast.most_latents);
+    }
+}
+
 // Bytes held by the newest chunks, below the line of what BF16 would need.
 void sparkline(const PanelContext& ui, float height) {
     const auto& chunks = ui.model.history.chunks();
@@ -203,8 +225,11 @@ void memory_panel(const PanelContext& ui) {
     ImGui::PopStyleVar();
     ImGui::Dummy({0, 0});
 
-    sparkline(ui, std::max(ui.px(24), ImGui::GetContentRegionAvail().y - ui.px(kSmallSize + 8)));
+    const bool with_forecast = !ui.model.session.camera_steering;
+    const float below = ui.px(with_forecast ? 2 * kSmallSize + 14 : kSmallSize + 8);
+    sparkline(ui, std::max(ui.px(with_forecast ? 8 : 24), ImGui::GetContentRegionAvail().y - below));
     facts(ui, ledger, unit, right);
+    if (with_forecast) forecast_line(ui, right);
     ImGui::End();
 }
 

@@ -23,6 +23,20 @@ void world_menu(const PanelContext& ui, OverlayState& overlay) {
         }
         ImGui::EndMenu();
     }
+    if (ui.model.session.takes_prompt && ImGui::BeginMenu("Prompts", !ui.model.prompts.empty())) {
+        for (const PromptChoice& prompt : ui.model.prompts) {
+            if (ImGui::MenuItem(prompt.name.c_str(), nullptr, prompt.text == ui.model.prompt)) {
+                ui.commands.prompt = prompt.text;
+            }
+            if (ImGui::BeginItemTooltip()) {
+                ImGui::PushTextWrapPos(ui.px(420));
+                text(prompt.text);
+                ImGui::PopTextWrapPos();
+                ImGui::EndTooltip();
+            }
+        }
+        ImGui::EndMenu();
+    }
     ui.commands.restart |= item("Start again", KeyCommand::restart, walking);
     ui.commands.restart_new_seed |= ImGui::MenuItem("Start again with a new seed", nullptr, false, walking);
     ImGui::Separator();
@@ -33,6 +47,14 @@ void world_menu(const PanelContext& ui, OverlayState& overlay) {
         ui.commands.model_folder = "embedded";
     }
     overlay.ask_model_folder |= ImGui::MenuItem("Open a model folder...");
+    if (ImGui::BeginMenu("Opened before", !ui.model.recent_models.empty())) {
+        for (const std::string& folder : ui.model.recent_models) {
+            if (ImGui::MenuItem(folder.c_str())) {
+                ui.commands.model_folder = folder;
+            }
+        }
+        ImGui::EndMenu();
+    }
     ImGui::Separator();
     ui.commands.quit |= item("Quit", KeyCommand::quit);
 }

@@ -3,6 +3,7 @@
 //
 // They read the model, write commands and preferences, and keep no state but what ImGui keeps.
 
+#include "gui/panels/prompt_section.hpp"
 #include "gui/theme.hpp"
 
 #include <array>
@@ -33,7 +34,7 @@ void menu_bar(const PanelContext& ui, OverlayState& overlay);
 void timeline_bar(const PanelContext& ui);
 void memory_panel(const PanelContext& ui);
 void latency_panel(const PanelContext& ui);
-void session_panel(const PanelContext& ui);
+void session_panel(const PanelContext& ui, PromptDraft& draft);
 void hud(const PanelContext& ui);
 // Old toasts leave the queue.
 void toasts(const PanelContext& ui, std::deque<Toast>& queue);

@@ -109,31 +109,34 @@ void facts(const PanelContext& ui) {
     ImGui::SameLine();
     figure_right(ui, fmt::format("seed {}", model.seed), right, colour::kDim, kSmallSize);
 
-    text("pose", colour::kDim);
-    ImGui::SameLine();
-    figure_right(ui,
-                 fmt::format("x {:6.2f}  z {:6.2f}  {}\u00b0 {}\u00b0", model.pose.x, model.pose.z,
-                             heading_figure(model.pose.yaw), pitch_figure(model.pose.pitch)),
-                 right, colour::kText, kSmallSize);
+    if (model.session.camera_steering) {
+        text("pose", colour::kDim);
+        ImGui::SameLine();
+        figure_right(ui,
+                     fmt::format("x {:6.2f}  z {:6.2f}  {}\u00b0 {}\u00b0", model.pose.x, model.pose.z,
+                                 heading_figure(model.pose.yaw), pitch_figure(model.pose.pitch)),
+                     right, colour::kText, kSmallSize);
+    }
     text("held", colour::kDim);
     ImGui::SameLine();
     figure_right(ui, held_names(ui.controls), right, colour::kText, kSmallSize);
-    if (!model.session.camera_steering) {
-        text("This model follows its prompt; keys do not move a camera.", colour::kWarning);
-    }
     ImGui::PopStyleVar();
 }
 
 } // namespace
 
-void session_panel(const PanelContext& ui) {
+void session_panel(const PanelContext& ui, PromptDraft& draft) {
     if (!begin_panel(kSessionPanel, &ui.preferences.show_session)) {
         ImGui::End();
         return;
     }
     facts(ui);
     ImGui::Dummy({0, ui.px(1)});
-    gallery(ui);
+    if (ui.model.session.camera_steering) {
+        gallery(ui);
+    } else {
+        prompt_section(ui, draft);
+    }
     ImGui::End();
 }
 

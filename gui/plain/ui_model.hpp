@@ -31,6 +31,11 @@ struct FormatChoice {
     std::string refusal; // why this model cannot use it; empty: it can
 };
 
+struct NamedChoice {
+    std::string name;
+    std::string help;
+};
+
 // What stays the same while a model is open.
 struct SessionFacts {
     std::string model;  // "embedded", or the folder's name
@@ -42,7 +47,10 @@ struct SessionFacts {
     int width = 0;
     int height = 0;
     double fps = 0;              // nominal
-    bool camera_steering = true; // false: the panel says that keys do not move a camera
+    bool camera_steering = true; // false: a text model, the panel says what keys do
+    bool takes_prompt = false;   // the prompt can change
+    std::string window;          // what a text model sees, as --window takes it
+    std::vector<NamedChoice> windows; // what it could see
     std::vector<StartTile> starts;
     std::vector<FormatChoice> formats;
 };
@@ -57,9 +65,15 @@ struct RecordingState {
     std::string unavailable; // why recording cannot work here; empty: it can
 };
 
+struct PromptChoice {
+    std::string name;
+    std::string text;
+};
+
 struct UiModel {
     SessionFacts session;
     WorkerState worker = WorkerState::empty;
+    std::string loading; // what opening a model is at, while it does
     std::string failure; // of the worker, with what to do; shown as a dialog until retried; empty: none
     std::string start;   // name of the start point
     std::string place;   // its world
@@ -67,6 +81,8 @@ struct UiModel {
     std::string format;           // wanted for new pages
     std::string packed_format;    // what the toggle key goes to from BF16
     bool bias_correction = false; // wanted
+    std::string prompt;           // wanted, without the camera's words
+    bool camera_words = true;     // held keys become words of the prompt
     bool paused = false;
 
     ChunkHistory history; // clear() it when a walk begins
@@ -76,6 +92,9 @@ struct UiModel {
     double input_age_ms = 0;       // age of the controls behind the frame on screen; 0 = none yet
     double presented_fps = 0;      // new frames a second, measured
     std::int64_t skipped_frames = 0;
+
+    std::vector<PromptChoice> prompts;      // ready ones, for text models
+    std::vector<std::string> recent_models; // folders, newest first
 
     RecordingState recording;
     render::UpscaleMode upscale = render::UpscaleMode::sharp;
@@ -100,6 +119,9 @@ struct UiCommands {
     std::optional<std::string> format;   // next chunk: a registry name
     std::optional<std::string> start;    // new start at this start point, same seed
     std::optional<bool> bias_correction; // next chunk
+    std::optional<std::string> prompt;   // next chunk that its text is ready for
+    std::optional<bool> camera_words;    // likewise
+    std::optional<std::string> window;   // new model: the same with another window
     bool restart = false;                // new start, same start point and seed
     bool restart_new_seed = false;
     bool toggle_pause = false;
@@ -109,6 +131,7 @@ struct UiCommands {
     bool show_recordings = false; // open the folder in the desktop's file manager
     bool toggle_fullscreen = false;
     std::optional<render::UpscaleMode> upscale;
+    bool browse_models = false;              // the desktop's dialog
     std::optional<std::string> model_folder; // new model; "embedded" = the built-in world
     bool retry_after_failure = false;        // the dialog's button
     bool quit = false;

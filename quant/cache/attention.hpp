@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace wander::quant {
@@ -14,12 +15,13 @@ class Attention {
 public:
     virtual ~Attention() = default;
     virtual void begin_chunk(const ReadView& view, int history_latents) = 0;
-    // segments: of the visible history, valid during the call. Shapes as KvCache::attend.
+    // segments: of the visible history, valid during the call. Shapes as KvCache::attend; q may be written over.
     virtual at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q,
                               const at::Tensor& k, const at::Tensor& v) = 0;
     virtual void set_bias_correction(bool on) = 0; // between chunks
     virtual std::int64_t scratch_bytes() const = 0;
-    virtual double take_expand_ms() = 0; // since the last call
+    virtual double take_expand_ms() = 0;    // since the last call
+    virtual std::string engine() const = 0; // of the last kernels' library; empty before the first call
 };
 
 std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy,

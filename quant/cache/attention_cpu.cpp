@@ -76,8 +76,11 @@ public:
         }
     }
 
-    at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q, const at::Tensor& k,
-                      const at::Tensor& v) override {
+    at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& query_rows,
+                      const at::Tensor& key_rows, const at::Tensor& value_rows) override {
+        const at::Tensor q = query_rows.contiguous();
+        const at::Tensor k = key_rows.contiguous();
+        const at::Tensor v = value_rows.contiguous();
         at::Tensor result = at::empty({rotation_.prope ? 2 : 1, q.size(0), q.size(1), q.size(2)}, q.options());
         collect_tiles(layer, segments, static_cast<const E*>(k.const_data_ptr()),
                       static_cast<const E*>(v.const_data_ptr()));
@@ -112,6 +115,8 @@ public:
     }
 
     double take_expand_ms() override { return std::exchange(expand_ms_, 0.0); }
+
+    std::string engine() const override { return "CPU"; }
 
 private:
     static int tiles_for(int tokens, int wanted) {

@@ -3,7 +3,7 @@
 
 #if WANDER_CUDA
 #include "quant/cache/page_codec.hpp"
-#include "quant/cache/rotation.hpp"
+#include "quant/cache/rotation_device.hpp"
 #include "quant/cache/slices.hpp"
 #include "quant/cache/stage_timer.hpp"
 #include "quant/cuda/expand.hpp"
@@ -27,11 +27,14 @@ enum class Arithmetic { torch_kernels, cudnn_bf16, cudnn_e4m3 };
 // Small pictures: one slice of any length; cuDNN gains nothing there and would make a plan for each length.
 constexpr int kCudnnTokens = 256;
 
-Arithmetic arithmetic_for(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute) {
+Arithmetic arithmetic_for(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute, int device) {
     if (compute != at::kBFloat16 || shape.head_dim > 128 || shape.tokens_per_latent < kCudnnTokens) {
         return Arithmetic::torch_kernels;
     }
-    return policy.attention == AttentionType::fp8 ? Arithmetic::cudnn_e4m3 : Arithmetic::cudnn_bf16;
+    if (policy.attention == AttentionType::fp8) {
+        return Arithmetic::cudnn_e4m3;
+    }
+    return cuda::sdpa_supports(cuda::SdpaType::bfloat16, device) ? Arithmetic::cudnn_bf16 : Arithmetic::torch_kernels;
 }
 
 class CudaAttention final : public Attention {
@@ -42,17 +45,20 @@ public:
           device_(device),
           compute_(compute),
           element_(compute == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16),
-          arithmetic_(arithmetic_for(shape, policy, compute)),
+          arithmetic_(arithmetic_for(shape, policy, compute, device.index())),
           slice_bytes_(policy.slice_bytes),
           heads_wanted_(policy.heads_together),
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
+          front_(c10::cuda::getStreamFromPool(true, device.index())),
           side_(c10::cuda::getStreamFromPool(false, device.index())),
-          timer_(device) {
+          timer_(device),
+          rotation_(device) {
         for (Lane& lane : lanes_) {
             cudaEventCreateWithFlags(&lane.filled, cudaEventDisableTiming);
             cudaEventCreateWithFlags(&lane.read, cudaEventDisableTiming);
         }
         cudaEventCreateWithFlags(&inputs_, cudaEventDisableTiming);
+        cudaEventCreateWithFlags(&merged_, cudaEventDisableTiming);
         cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device.index());
     }
     ~CudaAttention() override {
@@ -61,77 +67,89 @@ public:
             cudaEventDestroy(lane.read);
         }
         cudaEventDestroy(inputs_);
+        cudaEventDestroy(merged_);
     }
     CudaAttention(const CudaAttention&) = delete;
     CudaAttention& operator=(const CudaAttention&) = delete;
 
     void begin_chunk(const ReadView& view, int history_latents) override {
         rotation_.fill(view, shape_, history_latents);
-        upload_tables(view);
         const std::int64_t head_bytes = 2 * static_cast<std::int64_t>(branches()) * shape_.head_dim *
                                         static_cast<std::int64_t>(c10::elementSize(slice_type()));
         heads_together_ = heads_wanted_ > 0 ? std::min(heads_wanted_, shape_.heads)
                                             : heads_of_a_slice(shape_.heads, branches(), queries(), multiprocessors_,
                                                                slice_bytes_ / kLanes / head_bytes);
         const std::int64_t row = static_cast<std::int64_t>(branches()) * heads_together_ * shape_.head_dim;
-        const std::int64_t row_bytes = head_bytes * heads_together_;
-        const std::int64_t wanted =
-            static_cast<std::int64_t>(history_latents + view.latents) * shape_.tokens_per_latent;
         // One lane is filled while the other is read.
-        const std::int64_t fitting = slice_bytes_ / kLanes / row_bytes;
-        slice_rows_ = std::max<std::int64_t>(kMinSliceRows, std::min(wanted, fitting / kTileKeys * kTileKeys));
+        std::int64_t fitting = slice_bytes_ / kLanes / (head_bytes * heads_together_);
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
-            slice_rows_ = std::min(slice_rows_, kMaxE4m3Rows);
+            fitting = std::min(fitting, kMaxE4m3Rows);
         }
-        // A length that stays is worth a plan of cuDNN; the last slice of a growing history is not.
-        length_stays_ = wanted == last_wanted_;
-        last_wanted_ = wanted;
+        const std::int64_t latents = history_latents + view.latents;
+        slice_rows_ = slice_rows(arithmetic_ == Arithmetic::torch_kernels, latents, shape_.tokens_per_latent, fitting);
+        // Any length that stays is worth a plan of cuDNN.
+        length_stays_ = latents == last_latents_;
+        last_latents_ = latents;
         for (Lane& lane : lanes_) {
             grow(lane.keys, slice_rows_ * row, slice_type());
             grow(lane.values, slice_rows_ * row, slice_type());
         }
-        const std::int64_t head_row = static_cast<std::int64_t>(queries()) * branches() * shape_.head_dim;
-        grow(queries_, head_row * shape_.heads, slice_type());
-        grow(total_, head_row * heads_together_, at::kFloat);
         const std::int64_t results = static_cast<std::int64_t>(queries()) * branches();
-        grow(total_lse_, results * heads_together_, at::kFloat);
+        if (!turn_in_place()) {
+            grow(queries_, results * shape_.head_dim * shape_.heads, slice_type());
+        }
+        grow(total_, results * shape_.head_dim * heads_together_, at::kFloat);
+        grow(total_lse_, 2 * results * heads_together_, at::kFloat);
+        if (arithmetic_ != Arithmetic::torch_kernels) {
+            grow(parts_, cuda::kMaxMergeParts * results * shape_.head_dim * heads_together_, slice_type());
+            grow(part_lse_, cuda::kMaxMergeParts * results * heads_together_, at::kFloat);
+        }
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
-            grow(part_, head_row * heads_together_, slice_type());
-            grow(part_lse_, results * heads_together_, at::kFloat);
-            grow(scales_, 6, at::kFloat);
+            grow(factors_, sizeof(cuda::E4m3Factors), at::kByte);
         }
         if (bias_correction_) {
             grow(energy_, results * shape_.heads * (shape_.head_dim / kNoiseChannels), at::kFloat);
         }
     }
 
-    at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q, const at::Tensor& k,
-                      const at::Tensor& v) override {
+    at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& query_rows,
+                      const at::Tensor& key_rows, const at::Tensor& value_rows) override {
+        const at::Tensor q = with_dense_heads(query_rows);
+        const at::Tensor k = with_dense_heads(key_rows);
+        const at::Tensor v = with_dense_heads(value_rows);
         at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
         const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(slice_rows_), bias_correction_};
-        const std::vector<Slice> slices = cut_slices(rules, codec_, layer, segments, queries(), rotation_.history);
+        const std::vector<Slice> slices = cut_slices(rules, codec_, layer, segments, queries(), rotation_.history());
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
-            cuda::ScaleJob scales{{q.const_data_ptr(), k.const_data_ptr(), v.const_data_ptr()}, q.numel(), element_};
-            scales.inverse_scale = scales_.data_ptr<float>();
-            scales.descale = scales.inverse_scale + 3;
+            cuda::ScaleJob scales{{q.const_data_ptr(), k.const_data_ptr(), v.const_data_ptr()},
+                                  {q.stride(0), k.stride(0), v.stride(0)},
+                                  q.size(0),
+                                  shape_.heads * shape_.head_dim,
+                                  element_,
+                                  factors()};
             cuda::launch_scales(scales, stream());
         }
+        const bool in_place = turn_in_place();
         std::vector<Part> parts;
         for (int head = 0; head < shape_.heads; head += heads_together_) {
             const HeadRange heads{head, std::min(heads_together_, shape_.heads - head)};
-            expand_plain(heads, q, {nullptr, 0, 0, queries(), rotation_.history}, 0, query, transposed_,
-                         queries_of(heads));
+            if (!in_place) {
+                turn_queries(heads, q, queries_of(heads), 0);
+            }
             for (const Slice& slice : slices) {
                 parts.push_back({heads, &slice, &slice == &slices.front(), &slice == &slices.back()});
             }
         }
+        if (in_place) {
+            turn_queries({0, shape_.heads}, q, q.data_ptr(), q.stride(0));
+        }
         measure_queries();
-        attend_parts(parts, layer, k, v, result);
+        attend_parts(parts, layer, in_place ? q : at::Tensor(), k, v, result);
         return result;
     }
 
     std::int64_t scratch_bytes() const override {
-        std::int64_t bytes = 0;
+        std::int64_t bytes = rotation_.bytes();
         const auto add = [&](const at::Tensor& buffer) {
             bytes += buffer.defined() ? static_cast<std::int64_t>(buffer.nbytes()) : 0;
         };
@@ -139,8 +157,7 @@ public:
             add(lane.keys);
             add(lane.values);
         }
-        for (const at::Tensor* buffer :
-             {&queries_, &total_, &total_lse_, &part_, &part_lse_, &energy_, &scales_, &tables_, &space_}) {
+        for (const at::Tensor* buffer : {&queries_, &parts_, &part_lse_, &total_, &total_lse_, &energy_, &factors_}) {
             add(*buffer);
         }
         return bytes;
@@ -148,11 +165,11 @@ public:
 
     void set_bias_correction(bool on) override { bias_correction_ = on && shape_.head_dim % kNoiseChannels == 0; }
 
+    std::string engine() const override { return engine_; }
+
     double take_expand_ms() override { return timer_.take_ms(); }
 
 private:
-    static constexpr std::int64_t kMinSliceRows = 256;
-    static constexpr std::int64_t kTileKeys = 128; // attention kernels walk keys in such steps
     // E4M3 products add up with few bits on this generation of GPUs: the error of one call grows with its keys, that of
     // merged calls does not (docs/performance.md has the figures).
     static constexpr std::int64_t kMaxE4m3Rows = 8192;
@@ -175,9 +192,9 @@ private:
         cudaEvent_t read = nullptr;
     };
 
-    int branches() const { return rotation_.prope ? 2 : 1; }
+    int branches() const { return rotation_.branches(); }
     int turned(const HeadRange& heads) const { return branches() * heads.count; }
-    int queries() const { return rotation_.latents * shape_.tokens_per_latent; }
+    int queries() const { return rotation_.latents() * shape_.tokens_per_latent; }
     void* queries_of(const HeadRange& heads) const { return at_head(queries_, heads, shape_.head_dim); }
     // Where the part of `buffer` lies that belongs to these heads; [queries][branches] values of `width` a head.
     void* at_head(const at::Tensor& buffer, const HeadRange& heads, int width) const {
@@ -194,49 +211,23 @@ private:
         }
     }
 
-    // Cosine and sine of every pair, from the signed per-channel tables.
-    static std::vector<float> pairs(const std::vector<float>& cosines, const std::vector<float>& sines) {
-        std::vector<float> out(cosines.size());
-        for (std::size_t c = 0; c < cosines.size(); c += 2) {
-            out[c] = cosines[c];
-            out[c + 1] = sines[c + 1];
-        }
-        return out;
-    }
-    at::Tensor upload(std::vector<float>& values) const {
-        return at::from_blob(values.data(), {static_cast<std::int64_t>(values.size())}, at::kFloat).to(device_);
+    // Rows may lie apart, the values of one row may not.
+    static at::Tensor with_dense_heads(const at::Tensor& rows) {
+        const bool dense = rows.stride(2) == 1 && rows.stride(1) == rows.size(2) && rows.stride(0) % 8 == 0;
+        return dense ? rows : rows.contiguous();
     }
 
-    void upload_tables(const ReadView& view) {
-        if (!space_.defined() || !space_angles_.equal(view.space_angles)) {
-            space_angles_ = view.space_angles.clone();
-            std::vector<float> space = pairs(rotation_.space_cos, rotation_.space_sin);
-            space_ = upload(space);
-        }
-        std::vector<float> all = pairs(rotation_.time_cos, rotation_.time_sin);
-        const std::size_t inverse_at = all.size();
-        all.insert(all.end(), rotation_.inverse.begin(), rotation_.inverse.end());
-        const std::size_t transposed_at = all.size();
-        all.insert(all.end(), rotation_.transposed.begin(), rotation_.transposed.end());
-        const std::size_t projection_at = all.size();
-        all.insert(all.end(), rotation_.projection.begin(), rotation_.projection.end());
-        tables_ = upload(all);
-        const float* base = tables_.data_ptr<float>();
-        device_tables_ = {base, space_.data_ptr<float>(), rotation_.time_channels / 2, shape_.tokens_per_latent};
-        inverse_ = rotation_.prope ? base + inverse_at : nullptr;
-        // Queries use the rows of the new chunk; their matrices start at the first of them.
-        transposed_ =
-            rotation_.prope ? base + transposed_at - static_cast<std::ptrdiff_t>(rotation_.history) * 16 : nullptr;
-        projection_ = rotation_.prope ? base + projection_at : nullptr;
-    }
+    // One branch in the type it has: the queries need no place of their own.
+    bool turn_in_place() const { return arithmetic_ == Arithmetic::cudnn_bf16 && branches() == 1 && !bias_correction_; }
 
     at::ScalarType slice_type() const { return arithmetic_ == Arithmetic::cudnn_e4m3 ? at::kFloat8_e4m3fn : compute_; }
     cuda::Element slice_element() const {
         return arithmetic_ == Arithmetic::cudnn_e4m3 ? cuda::Element::e4m3 : element_;
     }
-    const float* descale(int operand) const {
-        return arithmetic_ == Arithmetic::cudnn_e4m3 ? scales_.const_data_ptr<float>() + 3 + operand : nullptr;
+    cuda::E4m3Factors* factors() const {
+        return arithmetic_ == Arithmetic::cudnn_e4m3 ? static_cast<cuda::E4m3Factors*>(factors_.data_ptr()) : nullptr;
     }
+    const float* descale(int operand) const { return factors() ? &factors()->descale[operand] : nullptr; }
 
     enum Operand { query, key, value }; // in the order of ScaleJob
 
@@ -247,24 +238,33 @@ private:
         job.head_dim = shape_.head_dim;
         job.first_head = heads.first;
         job.head_count = heads.count;
-        job.tables = &device_tables_;
+        job.tables = &rotation_.angles();
         job.rotary = operand != value;
         job.matrices = matrices;
         job.element = slice_element();
-        job.inverse_scale = arithmetic_ == Arithmetic::cudnn_e4m3 ? scales_.const_data_ptr<float>() + operand : nullptr;
+        job.inverse_scale = factors() ? &factors()->inverse_scale[operand] : nullptr;
         job.out = out;
         return job;
     }
 
-    void expand_plain(const HeadRange& heads, const at::Tensor& rows, const Run& run, int out_row, Operand operand,
-                      const float* matrices, void* out) const {
-        cuda::ExpandJob plain = job(heads, operand, matrices, out);
+    void turn_queries(const HeadRange& heads, const at::Tensor& q, void* out, std::int64_t out_row) const {
+        cuda::ExpandJob plain = job(heads, query, rotation_.transposed(), out);
+        plain.source_row = q.stride(0);
+        plain.out_row_stride = out_row;
+        plain.runs[0] = {q.const_data_ptr(), 0, 0, queries(), rotation_.history(), 0};
+        plain.run_count = 1;
+        cuda::expand_plain(plain, stream());
+    }
+
+    void expand_own(const HeadRange& heads, const at::Tensor& rows, const Run& run, int out_row, Operand operand,
+                    void* out) const {
+        cuda::ExpandJob plain = job(heads, operand, rotation_.inverse(), out);
+        plain.source_row = rows.stride(0);
         plain.runs[0] = {rows.const_data_ptr(), run.first_row, run.first_token, run.rows, run.table_latent, out_row};
         plain.run_count = 1;
         cuda::expand_plain(plain, stream());
     }
 
-    // Whether two pages can be read by one launch: the same format, shape, and whatever else the reader needs.
     bool read_alike(const Page& a, const PageGroup& of_a, const Page& b, const PageGroup& of_b) const {
         return a.format == b.format && of_a.capacity == of_b.capacity && a.codebook == b.codebook &&
                (!a.format->prunes() || of_a.kept == of_b.kept);
@@ -281,12 +281,12 @@ private:
         for (std::size_t i = 0; i < slice.runs.size();) {
             const Run& first = slice.runs[i];
             if (!first.group) {
-                expand_plain(part.heads, own, first, out_row, operand, inverse_, out);
+                expand_own(part.heads, own, first, out_row, operand, out);
                 out_row += first.rows;
                 ++i;
                 continue;
             }
-            cuda::ExpandJob paged = job(part.heads, operand, inverse_, out);
+            cuda::ExpandJob paged = job(part.heads, operand, rotation_.inverse(), out);
             const Page& page = page_of(first);
             for (; i < slice.runs.size() && paged.run_count < cuda::kMaxRuns; ++i) {
                 const Run& run = slice.runs[i];
@@ -322,14 +322,16 @@ private:
         }
     }
 
-    // Expansion runs one part ahead on a stream of its own: it is bound by memory, attention by arithmetic. A single
-    // part has nothing to run beside.
-    void attend_parts(const std::vector<Part>& parts, int layer, const at::Tensor& k, const at::Tensor& v,
-                      at::Tensor& result) {
+    // Expansion runs one part ahead on a stream of its own: it is bound by memory, attention by arithmetic. Attention
+    // has the stream of high priority: its blocks then take the multiprocessors they need first, and expansion those
+    // that are left. A single part has nothing to run beside. turned: the queries, where they were turned in place.
+    void attend_parts(const std::vector<Part>& parts, int layer, const at::Tensor& turned, const at::Tensor& k,
+                      const at::Tensor& v, at::Tensor& result) {
         const c10::cuda::CUDAStream main = c10::cuda::getCurrentCUDAStream(device_.index());
         const bool ahead = parts.size() > 1;
         if (ahead) {
             cudaEventRecord(inputs_, main.stream());
+            cudaStreamWaitEvent(front_.stream(), inputs_);
             cudaStreamWaitEvent(side_.stream(), inputs_);
         }
         const auto fill = [&](std::size_t i) {
@@ -345,27 +347,99 @@ private:
             cudaEventRecord(lane.filled, stream());
         };
         fill(0);
+        Pending pending;
         for (std::size_t i = 0; i < parts.size(); ++i) {
             if (i + 1 < parts.size()) {
                 fill(i + 1);
             }
             Lane& lane = lanes_[i % kLanes];
-            cudaStreamWaitEvent(main.stream(), lane.filled);
-            attend_part(parts[i], lane);
-            if (parts[i].last) {
-                finish(parts[i].heads, result);
-            }
+            const c10::cuda::CUDAStreamGuard guard(ahead ? front_ : main);
+            cudaStreamWaitEvent(stream(), lane.filled);
+            attend_part(parts[i], lane, turned, pending, result);
+        }
+        if (ahead) {
+            cudaEventRecord(merged_, front_.stream());
+            cudaStreamWaitEvent(main.stream(), merged_);
         }
     }
 
+    // Results of some heads that wait to be merged.
+    struct Pending {
+        std::vector<cuda::MergePart> parts;
+        std::vector<at::Tensor> held; // memory of parts that torch allocated
+        bool merged = false;          // total_ holds what came before
+        int newest_lse = 0;           // half of total_lse_ that belongs to it
+    };
+
     // Attention over the lane; the lane is free once that is done, the merge reads its result alone.
-    void attend_part(const Part& part, Lane& lane) {
-        const bool planned = length_stays_ || part.slice->rows == slice_rows_;
-        if (arithmetic_ == Arithmetic::cudnn_e4m3) {
-            attend_e4m3(part, lane);
+    void attend_part(const Part& part, Lane& lane, const at::Tensor& turned, Pending& pending, at::Tensor& result) {
+        const bool planned = length_stays_ || part.slice->rows % shape_.tokens_per_latent == 0;
+        // A single slice needs no merge: cuDNN writes to the result.
+        const bool direct = part.first && part.last && turned.defined() && planned;
+        cuda::MergePart done;
+        if (arithmetic_ != Arithmetic::torch_kernels && planned) {
+            done = attend_planned(part, lane, turned, static_cast<int>(pending.parts.size()), direct, result);
+        } else {
+            done = attend_with_torch(part, lane, turned, pending);
+        }
+        cudaEventRecord(lane.read, stream());
+        if (direct) {
             return;
         }
-        const at::Tensor q = as_heads(queries_of(part.heads), part.heads, queries());
+        done.log_weight = part.slice->log_weight;
+        done.noise = part.slice->noise ? part.slice->noise->const_data_ptr<float>() : nullptr;
+        pending.parts.push_back(done);
+        if (part.last || pending.parts.size() == cuda::kMaxMergeParts) {
+            merge(part, pending, result);
+        }
+    }
+
+    cuda::MergePart attend_planned(const Part& part, const Lane& lane, const at::Tensor& turned, int slot, bool direct,
+                                   at::Tensor& result) {
+        const int heads = this->turned(part.heads);
+        cuda::SdpaJob sdpa;
+        sdpa.type = factors() ? cuda::SdpaType::e4m3 : cuda::SdpaType::bfloat16;
+        sdpa.device = static_cast<unsigned char>(device_.index());
+        sdpa.heads = heads;
+        sdpa.head_dim = shape_.head_dim;
+        sdpa.queries = queries();
+        sdpa.keys = part.slice->rows;
+        sdpa.scale = scale();
+        if (turned.defined()) {
+            sdpa.q = first_of(turned, part.heads);
+            sdpa.q_row = turned.stride(0);
+        } else {
+            sdpa.q = queries_of(part.heads);
+        }
+        sdpa.k = lane.keys.const_data_ptr();
+        sdpa.v = lane.values.const_data_ptr();
+        sdpa.factors = factors();
+        cuda::MergePart done;
+        if (direct) {
+            sdpa.out = first_of(result[0], part.heads);
+            sdpa.out_row = static_cast<std::int64_t>(shape_.heads) * shape_.head_dim;
+        } else {
+            const std::int64_t rows = queries() * static_cast<std::int64_t>(heads);
+            sdpa.out = static_cast<std::uint8_t*>(parts_.data_ptr()) +
+                       slot * rows * shape_.head_dim * static_cast<std::int64_t>(parts_.element_size());
+            sdpa.lse = part_lse_.data_ptr<float>() + slot * rows;
+            done.values = sdpa.out;
+            done.lse = sdpa.lse;
+            done.head_stride = shape_.head_dim;
+            done.query_stride = static_cast<std::int64_t>(heads) * shape_.head_dim;
+            done.lse_head_stride = queries();
+        }
+        if (engine_.empty()) {
+            engine_ = cuda::prepare(sdpa);
+        }
+        cuda::attend(sdpa);
+        return done;
+    }
+
+    cuda::MergePart attend_with_torch(const Part& part, const Lane& lane, const at::Tensor& turned, Pending& pending) {
+        const at::Tensor q = turned.defined()
+                                 ? turned.narrow(1, part.heads.first, part.heads.count).unsqueeze(0).transpose(1, 2)
+                                 : as_heads(queries_of(part.heads), part.heads, queries());
         const at::Tensor keys = as_heads(lane.keys.data_ptr(), part.heads, part.slice->rows);
         const at::Tensor values = as_heads(lane.values.data_ptr(), part.heads, part.slice->rows);
         at::Tensor out;
@@ -375,61 +449,29 @@ private:
                 at::_scaled_dot_product_efficient_attention(q, keys, values, std::nullopt, true, 0.0, false, scale());
             out = std::get<0>(done);
             lse = std::get<1>(done);
-        } else if (arithmetic_ == Arithmetic::cudnn_bf16 && planned) {
-            const auto done = at::_scaled_dot_product_cudnn_attention(q, keys, values, std::nullopt, true, 0.0, false,
-                                                                      false, scale());
-            out = std::get<0>(done);
-            lse = std::get<1>(done).squeeze(-1);
         } else {
             const auto done = at::_scaled_dot_product_flash_attention(q, keys, values, 0.0, false, false, scale());
             out = std::get<0>(done);
             lse = std::get<1>(done);
         }
-        cudaEventRecord(lane.read, stream());
-        cuda::MergeJob job = merge_job(part);
-        job.element = element_;
-        job.part = out.const_data_ptr();
-        job.part_head_stride = out.stride(1);
-        job.part_query_stride = out.stride(2);
-        job.part_lse = lse.const_data_ptr<float>();
-        job.lse_head_stride = lse.stride(1);
-        job.lse_query_stride = lse.stride(2);
-        cuda::launch_merge(job, stream());
-    }
-
-    void attend_e4m3(const Part& part, Lane& lane) {
-        cuda::SdpaJob sdpa;
-        sdpa.type = cuda::SdpaType::e4m3;
-        sdpa.device = static_cast<unsigned char>(device_.index());
-        sdpa.heads = turned(part.heads);
-        sdpa.head_dim = shape_.head_dim;
-        sdpa.queries = queries();
-        sdpa.keys = part.slice->rows;
-        sdpa.scale = scale();
-        sdpa.q = queries_of(part.heads);
-        sdpa.k = lane.keys.const_data_ptr();
-        sdpa.v = lane.values.const_data_ptr();
-        sdpa.descale_q = descale(query);
-        sdpa.descale_k = descale(key);
-        sdpa.descale_v = descale(value);
-        sdpa.out_element = cuda::Element::e4m3;
-        sdpa.out = part_.data_ptr();
-        sdpa.lse = part_lse_.data_ptr<float>();
-        cuda::attend(sdpa);
-        cudaEventRecord(lane.read, stream());
-        cuda::MergeJob job = merge_job(part);
-        job.element = cuda::Element::e4m3;
-        job.part = part_.const_data_ptr();
-        job.part_descale = descale(value);
-        job.part_head_stride = shape_.head_dim;
-        job.part_query_stride = static_cast<std::int64_t>(turned(part.heads)) * shape_.head_dim;
-        job.part_lse = part_lse_.const_data_ptr<float>();
-        job.lse_head_stride = queries();
-        job.lse_query_stride = 1;
-        cuda::launch_merge(job, stream());
+        pending.held.push_back(out);
+        pending.held.push_back(lse);
+        cuda::MergePart done;
+        done.values = out.const_data_ptr();
+        done.lse = lse.const_data_ptr<float>();
+        done.head_stride = out.stride(1);
+        done.query_stride = out.stride(2);
+        done.lse_head_stride = lse.stride(1);
+        done.lse_query_stride = lse.stride(2);
+        return done;
     }
 
     double scale() const { return 1.0 / std::sqrt(static_cast<double>(shape_.head_dim)); }
+
+    void* first_of(const at::Tensor& rows, const HeadRange& heads) const {
+        return static_cast<std::uint8_t*>(rows.data_ptr()) +
+               heads.first * shape_.head_dim * static_cast<std::int64_t>(rows.element_size());
+    }
 
     // [1, heads, rows, head_dim] over [rows][heads][head_dim].
     at::Tensor as_heads(void* rows, const HeadRange& heads, std::int64_t count) const {
@@ -438,41 +480,38 @@ private:
             .transpose(1, 2);
     }
 
-    cuda::MergeJob merge_job(const Part& part) const {
+    // What is pending becomes one: the result if `part` was the last of its heads.
+    void merge(const Part& part, Pending& pending, at::Tensor& result) const {
         cuda::MergeJob merge;
         merge.queries = queries();
-        merge.heads = turned(part.heads);
+        merge.branches = branches();
+        merge.first_head = part.heads.first;
+        merge.head_count = part.heads.count;
         merge.head_dim = shape_.head_dim;
-        merge.first = part.first;
-        merge.log_weight = part.slice->log_weight;
-        if (part.slice->noise) {
-            merge.noise = part.slice->noise->const_data_ptr<float>();
-            merge.branch_heads = part.heads.count;
-            merge.first_head = part.heads.first;
+        std::copy(pending.parts.begin(), pending.parts.end(), merge.parts);
+        merge.part_count = static_cast<int>(pending.parts.size());
+        merge.element = slice_element();
+        merge.part_descale = descale(value);
+        if (bias_correction_) {
             merge.noise_groups = shape_.head_dim / kNoiseChannels;
             merge.energy = static_cast<const float*>(at_head(energy_, part.heads, shape_.head_dim / kNoiseChannels));
             merge.half_square_scale = 0.5F / static_cast<float>(shape_.head_dim);
             merge.max_bias = kMaxLogitBias;
         }
+        const std::int64_t rows = static_cast<std::int64_t>(queries()) * turned(part.heads);
+        merge.with_total = pending.merged;
         merge.total = total_.data_ptr<float>();
-        merge.total_lse = total_lse_.data_ptr<float>();
-        return merge;
-    }
-
-    void finish(const HeadRange& heads, at::Tensor& result) const {
-        cuda::FinishJob finish;
-        finish.queries = queries();
-        finish.branches = branches();
-        finish.heads = shape_.heads;
-        finish.first_head = heads.first;
-        finish.head_count = heads.count;
-        finish.head_dim = shape_.head_dim;
-        finish.tokens_per_latent = shape_.tokens_per_latent;
-        finish.element = element_;
-        finish.total = total_.data_ptr<float>();
-        finish.matrices = projection_;
-        finish.result = result.data_ptr();
-        cuda::launch_finish(finish, stream());
+        merge.lse_of_total = total_lse_.data_ptr<float>() + pending.newest_lse * rows;
+        merge.new_lse = total_lse_.data_ptr<float>() + (1 - pending.newest_lse) * rows;
+        if (part.last) {
+            merge.result = result.data_ptr();
+            merge.result_element = element_;
+            merge.heads = shape_.heads;
+            merge.tokens_per_latent = shape_.tokens_per_latent;
+            merge.matrices = rotation_.projection();
+        }
+        cuda::launch_merge(merge, stream());
+        pending = {{}, {}, !part.last, 1 - pending.newest_lse};
     }
 
     CacheShape shape_;
@@ -486,27 +525,23 @@ private:
     bool bias_correction_;
     int multiprocessors_ = 1;
     std::int64_t slice_rows_ = 0;
-    std::int64_t last_wanted_ = 0; // rows that the chunk before this one read
+    std::int64_t last_latents_ = 0; // that the chunk before this one read
     bool length_stays_ = false;
     int heads_together_ = 1;
-    c10::cuda::CUDAStream side_;
+    std::string engine_;          // cuDNN's name of the first plan used
+    c10::cuda::CUDAStream front_; // attention
+    c10::cuda::CUDAStream side_;  // expansion
     cudaEvent_t inputs_ = nullptr;
+    cudaEvent_t merged_ = nullptr;
     StageTimer timer_;
+    DeviceRotation rotation_;
 
-    RotationTables<float> rotation_;
-    at::Tensor space_angles_; // that space_ was made from
-    at::Tensor space_;        // device
-    at::Tensor tables_;       // device: time pairs, inverses, transposed, projections
-    cuda::DeviceTables device_tables_;
-    const float* inverse_ = nullptr;
-    const float* transposed_ = nullptr;
-    const float* projection_ = nullptr;
-
-    // Shared by all layers: the slices at hand, the turned queries of all heads (each group of heads dense), the result
-    // of one slice (E4M3; torch allocates the others), the merged result so far of one group of heads.
+    // Shared by all layers: the slices at hand, the turned queries of all heads (each group of heads dense), results of
+    // single slices (torch's kernels have their own), the merged result so far of one group of heads and its
+    // log-sum-exps, the old and the new.
     Lane lanes_[kLanes];
-    at::Tensor queries_, part_, part_lse_, total_, total_lse_, energy_;
-    at::Tensor scales_; // E4M3: what to multiply queries, keys, values by when stored; then the inverses
+    at::Tensor queries_, parts_, part_lse_, total_, total_lse_, energy_;
+    at::Tensor factors_; // E4m3Factors
 };
 
 } // namespace

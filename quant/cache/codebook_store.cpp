@@ -24,16 +24,26 @@ std::shared_ptr<Codebook> CodebookStore::make(const PageShape& shape, int count,
     return book;
 }
 
-std::shared_ptr<const Codebook> CodebookStore::for_page(const CodebookTrainer& trainer, int layer,
-                                                        const EncodeJob& page) {
-    Newest& newest = books_[{layer, page.shape.is_key}];
-    if (!newest.book) {
-        auto book = make(page.shape, trainer.codebook_centroids(page.shape, page.options), 1);
-        trainer.train(page, *book);
-        // Layers take turns with their new versions, so that no commit makes them all.
-        newest = {std::move(book), (2 * layer + (page.shape.is_key ? 0 : 1)) % qvg::kSessionPages};
+std::vector<std::shared_ptr<const Codebook>> CodebookStore::for_pages(const CodebookTrainer& trainer,
+                                                                      const std::vector<int>& layers,
+                                                                      const std::vector<EncodeJob>& pages) {
+    std::vector<EncodeJob> untrained;
+    std::vector<Codebook*> trained;
+    std::vector<std::shared_ptr<const Codebook>> books;
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        const EncodeJob& page = pages[i];
+        Newest& newest = books_[{layers[i], page.shape.is_key}];
+        if (!newest.book) {
+            auto book = make(page.shape, trainer.codebook_centroids(page.shape, page.options), 1);
+            untrained.push_back(page);
+            trained.push_back(book.get());
+            // Layers take turns with their new versions, so that no commit makes them all.
+            newest = {std::move(book), (2 * layers[i] + (page.shape.is_key ? 0 : 1)) % qvg::kSessionPages};
+        }
+        books.push_back(newest.book);
     }
-    return newest.book;
+    trainer.train(untrained, trained);
+    return books;
 }
 
 void CodebookStore::note_packed(const CodebookTrainer& trainer, int layer, const EncodeJob& page) {

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace wander::quant {
 
@@ -29,12 +30,13 @@ struct Codebook {
     std::int64_t bytes() const { return static_cast<std::int64_t>(memory.nbytes()); }
 };
 
-// What a format with a session codebook can do beside packing. Both fill `out`, whose tensors have their sizes.
+// What a format with a session codebook can do beside packing. Both fill `out`, whose tensors have their sizes; pages
+// of one call have one shape.
 class CodebookTrainer {
 public:
     virtual ~CodebookTrainer() = default;
     virtual int codebook_centroids(const PageShape& shape, const EncodeOptions& options) const = 0;
-    virtual void train(const EncodeJob& first_page, Codebook& out) const = 0;
+    virtual void train(const std::vector<EncodeJob>& first_pages, const std::vector<Codebook*>& out) const = 0;
     // page: packed with `before`, which is its options' codebook.
     virtual void update(const EncodeJob& page, const Codebook& before, Codebook& out) const = 0;
 };
@@ -44,8 +46,13 @@ public:
     // Codebooks count in the arena's sums; it must outlive them and the pages that hold them.
     explicit CodebookStore(PageArena& arena) : arena_(arena) {}
 
-    // The version for a page about to be packed.
-    std::shared_ptr<const Codebook> for_page(const CodebookTrainer& trainer, int layer, const EncodeJob& page);
+    // The versions for pages about to be packed, of different layers or kinds; layers: theirs.
+    std::vector<std::shared_ptr<const Codebook>> for_pages(const CodebookTrainer& trainer,
+                                                           const std::vector<int>& layers,
+                                                           const std::vector<EncodeJob>& pages);
+    std::shared_ptr<const Codebook> for_page(const CodebookTrainer& trainer, int layer, const EncodeJob& page) {
+        return for_pages(trainer, {layer}, {page}).front();
+    }
     // After it was packed; may publish the next version.
     void note_packed(const CodebookTrainer& trainer, int layer, const EncodeJob& page);
 

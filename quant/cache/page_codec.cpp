@@ -144,6 +144,7 @@ void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& targ
                        CodebookStore& codebooks) const {
     const auto* trainer = target.uses_session_codebook() ? dynamic_cast<const CodebookTrainer*>(&target) : nullptr;
     std::vector<EncodeJob> jobs;
+    std::vector<int> layers;
     std::vector<Page> packed(pages.size());
     for (std::size_t i = 0; i < pages.size(); ++i) {
         const PageRef& ref = pages[i];
@@ -152,14 +153,21 @@ void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& targ
         job.source = raw_view(*ref.group, ref.page());
         job.shape = page_shape(*ref.group, ref.is_key);
         job.options = options(*ref.group, ref.layer, ref.is_key, packed[i]);
-        if (trainer) {
-            packed[i].codebook = codebooks.for_page(*trainer, ref.layer, job);
-            job.options.codebook = packed[i].codebook.get();
+        jobs.push_back(std::move(job));
+        layers.push_back(ref.layer);
+    }
+    if (trainer) {
+        std::vector<std::shared_ptr<const Codebook>> books = codebooks.for_pages(*trainer, layers, jobs);
+        for (std::size_t i = 0; i < pages.size(); ++i) {
+            packed[i].codebook = std::move(books[i]);
+            jobs[i].options.codebook = packed[i].codebook.get();
         }
+    }
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        EncodeJob& job = jobs[i];
         packed[i].parts = target.bytes(job.shape, job.options);
         packed[i].bytes = arena.allocate(packed[i].parts.total());
         job.page = packed[i].bytes;
-        jobs.push_back(std::move(job));
     }
     target.encode_all(jobs);
     for (std::size_t i = 0; i < pages.size(); ++i) {

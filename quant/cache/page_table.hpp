@@ -54,6 +54,7 @@ public:
 
     void clear();
     void begin_walk(std::int64_t first_latent); // only without history
+    void skip_to(std::int64_t first_latent) { next_ = first_latent; }
     std::int64_t next_latent() const { return next_; }
     bool has_history() const;
 

@@ -69,11 +69,26 @@ std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, i
     return slices;
 }
 
+std::int64_t slice_rows(bool any_length, std::int64_t latents, int tokens_per_latent, std::int64_t fitting) {
+    constexpr std::int64_t kTileKeys = 128; // attention kernels walk keys in such steps
+    constexpr std::int64_t kMinRows = 256;
+    const std::int64_t wanted = latents * tokens_per_latent;
+    if (any_length || fitting < tokens_per_latent) {
+        return std::max(kMinRows, std::min(wanted, fitting / kTileKeys * kTileKeys));
+    }
+    const std::int64_t most = fitting / tokens_per_latent;
+    const std::int64_t slices = (latents + most - 1) / most;
+    return (latents + slices - 1) / slices * tokens_per_latent;
+}
+
 int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors, std::int64_t rows_of_one_head) {
     const int tiles = (queries + kTileQueries - 1) / kTileQueries * branches;
     int best = 1;
     int fewest = 0;
     for (int together = 1; together <= heads; ++together) {
+        if (heads % together != 0) {
+            continue;
+        }
         int rounds = 0;
         for (int first = 0; first < heads; first += together) {
             rounds += (std::min(together, heads - first) * tiles + multiprocessors - 1) / multiprocessors;

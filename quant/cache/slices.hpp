@@ -39,9 +39,13 @@ struct SliceRules {
 std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, int layer,
                               const std::vector<HistorySegment>& segments, int own_rows, int history);
 
-// How many heads one slice holds, so that the thread blocks of its attention (kTileQueries queries of one head each,
-// one block a multiprocessor at a time) fill whole rounds: the fewest rounds over all heads; among those the most heads
-// whose slices still hold kLongSliceRows rows, or else the fewest heads. `branches` heads go together;
+// Rows of a slice over `latents` latents when `fitting` rows have room. Usually slices of whole latents, as alike as
+// can be, so that few lengths occur; where not even one latent fits, or with `any_length`, as many whole tiles of keys.
+std::int64_t slice_rows(bool any_length, std::int64_t latents, int tokens_per_latent, std::int64_t fitting);
+
+// How many heads one slice holds, a divisor of all, so that the thread blocks of its attention (kTileQueries queries of
+// one head each, one block a multiprocessor at a time) fill whole rounds: the fewest rounds over all heads; among those
+// the most heads whose slices still hold kLongSliceRows rows, or else the fewest heads. `branches` heads go together;
 // rows_of_one_head: rows that a slice would hold if it were one head's.
 inline constexpr int kTileQueries = 128;
 inline constexpr int kLongSliceRows = 8192;

@@ -35,11 +35,12 @@ struct ExpandRun {
 inline constexpr int kMaxRuns = 32;
 
 // Reads runs of pages that agree in everything but their bytes and writes them, turned, to
-// out[out_row + row][branch][head_count][head_dim].
+// out[out_row + row][branch][head_count][head_dim]. Plain memory of one branch and type may be turned in place.
 struct ExpandJob {
     ExpandRun runs[kMaxRuns];
     int run_count = 0;
     Element source_element = Element::float32; // of plain memory; packed pages know theirs
+    std::int64_t source_row = 0;               // values between rows of plain memory; 0: heads * head_dim
     int heads = 0;                             // of the source
     int head_dim = 0;
     int first_head = 0; // heads [first_head, first_head + head_count) are read
@@ -49,49 +50,75 @@ struct ExpandJob {
     const float* matrices = nullptr;      // [latents][16], same rows as the tables; null: one branch only
     Element element = Element::float32;   // of out
     const float* inverse_scale = nullptr; // device scalar that values are multiplied by, e4m3 only; null: 1
+    std::int64_t out_row_stride = 0;      // values between rows of out; 0: dense
     void* out = nullptr;
 };
 
 // Plain memory, any source type but e4m3. False when no kernel exists for these types.
 bool expand_plain(const ExpandJob& job, Stream stream);
 
-// The factors of three tensors for E4M3: what values are multiplied by when they are stored, and its inverse. The
-// largest magnitude of each maps to 448, or to 224 for keys and values, since older ones than those measured may be
-// larger.
+// What E4M3 attention multiplies by, on the device; one struct for all calls over the same chunk's tensors.
+struct E4m3Factors {
+    float inverse_scale[3];    // queries, keys, values: what they are multiplied by when they are stored
+    float descale[3];          // the inverses
+    float descale_probability; // probabilities are at most 1, so 256 uses E4M3's range (448) without overflow
+    float scale_probability;
+    float largest[2]; // written by cuDNN: largest probability and output; nobody reads them
+};
+
+// Fills *factors. The largest magnitude of each tensor maps to 448, or to 224 for keys and values, since older ones
+// than those measured may be larger.
 struct ScaleJob {
-    const void* tensors[3] = {}; // queries, keys, values: `count` values each
-    std::int64_t count = 0;
+    const void* tensors[3] = {};      // queries, keys, values
+    std::int64_t row_strides[3] = {}; // values between rows
+    std::int64_t rows = 0;
+    int row_values = 0; // a multiple of 8
     Element element = Element::bfloat16;
-    float* inverse_scale = nullptr; // [3]
-    float* descale = nullptr;       // [3]
+    E4m3Factors* factors = nullptr;
 };
 
 void launch_scales(const ScaleJob& job, Stream stream);
 
-// total <- softmax-weighted union of total and part, both with their natural log-sum-exp. Rows are (query, head).
-struct MergeJob {
-    int queries = 0;
-    int heads = 0; // of all branches
-    int head_dim = 0;
-    bool first = false; // nothing merged yet: copy
-    Element element = Element::float32;
-    const void* part = nullptr;          // element at [head * part_head_stride + query * part_query_stride + channel]
-    const float* part_descale = nullptr; // device scalar that an e4m3 part is multiplied by
-    std::int64_t part_head_stride = 0;
-    std::int64_t part_query_stride = 0;
-    const float* part_lse = nullptr;
+// A result of attention over some keys, with its natural log-sum-exp.
+struct MergePart {
+    const void* values = nullptr; // element at [head * head_stride + query * query_stride + channel]
+    const float* lse = nullptr;
+    std::int64_t head_stride = 0;
+    std::int64_t query_stride = 0;
     std::int64_t lse_head_stride = 0;
     std::int64_t lse_query_stride = 1;
-    float log_weight = 0;          // added to part_lse
-    const float* noise = nullptr;  // [heads of the model][noise_groups], of the part's keys; null: no correction
-    const float* energy = nullptr; // [queries][heads][noise_groups], |q|^2
-    int first_head = 0;            // of this part among the heads of the model
-    int branch_heads = 1;          // heads of one branch here
+    float log_weight = 0;         // added to lse
+    const float* noise = nullptr; // [heads of the model][noise_groups], of the part's keys; null: no correction
+};
+
+inline constexpr int kMaxMergeParts = 4;
+
+// The softmax-weighted union of the parts and, if there is one, of what was merged before. Rows are (query, head);
+// heads count branch by branch. The union goes to `result` or, where more parts follow, to `total`.
+struct MergeJob {
+    int queries = 0;
+    int branches = 1;
+    int first_head = 0; // of the parts among the heads of the model
+    int head_count = 0; // of one branch
+    int head_dim = 0;
+    MergePart parts[kMaxMergeParts];
+    int part_count = 0;
+    Element element = Element::float32;  // of the parts
+    const float* part_descale = nullptr; // device scalar that e4m3 parts are multiplied by
+    const float* energy = nullptr;       // [queries][branches * head_count][noise_groups], |q|^2
     int noise_groups = 0;
     float half_square_scale = 0; // s^2 / 2
     float max_bias = 0;
-    float* total = nullptr;     // [queries][heads][head_dim]
-    float* total_lse = nullptr; // [heads][queries]
+    bool with_total = false;             // something was merged before
+    float* total = nullptr;              // [queries][branches * head_count][head_dim]
+    const float* lse_of_total = nullptr; // [branches * head_count][queries], read with with_total
+    float* new_lse = nullptr;            // the same, another place, written without `result`
+    // [branches][queries][heads][head_dim]; the second branch is turned by matrices[query / tokens_per_latent].
+    void* result = nullptr;
+    Element result_element = Element::float32;
+    int heads = 0; // of the model
+    int tokens_per_latent = 1;
+    const float* matrices = nullptr;
 };
 
 // out[row][group] = sum of the squares of `channels` channels; rows of head_dim. The twin is in attention_cpu.cpp.
@@ -108,24 +135,5 @@ struct EnergyJob {
 void launch_energy(const EnergyJob& job, Stream stream);
 
 void launch_merge(const MergeJob& job, Stream stream);
-
-// total [queries][branches][head_count][head_dim] -> heads [first_head, first_head + head_count) of
-// result [branches][queries][heads][head_dim] in `element`; the second branch is turned by
-// matrices[query / tokens_per_latent].
-struct FinishJob {
-    int queries = 0;
-    int branches = 1;
-    int heads = 0;
-    int first_head = 0;
-    int head_count = 0;
-    int head_dim = 0;
-    int tokens_per_latent = 1;
-    Element element = Element::float32;
-    const float* total = nullptr;
-    const float* matrices = nullptr;
-    void* result = nullptr;
-};
-
-void launch_finish(const FinishJob& job, Stream stream);
 
 } // namespace wander::quant::cuda

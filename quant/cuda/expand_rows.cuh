@@ -59,9 +59,9 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
 
     const int branches = job.matrices ? 2 : 1;
     const int first = static_cast<int>(blockIdx.y) * kExpandHeads;
-    T* target = static_cast<T*>(job.out) +
-                (static_cast<long long>(run.out_row + row) * branches * job.head_count + first) * job.head_dim +
-                channel;
+    const long long out_row =
+        job.out_row_stride > 0 ? job.out_row_stride : static_cast<long long>(branches) * job.head_count * job.head_dim;
+    T* target = static_cast<T*>(job.out) + (run.out_row + row) * out_row + first * job.head_dim + channel;
 #pragma unroll
     for (int i = 0; i < kExpandHeads; ++i, target += job.head_dim) {
         if (first + i >= job.head_count) {

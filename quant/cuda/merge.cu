@@ -9,11 +9,12 @@ constexpr int kThreads = 256;
 unsigned blocks_for(long long threads) { return static_cast<unsigned>((threads + kThreads - 1) / kThreads); }
 
 // The part's log-sum-exp with what its keys stand for and what their noise added taken into account.
-__device__ inline float corrected_lse(const MergeJob& job, int query, int head) {
-    float lse = job.part_lse[head * job.lse_head_stride + query * job.lse_query_stride] + job.log_weight;
-    if (job.noise) {
-        const float* noise = job.noise + (job.first_head + head % job.branch_heads) * job.noise_groups;
-        const float* energy = job.energy + (static_cast<long long>(query) * job.heads + head) * job.noise_groups;
+__device__ inline float corrected_lse(const MergeJob& job, const MergePart& part, int query, int head) {
+    float lse = part.lse[head * part.lse_head_stride + query * part.lse_query_stride] + part.log_weight;
+    if (part.noise) {
+        const float* noise = part.noise + (job.first_head + head % job.head_count) * job.noise_groups;
+        const long long row = static_cast<long long>(query) * job.branches * job.head_count + head;
+        const float* energy = job.energy + row * job.noise_groups;
         float beta = 0.0F;
         for (int g = 0; g < job.noise_groups; ++g) {
             beta = fmaf(noise[g], energy[g], beta);
@@ -42,118 +43,102 @@ __global__ void __launch_bounds__(kThreads) square_rows(EnergyJob job) {
     job.out[index] = sum * factor * factor;
 }
 
-// One thread: eight channels of one (query, head). Where the threads of a row share a warp (kFused) they also bring its
-// log-sum-exp up to date; otherwise merge_lse does, since the old one is read by several warps.
-template <class T, bool kFused>
-__global__ void __launch_bounds__(kThreads) merge_rows(MergeJob job) {
+// One thread: eight channels of one (query, head).
+template <class T, class Out>
+__global__ void __launch_bounds__(kThreads) merge_parts(const __grid_constant__ MergeJob job) {
     const int groups = job.head_dim / 8;
+    const int all_heads = job.branches * job.head_count;
     const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
     const long long row = index / groups;
-    if (row >= static_cast<long long>(job.queries) * job.heads) {
+    if (row >= static_cast<long long>(job.queries) * all_heads) {
         return;
     }
     const int channel = static_cast<int>(index % groups) * 8;
-    const int query = static_cast<int>(row / job.heads);
-    const int head = static_cast<int>(row % job.heads);
-    const float part_lse = corrected_lse(job, query, head);
-    Eight part = load_eight(static_cast<const T*>(job.part) + head * job.part_head_stride +
-                            query * job.part_query_stride + channel);
-    if (job.part_descale) {
-        const float factor = *job.part_descale;
-        for (int i = 0; i < 8; ++i) {
-            part.x[i] *= factor;
-        }
-    }
+    const int query = static_cast<int>(row / all_heads);
+    const int head = static_cast<int>(row % all_heads);
+    const long long lse_at = static_cast<long long>(head) * job.queries + query;
     float* total = job.total + row * job.head_dim + channel;
-    float* lse = job.total_lse + static_cast<long long>(head) * job.queries + query;
-    if (job.first) {
-        store_eight(total, part);
-        if (kFused && channel == 0) {
-            *lse = part_lse;
+
+    float lse[kMaxMergeParts];
+    float before = 0.0F;
+    float peak = -INFINITY;
+#pragma unroll
+    for (int p = 0; p < kMaxMergeParts; ++p) {
+        if (p < job.part_count) {
+            lse[p] = corrected_lse(job, job.parts[p], query, head);
+            peak = fmaxf(peak, lse[p]);
         }
-        return;
     }
-    const float total_lse = *lse;
-    const float peak = fmaxf(total_lse, part_lse);
-    const float total_weight = __expf(total_lse - peak);
-    const float part_weight = __expf(part_lse - peak);
-    const float weight = total_weight + part_weight;
-    const float scale = 1.0F / weight;
-    Eight sum = load_eight(total);
+    if (job.with_total) {
+        before = job.lse_of_total[lse_at];
+        peak = fmaxf(peak, before);
+    }
+    Eight sum{};
+    float weights = 0.0F;
+    const float factor = job.part_descale ? *job.part_descale : 1.0F;
+#pragma unroll
+    for (int p = 0; p < kMaxMergeParts; ++p) {
+        if (p < job.part_count) {
+            const MergePart& part = job.parts[p];
+            const Eight value = load_eight(static_cast<const T*>(part.values) + head * part.head_stride +
+                                           query * part.query_stride + channel);
+            const float weight = __expf(lse[p] - peak);
+            weights += weight;
+            for (int i = 0; i < 8; ++i) {
+                sum.x[i] = fmaf(weight * factor, value.x[i], sum.x[i]);
+            }
+        }
+    }
+    if (job.with_total) {
+        const Eight value = load_eight(total);
+        const float weight = __expf(before - peak);
+        weights += weight;
+        for (int i = 0; i < 8; ++i) {
+            sum.x[i] = fmaf(weight, value.x[i], sum.x[i]);
+        }
+    }
+    const float inverse = 1.0F / weights;
     for (int i = 0; i < 8; ++i) {
-        sum.x[i] = (sum.x[i] * total_weight + part.x[i] * part_weight) * scale;
+        sum.x[i] *= inverse;
     }
-    store_eight(total, sum);
-    if (kFused) {
-        __syncwarp(__activemask()); // every lane of the row has read the old value
+    if (!job.result) {
+        store_eight(total, sum);
         if (channel == 0) {
-            *lse = peak + logf(weight);
+            job.new_lse[lse_at] = peak + logf(weights);
         }
-    }
-}
-
-// Apart from merge_rows, which reads the old value in several threads.
-__global__ void __launch_bounds__(kThreads) merge_lse(MergeJob job) {
-    const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
-    if (index >= static_cast<long long>(job.queries) * job.heads) {
         return;
     }
-    const long long head = index / job.queries;
-    const long long query = index % job.queries;
-    const float part = corrected_lse(job, static_cast<int>(query), static_cast<int>(head));
-    if (job.first) {
-        job.total_lse[index] = part;
-        return;
-    }
-    const float total = job.total_lse[index];
-    const float peak = fmaxf(total, part);
-    job.total_lse[index] = peak + logf(expf(total - peak) + expf(part - peak));
-}
-
-template <class T>
-void launch_merge_rows(const MergeJob& job, Stream stream) {
-    const long long rows = static_cast<long long>(job.queries) * job.heads;
-    const unsigned blocks = blocks_for(rows * (job.head_dim / 8));
-    if (32 % (job.head_dim / 8) == 0) {
-        merge_rows<T, true><<<blocks, kThreads, 0, stream>>>(job);
-    } else {
-        merge_rows<T, false><<<blocks, kThreads, 0, stream>>>(job);
-        merge_lse<<<blocks_for(rows), kThreads, 0, stream>>>(job);
-    }
-}
-
-template <class T>
-__global__ void __launch_bounds__(kThreads) finish_rows(FinishJob job) {
-    const int groups = job.head_dim / 8;
-    const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
-    const long long row = index / groups; // (branch, query, head)
-    if (row >= static_cast<long long>(job.branches) * job.queries * job.head_count) {
-        return;
-    }
-    const int channel = static_cast<int>(index % groups) * 8;
-    const int head = static_cast<int>(row % job.head_count);
-    const int query = static_cast<int>(row / job.head_count % job.queries);
-    const int branch = static_cast<int>(row / job.head_count / job.queries);
-    const long long source = (static_cast<long long>(query) * job.branches + branch) * job.head_count + head;
-    const long long target = (static_cast<long long>(branch) * job.queries + query) * job.heads + job.first_head + head;
-    Eight value = load_eight(job.total + source * job.head_dim + channel);
+    const int branch = head / job.head_count;
     if (branch == 1) {
         float matrix[16];
         for (int i = 0; i < 16; ++i) {
             matrix[i] = job.matrices[query / job.tokens_per_latent * 16 + i];
         }
-        value = turn_eight(matrix, value);
+        sum = turn_eight(matrix, sum);
     }
-    store_eight(static_cast<T*>(job.result) + target * job.head_dim + channel, value);
+    const long long target =
+        (static_cast<long long>(branch) * job.queries + query) * job.heads + job.first_head + head % job.head_count;
+    store_eight(static_cast<Out*>(job.result) + target * job.head_dim + channel, sum);
+}
+
+template <class T>
+void launch_merge_parts(const MergeJob& job, Stream stream) {
+    const long long rows = static_cast<long long>(job.queries) * job.branches * job.head_count;
+    const unsigned blocks = blocks_for(rows * (job.head_dim / 8));
+    if (job.result_element == Element::float32) {
+        merge_parts<T, float><<<blocks, kThreads, 0, stream>>>(job);
+    } else {
+        merge_parts<T, __nv_bfloat16><<<blocks, kThreads, 0, stream>>>(job);
+    }
 }
 
 } // namespace
 
 void launch_merge(const MergeJob& job, Stream stream) {
     switch (job.element) {
-        case Element::float32: launch_merge_rows<float>(job, stream); break;
-        case Element::bfloat16: launch_merge_rows<__nv_bfloat16>(job, stream); break;
-        case Element::e4m3: launch_merge_rows<__nv_fp8_e4m3>(job, stream); break;
+        case Element::float32: launch_merge_parts<float>(job, stream); break;
+        case Element::bfloat16: launch_merge_parts<__nv_bfloat16>(job, stream); break;
+        case Element::e4m3: launch_merge_parts<__nv_fp8_e4m3>(job, stream); break;
     }
 }
 
@@ -163,16 +148,6 @@ void launch_energy(const EnergyJob& job, Stream stream) {
         case Element::float32: square_rows<float><<<blocks, kThreads, 0, stream>>>(job); break;
         case Element::bfloat16: square_rows<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(job); break;
         case Element::e4m3: square_rows<__nv_fp8_e4m3><<<blocks, kThreads, 0, stream>>>(job); break;
-    }
-}
-
-void launch_finish(const FinishJob& job, Stream stream) {
-    const unsigned blocks =
-        blocks_for(static_cast<long long>(job.branches) * job.queries * job.head_count * (job.head_dim / 8));
-    if (job.element == Element::float32) {
-        finish_rows<float><<<blocks, kThreads, 0, stream>>>(job);
-    } else {
-        finish_rows<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(job);
     }
 }
 

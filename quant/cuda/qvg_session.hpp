@@ -7,14 +7,17 @@
 
 namespace wander::quant::cuda {
 
-struct SessionJob {
-    EncodeBatch batch;                    // one page with its scratch; pages[0].page is packed (update), else unused
-    std::uint8_t* page_scratch = nullptr; // layout.total_bytes, aligned to 64 bytes
-    qvg::BookView before;
-    qvg::BookView after;
+struct Books {
+    qvg::BookView of[kMaxPages];
 };
 
-cudaError_t train_book(const SessionJob& job, cudaStream_t stream);
-cudaError_t update_book(const SessionJob& job, cudaStream_t stream);
+struct SessionJob {
+    EncodeBatch batch; // rows, seeds and scratch; pages are neither read nor written
+    Books before;      // of an update: those that the pages were packed with
+    Books after;
+};
+
+cudaError_t train_books(const SessionJob& job, cudaStream_t stream);
+cudaError_t update_books(const SessionJob& job, cudaStream_t stream);
 
 } // namespace wander::quant::cuda

@@ -2,7 +2,7 @@
 // Attention of one slice of keys and values with cuDNN, in BF16 or E4M3, with the log-sum-exp that merging slices
 // needs.
 //
-// Rows are [tokens][heads][head_dim], contiguous, on the device; no mask. Runs on the device's current stream without
+// Rows are [tokens][heads][head_dim] on the device; no mask. Runs on the device's current stream without
 // synchronisation; the workspace comes from torch's allocator. A plan is made at the first call of a shape and kept
 // (docs/performance.md has the times). Any thread; calls of one device take turns on the host.
 // On Hopper the error of E4M3 grows with the keys of one call (4 % at 4,680, 20 % at 65,520; probably the tensor cores'
@@ -12,6 +12,7 @@
 #include "quant/cuda/expand.hpp"
 
 #include <cstdint>
+#include <string>
 
 namespace wander::quant::cuda {
 
@@ -28,24 +29,21 @@ struct SdpaJob {
     const void* q = nullptr;
     const void* k = nullptr;
     const void* v = nullptr;
-    // E4M3 only: one float each on the device; a value is what is stored times its factor.
-    const float* descale_q = nullptr;
-    const float* descale_k = nullptr;
-    const float* descale_v = nullptr;
-    Element out_element =
-        Element::bfloat16; // e4m3 (E4M3 only): as cuDNN writes it, a value is what is stored times *descale_v
-    void* out = nullptr;   // [queries][heads][head_dim]
-    float* lse = nullptr;  // [heads][queries], natural logarithm
+    std::int64_t q_row = 0; // values between rows; 0: heads * head_dim
+    std::int64_t out_row = 0;
+    E4m3Factors* factors = nullptr; // E4M3 only, on the device; what is stored is multiplied by its descale
+    void* out = nullptr;            // of `type`; E4M3: with the values' factor
+    float* lse = nullptr;           // [heads][queries], natural logarithm; bf16: null where it is not wanted
 };
 
-// True where attend() takes this type: bf16 wherever libtorch_cuda is loaded; E4M3 in builds with cuDNN's headers
-// (WANDER_CUDNN_FP8), on a GPU of compute capability 9.0 or newer.
+// True where attend() takes this type: in builds with cuDNN's headers (WANDER_CUDNN_FP8); E4M3 on a GPU of compute
+// capability 9.0 or newer, BF16 of 8.0.
 bool sdpa_supports(SdpaType type, int device);
 
 // Throws c10::Error with cuDNN's own words when cuDNN refuses the job.
 void attend(const SdpaJob& job);
 
-// Bytes of an E4M3 call beside its workspace where `out` is wider: cuDNN writes E4M3 there, which is then widened.
-inline std::int64_t sdpa_e4m3_output_bytes(const SdpaJob& job) { return job.queries * job.heads * job.head_dim; }
+// Makes the plan if it is not there yet. Returns the name that cuDNN has for its engine.
+std::string prepare(const SdpaJob& job);
 
 } // namespace wander::quant::cuda

@@ -42,25 +42,34 @@ enum Id : std::int64_t {
     id_largest_o
 };
 
-// device, heads, head_dim, queries, keys, scale
-using Key = std::tuple<int, int, int, std::int64_t, std::int64_t, double>;
+// type, device, heads, head_dim, queries, keys, rows of q and out, scale, whether the log-sum-exp is wanted
+using Key = std::tuple<SdpaType, int, int, int, std::int64_t, std::int64_t, std::int64_t, std::int64_t, double, bool>;
 
 struct Plan {
     fe::graph::Graph graph;
     std::int64_t workspace = 0;
+    std::string engine;
 };
 
 void check(fe::error_t error, const SdpaJob& job, const char* step) {
-    TORCH_CHECK(error.is_good(), "cuDNN refused E4M3 attention (", job.queries, " queries, ", job.keys, " keys, ",
-                job.heads, " heads of ", job.head_dim, ") when ", step, ": ", error.get_message());
+    TORCH_CHECK(error.is_good(), "cuDNN refused ", job.type == SdpaType::e4m3 ? "E4M3" : "BF16", " attention (",
+                job.queries, " queries, ", job.keys, " keys, ", job.heads, " heads of ", job.head_dim, ") when ", step,
+                ": ", error.get_message());
 }
 
-Tensor rows(fe::graph::Graph& graph, const SdpaJob& job, std::int64_t tokens, Id id) {
-    const std::int64_t row = static_cast<std::int64_t>(job.heads) * job.head_dim;
+fe::DataType_t type_of(const SdpaJob& job) {
+    return job.type == SdpaType::e4m3 ? fe::DataType_t::FP8_E4M3 : fe::DataType_t::BFLOAT16;
+}
+
+std::int64_t row_of(const SdpaJob& job, std::int64_t wanted) {
+    return wanted > 0 ? wanted : static_cast<std::int64_t>(job.heads) * job.head_dim;
+}
+
+Tensor rows(fe::graph::Graph& graph, const SdpaJob& job, std::int64_t tokens, std::int64_t row, Id id) {
     return graph.tensor(fe::graph::Tensor_attributes()
                             .set_dim({1, job.heads, tokens, job.head_dim})
                             .set_stride({tokens * row, job.head_dim, row, 1})
-                            .set_data_type(fe::DataType_t::FP8_E4M3)
+                            .set_data_type(type_of(job))
                             .set_uid(id));
 }
 
@@ -85,28 +94,31 @@ public:
         return plan(job).workspace;
     }
 
-    void run(const SdpaJob& job, const SdpaE4m3Call& call, void* workspace) {
+    std::string engine(const SdpaJob& job) {
+        const std::lock_guard lock(mutex_);
+        return plan(job).engine;
+    }
+
+    void run(const SdpaJob& job, void* workspace, Stream stream) {
         const std::lock_guard lock(mutex_);
         Plan& found = plan(job);
         cudnnHandle_t handle = handle_of(job.device);
-        TORCH_CHECK(fe::detail::set_stream(handle, call.stream) == CUDNN_STATUS_SUCCESS,
-                    "cuDNN does not take the stream");
+        TORCH_CHECK(fe::detail::set_stream(handle, stream) == CUDNN_STATUS_SUCCESS, "cuDNN does not take the stream");
         const auto input = [](const auto* pointer) { return const_cast<void*>(static_cast<const void*>(pointer)); };
         std::unordered_map<std::int64_t, void*> pointers = {
-            {id_q, input(job.q)},
-            {id_k, input(job.k)},
-            {id_v, input(job.v)},
-            {id_descale_q, input(job.descale_q)},
-            {id_descale_k, input(job.descale_k)},
-            {id_descale_v, input(job.descale_v)},
-            {id_descale_s, &call.factors->descale_probability},
-            {id_scale_s, &call.factors->scale_probability},
-            {id_scale_o, &call.factors->scale_output},
-            {id_out, call.stored_out},
-            {id_lse, job.lse},
-            {id_largest_s, &call.factors->largest[0]},
-            {id_largest_o, &call.factors->largest[1]},
-        };
+            {id_q, input(job.q)}, {id_k, input(job.k)}, {id_v, input(job.v)}, {id_out, job.out}};
+        if (job.lse) pointers.emplace(id_lse, job.lse);
+        if (job.type == SdpaType::e4m3) {
+            E4m3Factors* const f = job.factors;
+            pointers.insert({{id_descale_q, &f->descale[0]},
+                             {id_descale_k, &f->descale[1]},
+                             {id_descale_v, &f->descale[2]},
+                             {id_descale_s, &f->descale_probability},
+                             {id_scale_s, &f->scale_probability},
+                             {id_scale_o, &f->inverse_scale[2]},
+                             {id_largest_s, &f->largest[0]},
+                             {id_largest_o, &f->largest[1]}});
+        }
         check(found.graph.execute(handle, pointers, workspace), job, "running");
     }
 
@@ -128,7 +140,16 @@ private:
     }
 
     Plan& plan(const SdpaJob& job) {
-        const Key key{job.device, job.heads, job.head_dim, job.queries, job.keys, job.scale};
+        const Key key{job.type,
+                      job.device,
+                      job.heads,
+                      job.head_dim,
+                      job.queries,
+                      job.keys,
+                      row_of(job, job.q_row),
+                      row_of(job, job.out_row),
+                      job.scale,
+                      job.lse != nullptr};
         if (const auto found = plans_.find(key); found != plans_.end()) return *found->second;
         if (plans_.size() >= kMaxPlans) plans_.clear();
         return *plans_.emplace(key, build(job)).first->second;
@@ -137,14 +158,47 @@ private:
     std::unique_ptr<Plan> build(const SdpaJob& job) {
         auto plan = std::make_unique<Plan>();
         fe::graph::Graph& graph = plan->graph;
-        graph.set_io_data_type(fe::DataType_t::FP8_E4M3)
+        graph.set_io_data_type(type_of(job))
             .set_intermediate_data_type(fe::DataType_t::FLOAT)
             .set_compute_data_type(fe::DataType_t::FLOAT);
+        const std::int64_t dense = row_of(job, 0);
+        const Tensor q = rows(graph, job, job.queries, row_of(job, job.q_row), id_q);
+        const Tensor k = rows(graph, job, job.keys, dense, id_k);
+        const Tensor v = rows(graph, job, job.keys, dense, id_v);
+        if (job.type == SdpaType::e4m3) {
+            add_e4m3(graph, job, q, k, v);
+        } else {
+            const auto options = fe::graph::SDPA_attributes()
+                                     .set_name("slice")
+                                     .set_generate_stats(job.lse != nullptr)
+                                     .set_attn_scale(static_cast<float>(job.scale));
+            const auto [out, lse] = graph.sdpa(q, k, v, options);
+            name_results(job, out, lse);
+        }
+        check(graph.build(handle_of(job.device), {fe::HeurMode_t::A}), job, "planning");
+        check(graph.get_workspace_size(plan->workspace), job, "asking for its workspace");
+        check(graph.get_plan_name(plan->engine), job, "asking for its name");
+        return plan;
+    }
+
+    static void name_results(const SdpaJob& job, const Tensor& out, const Tensor& lse) {
+        const std::int64_t row = row_of(job, job.out_row);
+        out->set_output(true)
+            .set_dim({1, job.heads, job.queries, job.head_dim})
+            .set_stride({job.queries * row, job.head_dim, row, 1})
+            .set_uid(id_out);
+        if (!job.lse) return;
+        lse->set_output(true)
+            .set_data_type(fe::DataType_t::FLOAT)
+            .set_dim({1, job.heads, job.queries, 1})
+            .set_stride({job.heads * job.queries, job.queries, 1, 1})
+            .set_uid(id_lse);
+    }
+
+    static void add_e4m3(fe::graph::Graph& graph, const SdpaJob& job, const Tensor& q, const Tensor& k,
+                         const Tensor& v) {
         const auto options = fe::graph::SDPA_fp8_attributes().set_name("slice").set_generate_stats(true).set_attn_scale(
             static_cast<float>(job.scale));
-        const Tensor q = rows(graph, job, job.queries, id_q);
-        const Tensor k = rows(graph, job, job.keys, id_k);
-        const Tensor v = rows(graph, job, job.keys, id_v);
         const Tensor descale_q = scalar(graph, id_descale_q);
         const Tensor descale_k = scalar(graph, id_descale_k);
         const Tensor descale_v = scalar(graph, id_descale_v);
@@ -153,16 +207,7 @@ private:
         const Tensor scale_o = scalar(graph, id_scale_o);
         const auto [out, lse, largest_s, largest_o] =
             graph.sdpa_fp8(q, k, v, descale_q, descale_k, descale_v, descale_s, scale_s, scale_o, options);
-        const std::int64_t row = static_cast<std::int64_t>(job.heads) * job.head_dim;
-        out->set_output(true)
-            .set_dim({1, job.heads, job.queries, job.head_dim})
-            .set_stride({job.queries * row, job.head_dim, row, 1})
-            .set_uid(id_out);
-        lse->set_output(true)
-            .set_data_type(fe::DataType_t::FLOAT)
-            .set_dim({1, job.heads, job.queries, 1})
-            .set_stride({job.heads * job.queries, job.queries, 1, 1})
-            .set_uid(id_lse);
+        name_results(job, out, lse);
         const auto one_float = [](const Tensor& tensor, Id id) {
             tensor->set_output(true)
                 .set_dim({1, 1, 1, 1})
@@ -172,9 +217,6 @@ private:
         };
         one_float(largest_s, id_largest_s);
         one_float(largest_o, id_largest_o);
-        check(graph.build(handle_of(job.device), {fe::HeurMode_t::A}), job, "planning");
-        check(graph.get_workspace_size(plan->workspace), job, "asking for its workspace");
-        return plan;
     }
 
     std::mutex mutex_;
@@ -184,14 +226,19 @@ private:
 
 } // namespace
 
-std::int64_t sdpa_e4m3_workspace(const SdpaJob& job) {
+std::int64_t sdpa_workspace(const SdpaJob& job) {
     const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(job.device));
     return Plans::instance().workspace(job);
 }
 
-void run_sdpa_e4m3(const SdpaJob& job, const SdpaE4m3Call& call, void* workspace) {
+void run_sdpa(const SdpaJob& job, void* workspace, Stream stream) {
     const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(job.device));
-    Plans::instance().run(job, call, workspace);
+    Plans::instance().run(job, workspace, stream);
+}
+
+std::string sdpa_engine(const SdpaJob& job) {
+    const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(job.device));
+    return Plans::instance().engine(job);
 }
 
 } // namespace wander::quant::cuda

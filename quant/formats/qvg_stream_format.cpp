@@ -25,22 +25,22 @@ qvg::PageRows rows_of(const EncodeJob& job) {
 }
 
 #if WANDER_CUDA
-// The job and its memory, given back to the stream's allocator when this goes.
+// Up to kMaxPages pages of one shape and their memory, given back to the stream's allocator when this goes.
 struct DeviceJob {
-    DeviceJob(const EncodeJob& job, const QvgPageLayout& layout)
-        : scratch(at::empty({cuda::encode_scratch_bytes(layout, 1)}, job.source.options().dtype(at::kByte))),
-          page(at::empty({layout.total_bytes}, job.source.options().dtype(at::kByte))) {
-        session.batch.pages[0] = {job.source.const_data_ptr(),
-                                  job.page.defined() ? job.page.data_ptr<std::uint8_t>() : nullptr, job.options.seed,
-                                  job.shape.is_key};
-        session.batch.count = 1;
-        session.batch.bf16 = job.source.scalar_type() == at::kBFloat16;
+    DeviceJob(const EncodeJob* jobs, std::size_t count, const QvgPageLayout& layout)
+        : scratch(at::empty({cuda::encode_scratch_bytes(layout, static_cast<int>(count))},
+                            jobs->source.options().dtype(at::kByte))) {
+        for (std::size_t i = 0; i < count; ++i) {
+            cuda::EncodePage& page = session.batch.pages[i];
+            page.rows = jobs[i].source.const_data_ptr();
+            page.seed = jobs[i].options.seed;
+        }
+        session.batch.count = static_cast<int>(count);
+        session.batch.bf16 = jobs->source.scalar_type() == at::kBFloat16;
         session.batch.layout = layout;
         session.batch.scratch = scratch.data_ptr();
-        session.page_scratch = page.data_ptr<std::uint8_t>();
     }
     at::Tensor scratch;
-    at::Tensor page;
     cuda::SessionJob session;
 };
 
@@ -63,29 +63,40 @@ int QvgStreamFormat::codebook_centroids(const PageShape& shape, const EncodeOpti
     return layout(shape, options).book_centroids;
 }
 
-void QvgStreamFormat::train(const EncodeJob& first_page, Codebook& out) const {
-    const QvgPageLayout page = layout(first_page.shape, first_page.options);
-    TORCH_CHECK(page.book_centroids == out.count, "QvgStreamFormat: codebook of the wrong size");
-    if (first_page.source.is_cuda()) {
+void QvgStreamFormat::train(const std::vector<EncodeJob>& first_pages, const std::vector<Codebook*>& out) const {
+    for (std::size_t i = 0; i < first_pages.size(); ++i) {
+        TORCH_CHECK(codebook_centroids(first_pages[i].shape, first_pages[i].options) == out[i]->count,
+                    "QvgStreamFormat: codebook of the wrong size");
+    }
+    if (!first_pages.empty() && first_pages.front().source.is_cuda()) {
 #if WANDER_CUDA
-        DeviceJob job(first_page, page);
-        job.session.after = view_of(out);
-        check(cuda::train_book(job.session,
-                               c10::cuda::getCurrentCUDAStream(first_page.source.device().index()).stream()));
+        const auto stream = c10::cuda::getCurrentCUDAStream(first_pages.front().source.device().index());
+        for (std::size_t begin = 0; begin < first_pages.size(); begin += cuda::kMaxPages) {
+            const EncodeJob& first = first_pages[begin];
+            const std::size_t count = std::min<std::size_t>(first_pages.size() - begin, cuda::kMaxPages);
+            DeviceJob job(&first, count, layout(first.shape, first.options));
+            for (std::size_t i = 0; i < count; ++i) {
+                job.session.after.of[i] = view_of(*out[begin + i]);
+            }
+            check(cuda::train_books(job.session, stream.stream()));
+        }
         return;
 #endif
     }
-    qvg::train_book(rows_of(first_page), page, first_page.options.seed, view_of(out));
+    for (std::size_t i = 0; i < first_pages.size(); ++i) {
+        const EncodeJob& page = first_pages[i];
+        qvg::train_book(rows_of(page), layout(page.shape, page.options), page.options.seed, view_of(*out[i]));
+    }
 }
 
 void QvgStreamFormat::update(const EncodeJob& page, const Codebook& before, Codebook& out) const {
     const QvgPageLayout page_layout = layout(page.shape, page.options);
     if (page.source.is_cuda()) {
 #if WANDER_CUDA
-        DeviceJob job(page, page_layout);
-        job.session.before = view_of(before);
-        job.session.after = view_of(out);
-        check(cuda::update_book(job.session, c10::cuda::getCurrentCUDAStream(page.source.device().index()).stream()));
+        DeviceJob job(&page, 1, page_layout);
+        job.session.before.of[0] = view_of(before);
+        job.session.after.of[0] = view_of(out);
+        check(cuda::update_books(job.session, c10::cuda::getCurrentCUDAStream(page.source.device().index()).stream()));
         return;
 #endif
     }

@@ -16,7 +16,7 @@ public:
 
     bool uses_session_codebook() const override { return true; }
     int codebook_centroids(const PageShape& shape, const EncodeOptions& options) const override;
-    void train(const EncodeJob& first_page, Codebook& out) const override;
+    void train(const std::vector<EncodeJob>& first_pages, const std::vector<Codebook*>& out) const override;
     void update(const EncodeJob& page, const Codebook& before, Codebook& out) const override;
 
 protected:

@@ -1,21 +1,31 @@
 #include "quant/qvg/page_basis.hpp"
 
+#include "quant/qvg/head_points.hpp"
 #include "quant/qvg/number_formats.hpp"
 #include "quant/qvg/page_kernels.hpp"
 #include "quant/qvg/page_rules.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace wander::quant::qvg {
 namespace {
 
+// 16 partial sums, then halves added to each other: an order that vectors and half warps share.
 float dot(const float* a, const float* b, int dim) {
-    float sum = 0;
-    for (int c = 0; c < dim; ++c) {
-        sum += a[c] * b[c];
+    float sums[kLanes] = {};
+    for (int first = 0; first < dim; first += kLanes) { // 16 divides the dimension
+        for (int l = 0; l < kLanes; ++l) {
+            sums[l] += a[first + l] * b[first + l];
+        }
     }
-    return sum;
+    for (int step = kLanes / 2; step > 0; step /= 2) {
+        for (int l = 0; l < step; ++l) {
+            sums[l] += sums[l + step];
+        }
+    }
+    return sums[0];
 }
 
 // Gram and Schmidt, in place; a row that the others explain becomes zero.
@@ -57,18 +67,22 @@ HeadBasis fit_basis(const float* rows, int tokens, int dim, cpu::SimdLevel level
     }
     orthonormalise(basis.data(), dim);
     std::vector<float> weights(kBasisRank * padded);
-    std::vector<float> sums(kMeanParts * values);
+    const HeadPoints points(rows, tokens, dim, zero, 0.0F, kernels);
+    const std::vector<std::int32_t> covariance = points.covariance();
+    const auto columns = static_cast<std::size_t>(dim);
+    std::vector<float> turned(values);
     for (int round = 0; round < kBasisRounds; ++round) {
-        kernels.project(lanes.data(), groups, dim, basis.data(), weights.data());
-        std::fill(sums.begin(), sums.end(), 0.0F);
-        kernels.add_weighted(rows, tokens, dim, weights.data(), sums.data());
-        for (std::size_t i = 0; i < values; ++i) {
-            float sum = sums[i];
-            for (std::size_t p = 1; p < kMeanParts; ++p) {
-                sum += sums[p * values + i];
+        std::fill(turned.begin(), turned.end(), 0.0F);
+        for (std::size_t j = 0; j < columns; ++j) {
+            const std::int32_t* of = covariance.data() + j * columns;
+            for (std::size_t k = 0; k < kBasisRank; ++k) {
+                const float share = basis[k * columns + j];
+                for (std::size_t c = 0; c < columns; ++c) {
+                    turned[k * columns + c] += static_cast<float>(of[c]) * share;
+                }
             }
-            basis[i] = sum;
         }
+        std::swap(basis, turned);
         orthonormalise(basis.data(), dim);
     }
 

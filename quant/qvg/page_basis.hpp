@@ -1,6 +1,7 @@
 #pragma once
-// The directions in which the tokens of one head differ most: subspace iteration on the covariance, never formed, from
-// a fixed start. Deterministic: the same bits on every instruction set and on a GPU (quant/cuda/qvg_basis_kernels.cuh).
+// The directions in which the tokens of one head differ most: subspace iteration on their covariance, in whole
+// numbers (page_rules.hpp), from a fixed start. Deterministic: the same bits on every instruction set and on a GPU
+// (quant/cuda/qvg_basis_kernels.cuh).
 
 #include "quant/cpu/tiles.hpp"
 

@@ -1,4 +1,5 @@
-// k-means of one head in float32, tokens taken relative to their mean: sums in token order, products in channel order.
+// k-means of one head in whole numbers (page_rules.hpp), so that sums and products have one result in any order.
+#include "quant/qvg/head_points.hpp"
 #include "quant/qvg/number_formats.hpp"
 #include "quant/qvg/page_encoder.hpp"
 #include "quant/qvg/page_kernels.hpp"
@@ -10,47 +11,6 @@
 
 namespace wander::quant::qvg {
 namespace {
-
-// 16 partial sums, then halves added to each other: an order that vectors and half warps share.
-float distance(const float* a, const float* b, int dim) {
-    float sums[kLanes] = {};
-    for (int first = 0; first < dim; first += kLanes) { // 16 divides the dimension
-        for (int l = 0; l < kLanes; ++l) {
-            const float d = a[first + l] - b[first + l];
-            sums[l] += d * d;
-        }
-    }
-    for (int step = kLanes / 2; step > 0; step /= 2) {
-        for (int l = 0; l < step; ++l) {
-            sums[l] += sums[l + step];
-        }
-    }
-    return sums[0];
-}
-
-// Rows of the first centroids, [count][dim]; see page_rules.hpp.
-std::vector<float> start_centroids(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed) {
-    std::vector<float> chosen;
-    chosen.reserve(static_cast<std::size_t>(count) * dim);
-    for (int k = 0; k < count; ++k) {
-        const float* best = rows + static_cast<std::ptrdiff_t>(drawn_token(seed, head, k, 0, tokens)) * dim;
-        float farthest = -1;
-        for (int draw = 0; k > 0 && draw < kStartDraws; ++draw) {
-            const float* row = rows + static_cast<std::ptrdiff_t>(drawn_token(seed, head, k, draw, tokens)) * dim;
-            float nearest = std::numeric_limits<float>::infinity();
-            for (int other = 0; other < k; ++other) {
-                nearest =
-                    std::min(nearest, distance(row, chosen.data() + static_cast<std::ptrdiff_t>(other) * dim, dim));
-            }
-            if (nearest > farthest) {
-                farthest = nearest;
-                best = row;
-            }
-        }
-        chosen.insert(chosen.end(), best, best + dim);
-    }
-    return chosen;
-}
 
 std::vector<float> mean_row(const float* rows, int tokens, int dim, const PageKernels& kernels) {
     const auto columns = static_cast<std::size_t>(dim);
@@ -71,69 +31,106 @@ std::vector<float> mean_row(const float* rows, int tokens, int dim, const PageKe
     return mean;
 }
 
-// Which centroid is nearest, everything taken relative to the mean of the rows.
-class Assignment {
+// Centroids as the assignment sees them.
+class CoarseCentroids {
 public:
-    Assignment(const float* rows, int tokens, int dim, int count, const PageKernels& kernels)
-        : dim_(dim),
-          count_(count),
-          groups_((tokens + kLanes - 1) / kLanes),
-          kernels_(kernels),
-          mean_(mean_row(rows, tokens, dim, kernels)),
-          lanes_(static_cast<std::size_t>(groups_) * kLanes * static_cast<std::size_t>(dim)),
-          relative_(static_cast<std::size_t>(count) * static_cast<std::size_t>(dim)),
-          half_norms_(static_cast<std::size_t>(count)) {
-        kernels.to_lanes(rows, tokens, dim, mean_.data(), nullptr, lanes_.data());
+    CoarseCentroids(int count, int dim)
+        : words_(static_cast<std::size_t>(dim) / 2),
+          pairs_(static_cast<std::size_t>(count) * words_),
+          norms_(static_cast<std::size_t>(count)) {}
+
+    // coarse: [dim], whole numbers of eight bits.
+    void put(std::size_t k, const int* coarse) {
+        int norm = 0;
+        for (std::size_t w = 0; w < words_; ++w) {
+            const int low = coarse[2 * w];
+            const int high = coarse[2 * w + 1];
+            pairs_[k * words_ + w] = (low & 0xFFFF) | (high * 65536);
+            norm += low * low + high * high;
+        }
+        norms_[k] = norm;
     }
 
-    std::size_t padded_tokens() const { return static_cast<std::size_t>(groups_) * kLanes; }
-
-    void assign(const float* centroids, std::int32_t* ids) {
-        const auto columns = static_cast<std::size_t>(dim_);
-        for (std::size_t k = 0; k < half_norms_.size(); ++k) {
-            float norm = 0;
-            for (std::size_t c = 0; c < columns; ++c) {
-                const float value = centroids[k * columns + c] - mean_[c];
-                relative_[k * columns + c] = value;
-                norm += value * value;
-            }
-            half_norms_[k] = 0.5F * norm;
-        }
-        kernels_.assign(lanes_.data(), groups_, dim_, relative_.data(), half_norms_.data(), count_, ids);
+    void assign(const HeadPoints& points, std::int32_t* ids) const {
+        points.kernels().assign(points.pairs(), points.groups(), points.dim(), pairs_.data(), norms_.data(),
+                                static_cast<int>(norms_.size()), ids);
     }
 
 private:
-    int dim_;
-    int count_;
-    int groups_;
-    const PageKernels& kernels_;
-    std::vector<float> mean_;
-    std::vector<float> lanes_;
-    std::vector<float> relative_;
-    std::vector<float> half_norms_;
+    std::size_t words_;
+    std::vector<std::int32_t> pairs_;
+    std::vector<std::int32_t> norms_;
 };
+
+// Tokens of the first centroids; see page_rules.hpp.
+std::vector<int> start_tokens(const HeadPoints& points, int count, int head, std::uint64_t seed) {
+    const int tokens = points.tokens();
+    std::vector<int> drawn;
+    for (int k = 0; k < count; ++k) {
+        for (int draw = 0; draw < kStartDraws; ++draw) {
+            drawn.push_back(drawn_token(seed, head, k, draw, tokens));
+        }
+    }
+    std::vector<int> nearest(drawn.size(), std::numeric_limits<int>::max());
+    std::vector<int> chosen;
+    for (int k = 0; k < count; ++k) {
+        const std::size_t first = static_cast<std::size_t>(k) * kStartDraws;
+        std::size_t best = first;
+        for (std::size_t i = first + 1; i < first + kStartDraws; ++i) {
+            best = nearest[i] > nearest[best] ? i : best;
+        }
+        chosen.push_back(drawn[best]);
+        for (std::size_t i = first + kStartDraws; i < drawn.size(); ++i) {
+            nearest[i] = std::min(nearest[i], points.distance(drawn[i], drawn[best]));
+        }
+    }
+    return chosen;
+}
 
 } // namespace
 
 HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed,
-                          cpu::SimdLevel level, int rounds) {
+                          RowsAbout about, cpu::SimdLevel level, int rounds) {
     const PageKernels& kernels = page_kernels(level);
-    Assignment assignment(rows, tokens, dim, count, kernels);
     HeadClusters out;
-    out.centroids = start_centroids(rows, tokens, dim, count, head, seed);
-    out.ids.assign(assignment.padded_tokens(), -1);
-    std::vector<std::int32_t> before(out.ids.size());
-    for (int round = 0; round < (rounds > 0 ? rounds : lloyd_iterations(count)); ++round) {
-        std::swap(before, out.ids);
-        assignment.assign(out.centroids.data(), out.ids.data());
-        if (round > 0 && before == out.ids) {
-            break; // the centroids are the means of these members already
+    const std::size_t padded = (static_cast<std::size_t>(tokens) + kLanes - 1) / kLanes * kLanes;
+    out.ids.assign(padded, 0);
+    const auto columns = static_cast<std::size_t>(dim);
+    std::vector<float> offset(columns);
+    if (about == RowsAbout::anything || count == 1) {
+        offset = mean_row(rows, tokens, dim, kernels);
+    }
+    if (count == 1) {
+        out.centroids = std::move(offset);
+    } else {
+        const HeadPoints points(rows, tokens, dim, offset, 0.0F, kernels);
+        CoarseCentroids coarse(count, dim);
+        std::vector<int> line(columns);
+        const std::vector<int> start = start_tokens(points, count, head, seed);
+        for (std::size_t k = 0; k < start.size(); ++k) {
+            const float* row = rows + static_cast<std::ptrdiff_t>(start[k]) * dim;
+            out.centroids.insert(out.centroids.end(), row, row + dim);
+            points.coarse_row(start[k], line.data());
+            coarse.put(k, line.data());
         }
-        const Members members = add_members(rows, tokens, dim, count, out.ids.data(), level);
-        for (std::size_t k = 0; k < members.count.size(); ++k) {
-            for (std::size_t c = 0; c < static_cast<std::size_t>(dim) && members.count[k] > 0; ++c) {
-                const std::size_t at = k * static_cast<std::size_t>(dim) + c; // an empty cluster keeps its centroid
-                out.centroids[at] = members.sums[at] / static_cast<float>(members.count[k]);
+        std::vector<std::int32_t> before(padded);
+        for (int round = 0; round < (rounds > 0 ? rounds : lloyd_iterations(count)); ++round) {
+            std::swap(before, out.ids);
+            coarse.assign(points, out.ids.data());
+            if (round > 0 && before == out.ids) {
+                break; // the centroids are the means of these members already
+            }
+            const Members members = points.members(count, out.ids.data());
+            for (std::size_t k = 0; k < start.size(); ++k) {
+                if (members.count[k] == 0) {
+                    continue; // an empty cluster keeps its centroid
+                }
+                for (std::size_t c = 0; c < columns; ++c) {
+                    const float average = members.sums[k * columns + c] / static_cast<float>(members.count[k]);
+                    out.centroids[k * columns + c] = offset[c] + average * points.step();
+                    line[c] = nearest_whole(average * kCoarseShare);
+                }
+                coarse.put(k, line.data());
             }
         }
     }
@@ -144,23 +141,23 @@ HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int
 }
 
 HeadClusters assign_rows(const float* rows, int tokens, int dim, std::vector<float> centroids, cpu::SimdLevel level) {
-    Assignment assignment(rows, tokens, dim, static_cast<int>(centroids.size()) / dim, page_kernels(level));
+    const PageKernels& kernels = page_kernels(level);
+    const std::vector<float> nothing(static_cast<std::size_t>(dim));
+    const int count = static_cast<int>(centroids.size()) / dim;
+    const HeadPoints points(rows, tokens, dim, nothing, kernels.peak(centroids.data(), count, dim, nothing.data()),
+                            kernels);
+    const HeadPoints places(centroids.data(), count, dim, nothing, points.peak(), kernels);
+    CoarseCentroids coarse(count, dim);
+    std::vector<int> line(static_cast<std::size_t>(dim));
+    for (int k = 0; k < count; ++k) {
+        places.coarse_row(k, line.data());
+        coarse.put(static_cast<std::size_t>(k), line.data());
+    }
     HeadClusters out;
-    out.ids.resize(assignment.padded_tokens());
-    assignment.assign(centroids.data(), out.ids.data());
+    out.ids.resize((static_cast<std::size_t>(tokens) + kLanes - 1) / kLanes * kLanes);
+    coarse.assign(points, out.ids.data());
     out.centroids = std::move(centroids);
     return out;
-}
-
-Members add_members(const float* rows, int tokens, int dim, int count, const std::int32_t* ids, cpu::SimdLevel level) {
-    Members members;
-    members.sums.assign(static_cast<std::size_t>(count) * static_cast<std::size_t>(dim), 0.0F);
-    members.count.assign(static_cast<std::size_t>(count), 0);
-    page_kernels(level).add_rows(rows, tokens, dim, ids, members.sums.data());
-    for (int t = 0; t < tokens; ++t) {
-        ++members.count[static_cast<std::size_t>(ids[t])];
-    }
-    return members;
 }
 
 } // namespace wander::quant::qvg

@@ -172,6 +172,7 @@ void subtract_clusters(const HeadClusters& clusters, const QvgPageLayout& layout
 void encode_page(const PageRows& rows, const QvgPageLayout& layout, const PageOptions& options, std::uint8_t* page,
                  cpu::SimdLevel level) {
     assert(layout.block > 0 && layout.block <= 64 && layout.centroids > 0 && layout.centroids <= kQvgMaxCentroids);
+    assert(layout.tokens <= kMaxTokens);
     assert(layout.stages > 0 && (layout.book_centroids == 0 || options.codebook != nullptr));
     assert(layout.rank == 0 || (layout.rank == kBasisRank && options.grid == QvgGrid::four_level));
     const PageKernels& kernels = page_kernels(level);
@@ -187,7 +188,8 @@ void encode_page(const PageRows& rows, const QvgPageLayout& layout, const PageOp
                 subtract_clusters(clusters, layout, left.data());
             }
             clusters = cluster_rows(left.data(), layout.tokens, layout.head_dim, layout.centroids, head,
-                                    stage_seed(options.seed, stage), level);
+                                    stage_seed(options.seed, stage), stage == 0 ? RowsAbout::anything : RowsAbout::zero,
+                                    level);
             put_clusters(clusters, layout, head, stage, page);
         }
         if (layout.book_centroids > 0) {

@@ -41,12 +41,16 @@ struct HeadClusters {
     std::vector<std::int32_t> ids; // tokens, padded with zeros to whole groups of lanes
 };
 
-// The clustering of one head's rows [tokens][dim], as encode_page does it. rounds: of assignment and update; 0: those
-// of a page.
-HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed,
-                          cpu::SimdLevel level = cpu::best_simd(), int rounds = 0);
+// Rows without their mean need none taken off.
+enum class RowsAbout : std::uint8_t { anything, zero };
 
-// Ids of the nearest of given centroids [count][dim].
+// The clustering of one head's rows [tokens][dim], as encode_page does it; 16 divides dim. One centroid: the mean.
+// rounds: of assignment and update; 0: those of a page.
+HeadClusters cluster_rows(const float* rows, int tokens, int dim, int count, int head, std::uint64_t seed,
+                          RowsAbout about = RowsAbout::anything, cpu::SimdLevel level = cpu::best_simd(),
+                          int rounds = 0);
+
+// Ids of the nearest of given centroids [count][dim], of rows without their mean.
 HeadClusters assign_rows(const float* rows, int tokens, int dim, std::vector<float> centroids,
                          cpu::SimdLevel level = cpu::best_simd());
 
@@ -55,12 +59,5 @@ std::vector<float> gather_head(const PageRows& rows, const QvgPageLayout& layout
 
 // What clusters leave of the rows, in place, rounded to bfloat16 as published.
 void subtract_clusters(const HeadClusters& clusters, const QvgPageLayout& layout, float* rows);
-
-struct Members {
-    std::vector<float> sums; // [count][dim], in token order
-    std::vector<int> count;
-};
-Members add_members(const float* rows, int tokens, int dim, int count, const std::int32_t* ids,
-                    cpu::SimdLevel level = cpu::best_simd());
 
 } // namespace wander::quant::qvg

@@ -19,9 +19,26 @@ struct PageKernels {
     // without a token become zeros.
     void (*to_lanes)(const float* rows, int tokens, int dim, const float* base, const std::int32_t* ids, float* lanes);
 
-    // Nearest of `count` centroids [count][dim] for every lane: largest x.c - |c|^2 / 2; lowest index on ties.
-    void (*assign)(const float* lanes, int groups, int dim, const float* centroids, const float* half_norms, int count,
-                   std::int32_t* ids);
+    // Largest magnitude of rows [tokens][dim] minus offset [dim].
+    float (*peak)(const float* rows, int tokens, int dim, const float* offset);
+
+    // fine [tokens][dim]: rows minus offset, times inverse, to the nearest whole number (page_rules.hpp).
+    void (*to_fine)(const float* rows, int tokens, int dim, const float* offset, float inverse, std::int16_t* fine);
+
+    // Upper eight bits of whole numbers, pairs of channels in one word, the even one in the lower half:
+    // [groups][dim / 2][16]; lanes without a token become zeros.
+    void (*to_pairs)(const std::int16_t* fine, int tokens, int dim, std::int32_t* pairs);
+
+    // Nearest of `count` centroids, pairs [count][dim / 2], for every lane: largest 2 x.c - |c|^2; lowest index on
+    // ties.
+    void (*assign)(const std::int32_t* pairs, int groups, int dim, const std::int32_t* centroids,
+                   const std::int32_t* norms, int count, std::int32_t* ids);
+
+    // sums [..][dim] of the rows of each id. The caller clears them.
+    void (*add_fine)(const std::int16_t* fine, int tokens, int dim, const std::int32_t* ids, std::int32_t* sums);
+
+    // sums [dim][dim] of the products of channels; pairs of tokens in one word, [count][dim].
+    void (*add_squares)(const std::int32_t* pairs, int count, int dim, std::int32_t* sums);
 
     // sums [..][dim] of the rows of each id, in token order. The caller clears them.
     void (*add_rows)(const float* rows, int tokens, int dim, const std::int32_t* ids, float* sums);
@@ -39,10 +56,6 @@ struct PageKernels {
 
     // weights [kBasisRank][16 * groups]: of every lane along the rows of basis [kBasisRank][dim].
     void (*project)(const float* lanes, int groups, int dim, const float* basis, float* weights);
-
-    // sums [kMeanParts][kBasisRank][dim] += rows times their weights (as project gives them); token t to part
-    // t % kMeanParts. 16 divides dim.
-    void (*add_weighted)(const float* rows, int tokens, int dim, const float* weights, float* sums);
 
     // out += weights[k] * basis[k], k after k.
     void (*add_basis)(const float* weights, const std::uint16_t* basis, int dim, float* out);

@@ -10,6 +10,7 @@
 namespace wander::quant::qvg {
 WANDER_SIMD_BEGIN("avx2,avx512f,avx512bw,avx512dq,avx512vl")
 namespace avx512 {
+#define WANDER_LANES_AVX512
 #include "quant/qvg/page_kernels.inl"
 
 // 16 x 16 floats: rows to columns.
@@ -91,9 +92,10 @@ void decode_row_fast(const std::uint8_t* codes, const std::uint8_t* scales, cons
 } // namespace avx512
 WANDER_SIMD_END
 
-const PageKernels kAvx512PageKernels = {avx512::to_lanes_fast, avx512::assign,          avx512::add_rows,
-                                        avx512::quantise,      avx512::decode_row_fast, avx512::add_centroid,
-                                        avx512::project,       avx512::add_weighted,    avx512::add_basis};
+const PageKernels kAvx512PageKernels = {
+    avx512::to_lanes_fast, avx512::peak,        avx512::to_fine,  avx512::to_pairs, avx512::assign,
+    avx512::add_fine,      avx512::add_squares, avx512::add_rows, avx512::quantise, avx512::decode_row_fast,
+    avx512::add_centroid,  avx512::project,     avx512::add_basis};
 
 } // namespace wander::quant::qvg
 #endif

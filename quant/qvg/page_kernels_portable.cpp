@@ -8,9 +8,10 @@ namespace portable {
 #include "quant/qvg/page_kernels.inl"
 } // namespace portable
 
-const PageKernels kPortablePageKernels = {portable::to_lanes, portable::assign,       portable::add_rows,
-                                          portable::quantise, portable::decode_row,   portable::add_centroid,
-                                          portable::project,  portable::add_weighted, portable::add_basis};
+const PageKernels kPortablePageKernels = {
+    portable::to_lanes,     portable::peak,        portable::to_fine,  portable::to_pairs, portable::assign,
+    portable::add_fine,     portable::add_squares, portable::add_rows, portable::quantise, portable::decode_row,
+    portable::add_centroid, portable::project,     portable::add_basis};
 
 const PageKernels& page_kernels([[maybe_unused]] cpu::SimdLevel level) {
 #if defined(__x86_64__)

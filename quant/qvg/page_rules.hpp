@@ -15,6 +15,21 @@ inline constexpr int kScaleCandidates = 5;
 // The mean is taken over kMeanParts sums, of every kMeanParts-th token each, added in order.
 inline constexpr int kMeanParts = 32;
 
+// Clustering runs in whole numbers, so that sums may be taken in any order and tensor cores may take the products: a
+// value about its head's mean is a multiple of the head's step, its largest magnitude (the peak) being kFineLevels
+// steps, rounded to nearest even. Means are those of these multiples. Distances take only the upper eight bits of them.
+inline constexpr int kFineLevels = 127 * 256;
+inline constexpr float kCoarseShare = 1.0F / 256.0F;
+inline constexpr float kLeastPeak = 1e-30F; // what is smaller counts as nothing
+inline constexpr int kMaxTokens = 65535;    // a sum of kFineLevels as often as this is less than 2^31
+
+// Adding this rounds to a whole number, which then stands in the low bits of the float.
+inline constexpr float kRounder = 12582912.0F;
+
+// Sums over channels are four, one of every fourth eight channels, then ((0 + 1) + (2 + 3)): a thread or vector each.
+inline constexpr int kSumParts = 4;
+inline constexpr int kSumStretch = 8;
+
 // Rounds of assignment and update after the start. Ids are those of the last assignment, centroids the means of their
 // members.
 WANDER_HOST_DEVICE constexpr int lloyd_iterations(int centroids) { return centroids <= 16 ? 5 : 4; }

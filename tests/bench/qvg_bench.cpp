@@ -101,16 +101,32 @@ struct DeviceStopwatch {
     cudaEvent_t end = nullptr;
 };
 
+struct DeviceKind {
+    const char* name;
+    QvgGrid grid;
+    QvgStages stages;
+    int centroids; // 0: the default for the shape
+};
+const DeviceKind kDeviceKinds[] = {{"int2", QvgGrid::four_level, {}, 0},
+                                   {"pca2", QvgGrid::four_level, {.rank = 4}, 0},
+                                   {"qvg-stream", QvgGrid::four_level, {.session = true}, 128},
+                                   {"qvg-pro", QvgGrid::ternary, {.stages = 4, .block = 16}, 0}};
+
 // Time of one set of launches that packs `pages` pages of bfloat16 rows; the counter divides it by the pages.
-void encode_on_device(benchmark::State& state, Shape shape, int pages) {
-    const QvgPageLayout layout = layout_of(shape);
+void encode_on_device(benchmark::State& state, Shape shape, const DeviceKind& kind, int pages) {
+    const int centroids = kind.centroids > 0 ? kind.centroids : qvg_default_centroids(shape.tokens);
+    const QvgPageLayout layout = qvg_page_layout(shape.tokens, shape.heads, shape.head_dim, centroids, kind.stages);
     std::vector<std::uint16_t> rows;
     for (const float value : rows_of(shape)) rows.push_back(qvg::float_to_bf16(value));
     const DeviceBytes source(static_cast<std::int64_t>(rows.size() * sizeof(rows[0])));
     const DeviceBytes packed(layout.total_bytes * pages);
     const DeviceBytes scratch(cuda::encode_scratch_bytes(layout, pages));
+    const std::int64_t book_values = static_cast<std::int64_t>(layout.book_centroids) * shape.heads * shape.head_dim;
+    const DeviceBytes book(book_values * 2 + 2);
     const bool ready =
-        source.data && packed.data && scratch.data &&
+        source.data && packed.data && scratch.data && book.data &&
+        cudaMemcpy(book.data, rows.data(), static_cast<std::size_t>(book_values) * 2, cudaMemcpyHostToDevice) ==
+            cudaSuccess &&
         cudaMemcpy(source.data, rows.data(), rows.size() * sizeof(rows[0]), cudaMemcpyHostToDevice) == cudaSuccess;
     if (!ready) {
         state.SkipWithError("the GPU has no memory for the pages");
@@ -118,11 +134,16 @@ void encode_on_device(benchmark::State& state, Shape shape, int pages) {
     }
     cuda::EncodeBatch batch;
     for (int i = 0; i < pages; ++i) {
-        batch.pages[i] = {source.data, static_cast<std::uint8_t*>(packed.data) + i * layout.total_bytes,
-                          static_cast<std::uint64_t>(i), true};
+        batch.pages[i] = {source.data,
+                          static_cast<std::uint8_t*>(packed.data) + i * layout.total_bytes,
+                          static_cast<std::uint64_t>(i),
+                          true,
+                          static_cast<const std::uint16_t*>(book.data),
+                          1};
     }
     batch.count = pages;
     batch.bf16 = true;
+    batch.grid = kind.grid;
     batch.layout = layout;
     batch.scratch = scratch.data;
     const DeviceStopwatch watch;
@@ -146,12 +167,14 @@ void encode_on_device(benchmark::State& state, Shape shape, int pages) {
 void register_device_benches() {
     int devices = 0;
     if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) return;
-    for (const int pages : {1, 2, cuda::kMaxPages}) {
-        const std::string name = "encode_on_device/large_pages:" + std::to_string(pages);
-        benchmark::RegisterBenchmark(name.c_str(), encode_on_device, kLarge, pages)
-            ->UseManualTime()
-            ->Unit(benchmark::kMillisecond)
-            ->Iterations(20);
+    for (const DeviceKind& kind : kDeviceKinds) {
+        for (const int pages : {1, 2, 4, 6, 8, cuda::kMaxPages}) {
+            const std::string name = "encode_on_device/" + std::string(kind.name) + "/pages:" + std::to_string(pages);
+            benchmark::RegisterBenchmark(name.c_str(), encode_on_device, kLarge, kind, pages)
+                ->UseManualTime()
+                ->Unit(benchmark::kMillisecond)
+                ->Iterations(20);
+        }
     }
 }
 

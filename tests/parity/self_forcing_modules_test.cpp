@@ -167,24 +167,28 @@ TEST_F(ParitySelfForcingModules, BlockAndHead) {
         const DitModulation factors = w.modulation_of(pass);
         const at::Tensor e = factors.blocks[layer];
         at::Tensor x = golden.tensor("block/x");
-        golden.expect("head/out", w.run_head(x, factors.head));
-        golden.expect("head/flow", w.unpatchify(w.run_head(x, factors.head), frames, c.at("lat_h"), c.at("lat_w")));
+        const at::Tensor flow =
+            w.head(nn::modulated_norm(x, factors.head[0], factors.head[1], w.config.eps, at::kFloat));
+        golden.expect("head/out", flow);
+        golden.expect("head/flow", w.unpatchify(flow, frames, c.at("lat_h"), c.at("lat_w")));
 
-        const at::Tensor normed = nn::modulated_norm(x, e[0], e[1], w.config.eps, at::kFloat);
+        const nn::Activation normed{nn::modulated_norm(x, e[0], e[1], w.config.eps, at::kFloat), {}};
         const auto qkv = w.project(block, normed, true);
         golden.expect("block/self_attn/norm_q", qkv.q);
         golden.expect("block/self_attn/norm_k", qkv.k);
         golden.expect("block/cache_k_after", run.rope(qkv.k, start, +1));
-        const at::Tensor attended = w.self_attention(layer, normed, *cache, false);
+        const at::Tensor attended = w.self_attention(layer, normed, *cache, false).values;
         golden.expect("block/self_attn", attended);
         at::Tensor stream = x.clone();
-        nn::add_gated(stream, attended, e[2]);
-        const at::Tensor crossed = w.cross_attention(layer, stream);
+        const nn::Activation before_text =
+            nn::add_gated_norm(stream, attended, e[2], block.norm3_bias, block.norm3_weight, w.config.eps, at::kFloat);
+        const at::Tensor crossed = w.cross_attention(layer, before_text).values;
         golden.expect("block/cross_attn", crossed);
-        stream.add_(crossed);
-        golden.expect("block/ffn",
-                      w.feed_forward(block, nn::modulated_norm(stream, e[3], e[4], w.config.eps, at::kFloat)));
-        w.run_block(layer, x, e, *cache, false);
+        const nn::Activation before_ffn = nn::add_gated_norm(stream, crossed, {}, e[3], e[4], w.config.eps, at::kFloat);
+        golden.expect("block/ffn", w.feed_forward(block, before_ffn).values);
+        const WanDit::Weights::NextNorm next{factors.head[0], factors.head[1], at::kFloat};
+        const nn::Activation after = w.run_block(layer, x, normed, e, next, *cache, false);
+        EXPECT_TRUE(at::equal(after.values, nn::modulated_norm(x, next.shift, next.scale, w.config.eps, at::kFloat)));
         golden.expect("block/out", x);
     });
 }

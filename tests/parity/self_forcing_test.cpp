@@ -45,7 +45,7 @@ TEST(ParitySelfForcing, Rollout) {
             }
         }
         const DitBlock& block = run.dit().weights().blocks[0];
-        const CrossText text =
+        const nn::TextKeys text =
             run.dit().weights().cross_text(block, run.dit().weights().embed_text(golden.tensor("prompt/0")));
         golden.expect("cross_k/layer0", text.keys);
         golden.expect("cross_v/layer0", text.values);

@@ -135,6 +135,8 @@ int main(int argc, char** argv) {
         }
     }
     std::remove((folder + "/scratch.png").c_str());
+    show("winter_cabin");
+    preview.save("text_model", samples::sample_text_model(60));
     show("neon_pyramid");
     gui::UiModel fresh = samples::sample_model(20, 100);
     fresh.session.starts = model.session.starts;

@@ -68,7 +68,16 @@ inline ChunkTelemetry sample_chunk(std::int64_t index, bool packed) {
 // A walk of `chunks` chunks; the cache is packed from chunk `packed_from` on.
 inline gui::UiModel sample_model(std::int64_t chunks, std::int64_t packed_from = 0) {
     gui::UiModel model;
-    model.session = {"embedded", "cpu", "Some processor", "bf16", "llvmpipe", 2, 192, 112, 16, true, {}, {}};
+    gui::SessionFacts& facts = model.session;
+    facts.model = "embedded";
+    facts.device = "cpu";
+    facts.device_name = "Some processor";
+    facts.precision = "bf16";
+    facts.display_device = "llvmpipe";
+    facts.threads = 2;
+    facts.width = 192;
+    facts.height = 112;
+    facts.fps = 16;
     for (const char* name :
          {"village_fountain", "village_meadow", "winter_lamps", "winter_cabin", "neon_pyramid", "neon_avenue"}) {
         const std::string full = name;
@@ -94,6 +103,33 @@ inline gui::UiModel sample_model(std::int64_t chunks, std::int64_t packed_from =
     model.input_age_ms = 93;
     model.presented_fps = 15.9;
     model.recording.encoder = "libx264";
+    return model;
+}
+
+// The same walk as a text model's.
+inline gui::UiModel sample_text_model(std::int64_t chunks) {
+    gui::UiModel model = sample_model(chunks);
+    model.session.model = "self-forcing";
+    model.session.device = "cuda";
+    model.session.starts.clear();
+    model.session.camera_steering = false;
+    model.session.takes_prompt = true;
+    model.session.window = "anchored";
+    model.session.windows = {{"anchored", "21 latents, the first chunk stays"}, {"rolling", "21 latents"}};
+    model.start.clear();
+    model.place.clear();
+    model.prompt = "A quiet village street in the snow at dusk, warm light in the windows.";
+    if (chunks > 0) {
+        ChunkTelemetry newest = model.history.newest();
+        newest.prompt = model.prompt + " The camera moves steadily forward.";
+        newest.prompt_pending = true;
+        newest.forecast.cache_bytes = 4'000'000'000;
+        newest.forecast.device_bytes = 13'600'000'000;
+        newest.forecast.device_total = 85'900'000'000;
+        newest.forecast.most_latents = 900;
+        newest.index = chunks;
+        model.history.add(newest);
+    }
     return model;
 }
 

@@ -132,6 +132,13 @@ private:
         if (type == "Replace") return read_replace(rule);
         if (type == "NFC") {
             step.kind = NormalizerStep::Kind::nfc;
+        } else if (type == "Precompiled") {
+            const std::string text = text_of(at(rule, "precompiled_charsmap"));
+            auto map = Charsmap::parse(text);
+            if (!map && !text.empty()) return complain("its character map is damaged");
+            if (!map) return; // an empty one maps nothing
+            step.kind = NormalizerStep::Kind::charsmap;
+            step.map = std::move(*map);
         } else if (type == "Strip") {
             step.kind = NormalizerStep::Kind::strip;
             step.left = flag(rule, "strip_left", true);
@@ -139,7 +146,7 @@ private:
         } else {
             return not_understood("the normaliser", type);
         }
-        made_->normalizer_.push_back(step);
+        made_->normalizer_.push_back(std::move(step));
     }
 
     // {"String": text}, or {"Regex": C{N,}}: a run of at least N times the character C.

@@ -21,13 +21,6 @@ constexpr char32_t kSyllableCount = kLeadCount * kVowelCount * kTailCount;
 // Below it nothing decomposes or combines.
 constexpr char32_t kFirstOfInterest = 0xC0;
 
-int combining_class(char32_t code) {
-    const auto* range =
-        std::lower_bound(std::begin(tables::kCombiningRanges), std::end(tables::kCombiningRanges), code,
-                         [](const tables::CombiningRange& entry, char32_t value) { return entry.last < value; });
-    return range != std::end(tables::kCombiningRanges) && range->first <= code ? range->value : 0;
-}
-
 void decompose(std::u32string& text, char32_t code) {
     if (code < kFirstOfInterest) {
         text += code;
@@ -35,9 +28,9 @@ void decompose(std::u32string& text, char32_t code) {
     }
     if (code >= kSyllables && code < kSyllables + kSyllableCount) {
         const char32_t index = code - kSyllables;
-        text += kLeads + index / (kVowelCount * kTailCount);
-        text += kVowels + index / kTailCount % kVowelCount;
-        if (index % kTailCount != 0) text += kTails + index % kTailCount;
+        text += static_cast<char32_t>(kLeads + index / (kVowelCount * kTailCount));
+        text += static_cast<char32_t>(kVowels + index / kTailCount % kVowelCount);
+        if (index % kTailCount != 0) text += static_cast<char32_t>(kTails + index % kTailCount);
         return;
     }
     const auto* entry =
@@ -114,6 +107,13 @@ private:
 };
 
 } // namespace
+
+int combining_class(char32_t code) {
+    const auto* range =
+        std::lower_bound(std::begin(tables::kCombiningRanges), std::end(tables::kCombiningRanges), code,
+                         [](const tables::CombiningRange& entry, char32_t value) { return entry.last < value; });
+    return range != std::end(tables::kCombiningRanges) && range->first <= code ? range->value : 0;
+}
 
 std::u32string normalize_nfc(std::u32string_view text) {
     if (std::all_of(text.begin(), text.end(), [](char32_t code) { return code < 0x300; })) return std::u32string(text);

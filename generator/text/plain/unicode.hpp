@@ -9,6 +9,9 @@ namespace wander {
 // Normalization Form C (Unicode Standard Annex 15).
 std::u32string normalize_nfc(std::u32string_view text);
 
+// Canonical combining class: 0 for everything that is no mark.
+int combining_class(char32_t code);
+
 // As Python's str.isspace.
 bool is_white_space(char32_t code);
 

@@ -94,6 +94,7 @@ std::string UnigramTokenizer::normalize(std::string_view text) const {
             case NormalizerStep::Kind::replace: out = replaced(out, step.pattern, step.content); break;
             case NormalizerStep::Kind::collapse: out = collapsed(out, step); break;
             case NormalizerStep::Kind::nfc: out = encode_utf8(normalize_nfc(decode_utf8(out))); break;
+            case NormalizerStep::Kind::charsmap: out = step.map.apply(out); break;
             case NormalizerStep::Kind::strip:
                 if (step.right) out.resize(out.size() - trailing_space(out));
                 if (step.left) out.erase(0, leading_space(out));

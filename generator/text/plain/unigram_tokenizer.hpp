@@ -2,11 +2,13 @@
 // A SentencePiece unigram tokenizer out of a tokenizer.json: normaliser, added tokens, pre-tokeniser, model and the
 // tokens put around are read from the file, never assumed. self-forcing.md 7.1. Immutable after parsing; any thread.
 //
-// Understood: normalisers Sequence, Replace (text, or a run of one character), NFC, Strip; pre-tokenisers Metaspace in
+// Understood: normalisers Sequence, Replace (text, or a run of one character), NFC, Strip,
+// Precompiled; pre-tokenisers Metaspace in
 // both spellings, WhitespaceSplit, Sequence of them; post-processor TemplateProcessing. Everything else is an error
 // that names it, because ids that are nearly right make pictures that are nearly right.
 
 #include "generator/plain/result.hpp"
+#include "generator/text/plain/charsmap.hpp"
 #include "generator/text/plain/piece_index.hpp"
 #include "generator/text/plain/prompt_tokenizer.hpp"
 
@@ -28,11 +30,12 @@ struct AddedToken {
 };
 
 struct NormalizerStep {
-    enum class Kind { replace, collapse, nfc, strip } kind = Kind::nfc;
+    enum class Kind { replace, collapse, nfc, strip, charsmap } kind = Kind::nfc;
     std::string pattern; // replace: this text. collapse: this character, at least `least` of them
     std::string content; // replace, collapse: what stands there then
     std::size_t least = 0;
     bool left = false, right = false; // strip
+    Charsmap map;
 };
 
 struct MetaspaceRule {

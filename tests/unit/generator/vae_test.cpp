@@ -1,6 +1,7 @@
 // The VAE without any checkpoint: fused norm against its twin, streaming against batches, shapes and counts.
 
 #include "generator/wan/vae.hpp"
+#include "generator/wan/decode_ops.hpp"
 #include "generator/wan/vae_norm_cpu.hpp"
 
 #include <ATen/ATen.h>
@@ -111,6 +112,17 @@ TEST_P(VaeLayouts, FloatFollowsDoubleAndEncodingCountsFramesAsOneAndFours) {
     auto b = single.decode_stream();
     const at::Tensor x = a.decode(want);
     EXPECT_LE((b.decode(want).to(at::kDouble) - x).abs().max().item<double>(), 2e-5 * x.abs().max().item<double>());
+}
+
+TEST(Vae, DoublingAndConvolutionInOneEqualsOneAfterTheOther) {
+    at::manual_seed(2);
+    const at::Tensor x = at::randn({2, 5, 3, 4}, at::kDouble).contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor weight = at::randn({6, 5, 3, 3}, at::kDouble);
+    const at::Tensor bias = at::randn({6}, at::kDouble);
+    const at::Tensor want = at::conv2d(at::upsample_nearest2d(x, {6, 8}), weight, bias, 1, 1);
+    const at::Tensor got = up_conv(x, up_weight(weight), bias).summed();
+    ASSERT_EQ(got.sizes(), want.sizes());
+    EXPECT_LE((got - want).abs().max().item<double>(), 1e-12);
 }
 
 TEST(Vae, SaysWhichTensorsItNeeds) {

@@ -379,5 +379,55 @@ TEST(Gui, ToastsComeAndGo) {
     EXPECT_EQ(lists(), without);
 }
 
+void type(const char* text) {
+    for (const char* c = text; *c; ++c) ImGui::GetIO().AddInputCharacter(static_cast<unsigned char>(*c));
+}
+
+// Into the middle of an item of the session panel; found by its name there.
+ImVec2 in_session_panel(float x, float y) {
+    const ImGuiWindow* w = ImGui::FindWindowByName(kSessionPanel);
+    EXPECT_NE(w, nullptr);
+    return w ? ImVec2(w->InnerRect.Min.x + x, w->InnerRect.Min.y + y) : ImVec2();
+}
+
+TEST(Gui, ATypedPromptIsSentWithEnterAndKeysDoNotSteerMeanwhile) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_text_model(20);
+    frames(gui, model, 5);
+    click(gui, model, in_session_panel(100, 60)); // the text field
+    frames(gui, model, 2);
+    EXPECT_TRUE(ImGui::GetIO().WantTextInput);
+    press(gui, Key::w);
+    EXPECT_EQ(one_frame(gui, model).controls.held, 0);
+    ImGuiIO& io = ImGui::GetIO();
+    io.AddKeyEvent(ImGuiMod_Ctrl, true);
+    io.AddKeyEvent(ImGuiKey_A, true);
+    frames(gui, model, 2);
+    io.AddKeyEvent(ImGuiKey_A, false);
+    io.AddKeyEvent(ImGuiMod_Ctrl, false);
+    frames(gui, model, 2);
+    type("A lake.");
+    frames(gui, model, 3);
+    io.AddKeyEvent(ImGuiKey_Enter, true);
+    std::optional<std::string> sent;
+    for (int i = 0; i < 4; ++i) {
+        const UiFrame frame = one_frame(gui, model);
+        if (frame.commands.prompt) sent = frame.commands.prompt;
+        io.AddKeyEvent(ImGuiKey_Enter, false);
+    }
+    ASSERT_TRUE(sent);
+    EXPECT_EQ(*sent, "A lake.");
+}
+
+TEST(Gui, ATextModelWithoutAnEncoderSaysSo) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_text_model(20);
+    model.session.takes_prompt = false;
+    frames(gui, model, 5);
+    click(gui, model, in_session_panel(100, 60));
+    frames(gui, model, 2);
+    EXPECT_FALSE(ImGui::GetIO().WantTextInput) << "there is nothing to type into";
+}
+
 } // namespace
 } // namespace wander::gui

@@ -131,7 +131,9 @@ TEST(Unigram, WhatIsNotUnderstoodIsNamed) {
     EXPECT_NE(broken("/model/unk_id", 18446744073709551615u).find("unk_id"), std::string::npos);
     EXPECT_NE(broken("/model/vocab/2", "x").find("piece 2"), std::string::npos);
     EXPECT_NE(broken("/model/vocab", nlohmann::json::array()).find("vocab"), std::string::npos);
-    EXPECT_NE(broken("/normalizer/normalizers/0/type", "Precompiled").find("'Precompiled'"), std::string::npos);
+    EXPECT_NE(broken("/normalizer/normalizers/0/type", "NFKD").find("'NFKD'"), std::string::npos);
+    const nlohmann::json map = {{"type", "Precompiled"}, {"precompiled_charsmap", "AAAA?"}};
+    EXPECT_NE(broken("/normalizer/normalizers/0", map).find("character map"), std::string::npos);
     EXPECT_NE(broken("/normalizer/normalizers/0/pattern/Regex", "\\s+").find("pattern"), std::string::npos);
     EXPECT_NE(broken("/pre_tokenizer/type", "ByteLevel").find("'ByteLevel'"), std::string::npos);
     EXPECT_NE(broken("/pre_tokenizer/replacement", "").find("one character"), std::string::npos);

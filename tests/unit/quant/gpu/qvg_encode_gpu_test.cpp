@@ -43,8 +43,8 @@ struct Shape {
     int centroids;
 };
 
-const Shape kShapes[] = {{336, 5, 64, 4}, {84, 5, 64, 1},     {97, 2, 128, 64},  {33, 3, 16, 3},
-                         {50, 1, 96, 5},  {300, 2, 256, 256}, {4680, 2, 128, 64}};
+const Shape kShapes[] = {{336, 5, 64, 4}, {84, 5, 64, 1},     {97, 2, 128, 64},   {33, 3, 16, 3},
+                         {50, 1, 96, 5},  {300, 2, 256, 256}, {4680, 2, 128, 64}, {2000, 1, 64, 200}};
 
 std::vector<float> clustered_rows(const Shape& shape, unsigned seed) {
     std::mt19937 generator(seed);

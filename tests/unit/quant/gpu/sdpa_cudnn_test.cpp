@@ -13,7 +13,6 @@
 namespace wander::test {
 namespace {
 
-using quant::cuda::Element;
 using quant::cuda::SdpaJob;
 using quant::cuda::SdpaType;
 
@@ -111,19 +110,31 @@ protected:
         job.q = q.stored.const_data_ptr();
         job.k = k.stored.const_data_ptr();
         job.v = v.stored.const_data_ptr();
-        job.descale_q = q.descale.const_data_ptr<float>();
-        job.descale_k = k.descale.const_data_ptr<float>();
-        job.descale_v = v.descale.const_data_ptr<float>();
         return job;
     }
 
-    // Runs the job into poisoned memory.
-    static Attended attend(SdpaJob job, Element element) {
+    // Runs the job into poisoned memory; `apart`: rows of queries and output lie further apart than they are long.
+    static Attended attend(SdpaJob job, const Rows& q, const Rows& k, const Rows& v, bool apart) {
         const auto options = at::TensorOptions().device(at::Device(at::kCUDA, 0));
-        const at::Tensor out = at::full({job.queries, job.heads, job.head_dim}, std::nan(""),
-                                        options.dtype(element == Element::float32 ? at::kFloat : at::kBFloat16));
+        const bool e4m3 = job.type == SdpaType::e4m3;
+        const std::int64_t row = static_cast<std::int64_t>(job.heads) * job.head_dim;
+        const std::int64_t room = apart ? row + 64 : row;
+        at::Tensor out = at::full({job.queries, room}, std::nan(""), options.dtype(at::kBFloat16));
+        if (e4m3) out = out.to(at::kFloat8_e4m3fn);
+        at::Tensor queries = q.stored.flatten(1);
+        if (apart) {
+            queries = at::empty({job.queries, room}, queries.options());
+            queries.narrow(1, 0, row).copy_(q.stored.flatten(1));
+            job.q = queries.const_data_ptr();
+            job.q_row = room;
+            job.out_row = room;
+        }
         const at::Tensor lse = at::full({job.heads, job.queries}, std::nan(""), options.dtype(at::kFloat));
-        job.out_element = element;
+        const at::Tensor descale = at::cat({q.descale, k.descale, v.descale});
+        // In the order of E4m3Factors.
+        const at::Tensor factors =
+            at::cat({1 / descale, descale, at::tensor({1.0F / 256, 256.0F, 0.0F, 0.0F}, descale.options())});
+        job.factors = reinterpret_cast<quant::cuda::E4m3Factors*>(factors.data_ptr());
         job.out = out.data_ptr();
         job.lse = lse.data_ptr<float>();
         quant::cuda::attend(job);
@@ -131,17 +142,20 @@ protected:
             const at::Tensor flat = tensor.to(at::kCPU, at::kFloat).flatten().contiguous();
             return std::vector<float>(flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + flat.numel());
         };
-        return {host(out), host(lse)};
+        at::Tensor wide = out.to(at::kFloat).narrow(1, 0, row);
+        if (e4m3) wide = wide * v.descale;
+        return {host(wide), host(lse)};
     }
 
     static void compare(SdpaType type, std::int64_t queries, std::int64_t keys, std::int64_t heads, std::int64_t dim,
-                        Element element) {
+                        bool apart = false) {
+        if (!quant::cuda::sdpa_supports(type, 0)) GTEST_SKIP() << "no such attention in this build or on this GPU";
         SCOPED_TRACE(testing::Message() << queries << " queries, " << keys << " keys, " << heads << " x " << dim);
         const Rows q = make_rows(type, queries, heads, dim);
         const Rows k = make_rows(type, keys, heads, dim);
         const Rows v = make_rows(type, keys, heads, dim);
         const SdpaJob job = job_of(type, q, k, v);
-        const Attended got = attend(job, element);
+        const Attended got = attend(job, q, k, v, apart);
         const Attended wanted = plain(q, k, v, job.scale);
         const bool e4m3 = type == SdpaType::e4m3;
         // Negated, so that a NaN fails.
@@ -151,28 +165,33 @@ protected:
 };
 
 TEST_F(SdpaCudnn, Bfloat16) {
-    compare(SdpaType::bfloat16, 84, 336, 5, 64, Element::bfloat16);
-    compare(SdpaType::bfloat16, 97, 301, 3, 128, Element::float32);
-    compare(SdpaType::bfloat16, 1, 1, 1, 64, Element::bfloat16);
+    compare(SdpaType::bfloat16, 84, 336, 5, 64);
+    compare(SdpaType::bfloat16, 97, 301, 3, 128, true);
+    compare(SdpaType::bfloat16, 1, 1, 1, 64);
 }
 
 TEST_F(SdpaCudnn, E4m3) {
-    if (!quant::cuda::sdpa_supports(SdpaType::e4m3, 0))
-        GTEST_SKIP() << "no E4M3 attention in this build or on this GPU";
-    compare(SdpaType::e4m3, 128, 512, 2, 128, Element::bfloat16);
-    compare(SdpaType::e4m3, 97, 301, 3, 128, Element::float32);
-    compare(SdpaType::e4m3, 84, 336, 5, 64, Element::bfloat16);
+    compare(SdpaType::e4m3, 128, 512, 2, 128);
+    compare(SdpaType::e4m3, 97, 301, 3, 128, true);
+    compare(SdpaType::e4m3, 84, 336, 5, 64);
+}
+
+// What makes attention fast is cuDNN's own fused kernel: another engine would be right, and slow.
+TEST_F(SdpaCudnn, RunsInAnEngineOfCudnn) {
+    if (!quant::cuda::sdpa_supports(SdpaType::bfloat16, 0)) GTEST_SKIP() << "no cuDNN attention in this build";
+    const Rows rows = make_rows(SdpaType::bfloat16, 256, 2, 128);
+    const std::string engine = quant::cuda::prepare(job_of(SdpaType::bfloat16, rows, rows, rows));
+    EXPECT_NE(engine.find("eng"), std::string::npos) << engine;
 }
 
 // The plan of a shape is kept: factors and pointers of a later call must be that call's.
 TEST_F(SdpaCudnn, ASecondCallOfAShapeTakesItsOwnValues) {
-    if (!quant::cuda::sdpa_supports(SdpaType::e4m3, 0))
-        GTEST_SKIP() << "no E4M3 attention in this build or on this GPU";
-    compare(SdpaType::e4m3, 64, 256, 2, 128, Element::float32);
-    compare(SdpaType::e4m3, 64, 256, 2, 128, Element::float32);
+    compare(SdpaType::e4m3, 64, 256, 2, 128);
+    compare(SdpaType::e4m3, 64, 256, 2, 128);
 }
 
 TEST_F(SdpaCudnn, RefusesWithWords) {
+    if (!quant::cuda::sdpa_supports(SdpaType::bfloat16, 0)) GTEST_SKIP() << "no cuDNN attention in this build";
     const Rows rows = make_rows(SdpaType::bfloat16, 4, 1, 64);
     SdpaJob job = job_of(SdpaType::bfloat16, rows, rows, rows);
     job.head_dim = 20;

@@ -1,0 +1,11 @@
+#pragma once
+// Words in place of options: `wander info DIR`, `wander convert DIR`. Files of models only; no window, no walk.
+
+#include <optional>
+
+namespace wander {
+
+// The exit code, or nothing where the command line has no such word.
+std::optional<int> run_subcommand(int argc, const char* const* argv);
+
+} // namespace wander

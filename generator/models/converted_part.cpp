@@ -1,0 +1,96 @@
+#include "generator/models/converted_part.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace wander {
+namespace {
+
+// Changes when the conversion itself does: what older versions wrote is made again.
+constexpr int kConversionVersion = 1;
+
+std::filesystem::path cache_home() {
+    const char* given = std::getenv("XDG_CACHE_HOME");
+    if (given && given[0] == '/') return given;
+    const char* home = std::getenv("HOME");
+    return home && home[0] == '/' ? std::filesystem::path(home) / ".cache" : std::filesystem::path();
+}
+
+// 64-bit FNV-1a.
+std::uint64_t hash_text(const std::string& text) {
+    std::uint64_t hash = 0xcbf29ce484222325ULL;
+    for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
+    return hash;
+}
+
+} // namespace
+
+std::vector<std::filesystem::path> converted_folders(const std::filesystem::path& model) {
+    std::vector<std::filesystem::path> folders = {model / "wander"};
+    const auto cache = cache_home();
+    std::error_code failed;
+    const auto whole = std::filesystem::weakly_canonical(model, failed);
+    if (!cache.empty() && !failed)
+        folders.push_back(cache / "wander" / "models" / fmt::format("{:016x}", hash_text(whole.string())));
+    return folders;
+}
+
+std::string converted_name(PartKind kind) {
+    switch (kind) {
+        case PartKind::transformer: return "dit.safetensors";
+        case PartKind::vae: return "vae.safetensors";
+        case PartKind::text_encoder: return "text_encoder.safetensors";
+        default: return "";
+    }
+}
+
+Result<std::string> source_key(const TensorFile& source) {
+    std::string key = fmt::format("{}-{:016x}", kConversionVersion, source.head_hash());
+    for (const auto& path : source.files()) {
+        struct stat status{};
+        if (::stat(path.c_str(), &status) != 0)
+            return Error{ErrorCode::bad_input,
+                         fmt::format("{}: cannot be looked at: {}", path.string(), std::strerror(errno))};
+        key += fmt::format("-{}-{}.{:09}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    }
+    // Shards make it long; what is compared stays short.
+    return fmt::format("{}-{:016x}", kConversionVersion, hash_text(key));
+}
+
+std::optional<std::filesystem::path> find_converted(const std::filesystem::path& model, PartKind kind,
+                                                    const std::string& key) {
+    const std::string name = converted_name(kind);
+    if (name.empty()) return std::nullopt;
+    for (const auto& folder : converted_folders(model)) {
+        std::error_code ignored;
+        if (!std::filesystem::is_regular_file(folder / name, ignored)) continue;
+        const auto file = TensorFile::open(folder / name);
+        if (!file) continue; // damaged: made again
+        const auto found = file->metadata().find(kConvertedKey);
+        if (found != file->metadata().end() && found->second == key) return folder / name;
+    }
+    return std::nullopt;
+}
+
+Dtype converted_dtype(const std::string& native_name, const TensorInfo& info) {
+    const bool floating = info.dtype == Dtype::f64 || info.dtype == Dtype::f32 || info.dtype == Dtype::f16;
+    if (!floating) return info.dtype;
+    // A gain [C, 1, 1, 1] is a vector too.
+    const bool vector = info.shape.empty() || info.elements() == static_cast<std::uint64_t>(info.shape[0]);
+    return vector || native_name.ends_with("modulation") ? Dtype::f32 : Dtype::bf16;
+}
+
+bool wants_conversion(const PartTensors& tensors) {
+    const auto& shapes = tensors.shapes();
+    return std::any_of(shapes.begin(), shapes.end(), [&](const auto& entry) {
+        const TensorInfo& info = *tensors.info(entry.first);
+        return info.dtype != Dtype::f16 && info.dtype != converted_dtype(entry.first, info);
+    });
+}
+
+} // namespace wander

@@ -1,0 +1,21 @@
+#pragma once
+// Tensor names of published files, turned into the native Wan names that the networks load (self-forcing.md 2.1, 3,
+// 7.2, 8.3, 8.7). Names only: tensors are the same under both. Pure, any thread.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace wander {
+
+// "model._fsdp_wrapped_module.blocks.0.x" -> "blocks.0.x": wrappers of training are taken out wherever they stand, then
+// one leading "model." or "net.".
+std::string bare_checkpoint_key(std::string key);
+
+// Names of the diffusers and transformers libraries -> native; nothing for a name that has no native form.
+// Transformer: their norm2 is the native norm3 (the affine norm before cross attention).
+std::optional<std::string> native_dit_name(std::string_view name);
+std::optional<std::string> native_vae_name(std::string_view name); // 2 residual blocks a level, as published
+std::optional<std::string> native_umt5_name(std::string_view name);
+
+} // namespace wander

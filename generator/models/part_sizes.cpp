@@ -1,0 +1,211 @@
+#include "generator/models/part_sizes.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace wander {
+namespace {
+
+constexpr std::int64_t kMaxSize = 1 << 20;
+
+void add_conv(ShapeTable& shapes, const std::string& name, std::int64_t out, std::int64_t in, std::int64_t side,
+              bool bias = true) {
+    shapes[name + ".weight"] = {out, in, side, side};
+    if (bias) shapes[name + ".bias"] = {out};
+}
+
+// Three blocks that see their input of one step before as well.
+void add_memory_blocks(ShapeTable& shapes, const std::string& half, int first, std::int64_t width) {
+    for (int i = first; i < first + 3; ++i) {
+        const std::string name = half + "." + std::to_string(i) + ".conv.";
+        add_conv(shapes, name + "0", width, 2 * width, 3);
+        add_conv(shapes, name + "2", width, width, 3);
+        add_conv(shapes, name + "4", width, width, 3);
+    }
+}
+
+// Reads sizes and keeps the first complaint.
+class Sizes {
+public:
+    explicit Sizes(const ShapeTable& shapes) : shapes_(shapes) {}
+
+    int size(const std::string& name, std::size_t dimensions, std::size_t which) {
+        const auto found = shapes_.find(name);
+        if (found == shapes_.end()) {
+            complain(fmt::format("tensor '{}' is missing", name));
+        } else if (found->second.size() != dimensions || found->second[which] < 1 || found->second[which] > kMaxSize) {
+            complain(fmt::format("tensor '{}' has shape [{}]", name, fmt::join(found->second, ", ")));
+        } else {
+            return static_cast<int>(found->second[which]);
+        }
+        return 1;
+    }
+    // Behind the highest N of "blocks.N.".
+    int layers() {
+        int count = 0;
+        for (const auto& [name, shape] : shapes_) {
+            if (!name.starts_with("blocks.")) continue;
+            int number = 0;
+            const char* begin = name.data() + 7;
+            const auto [end, code] = std::from_chars(begin, name.data() + name.size(), number);
+            if (code == std::errc{} && end != begin && *end == '.' && number >= 0 && number < 256)
+                count = std::max(count, number + 1);
+        }
+        if (count == 0) complain("it has no 'blocks.0'");
+        return count;
+    }
+    void complain(std::string what) {
+        if (error_.empty()) error_ = std::move(what);
+    }
+    template <typename T>
+    Result<T> give(T value) const {
+        if (error_.empty()) return value;
+        return Error{ErrorCode::bad_input, error_};
+    }
+
+private:
+    const ShapeTable& shapes_;
+    std::string error_;
+};
+
+} // namespace
+
+ShapeTable Umt5Sizes::tensor_shapes() const {
+    ShapeTable shapes;
+    const std::int64_t inner = std::int64_t{heads} * head_dim;
+    shapes["token_embedding.weight"] = {vocab, dim};
+    shapes["norm.weight"] = {dim};
+    for (int layer = 0; layer < layers; ++layer) {
+        const std::string block = "blocks." + std::to_string(layer) + ".";
+        shapes[block + "norm1.weight"] = {dim};
+        shapes[block + "norm2.weight"] = {dim};
+        for (const char* part : {"q", "k", "v"}) shapes[block + "attn." + part + ".weight"] = {inner, dim};
+        shapes[block + "attn.o.weight"] = {dim, inner};
+        shapes[block + "pos_embedding.embedding.weight"] = {buckets, heads};
+        shapes[block + "ffn.gate.0.weight"] = {ffn, dim};
+        shapes[block + "ffn.fc1.weight"] = {ffn, dim};
+        shapes[block + "ffn.fc2.weight"] = {dim, ffn};
+    }
+    return shapes;
+}
+
+ShapeTable TaehvSizes::tensor_shapes(bool encoder, bool decoder) const {
+    ShapeTable shapes;
+    if (decoder) {
+        const std::vector<int>& width = decoder_widths;
+        add_conv(shapes, "decoder.1", width[0], channels, 3);
+        // Levels begin at 3, 9, 15: memory blocks, nearest x2, growth in time (none at first, then twofold),
+        // convolution.
+        for (int level = 0; level < 3; ++level) {
+            const std::int64_t from = width[static_cast<std::size_t>(level)];
+            const int first = 3 + 6 * level;
+            add_memory_blocks(shapes, "decoder", first, from);
+            add_conv(shapes, fmt::format("decoder.{}.conv", first + 4), level == 0 ? from : 2 * from, from, 1, false);
+            add_conv(shapes, fmt::format("decoder.{}", first + 5), width[static_cast<std::size_t>(level) + 1], from, 3,
+                     false);
+        }
+        add_conv(shapes, "decoder.22", 3, width[3], 3);
+    }
+    if (encoder) {
+        const std::int64_t width = encoder_width;
+        add_conv(shapes, "encoder.0", width, 3, 3);
+        // Stages begin at 2, 7, 12: pooling in time (two, two, one frame), strided convolution, memory blocks.
+        for (int stage = 0; stage < 3; ++stage) {
+            const int first = 2 + 5 * stage;
+            add_conv(shapes, fmt::format("encoder.{}.conv", first), width, stage < 2 ? 2 * width : width, 1, false);
+            add_conv(shapes, fmt::format("encoder.{}", first + 1), width, width, 3, false);
+            add_memory_blocks(shapes, "encoder", first + 2, width);
+        }
+        add_conv(shapes, "encoder.17", channels, width, 3);
+    }
+    return shapes;
+}
+
+void set_rope_split(DitConfig& dit) {
+    dit.rope_row_channels = 2 * (dit.head_dim / 6);
+    dit.rope_col_channels = 2 * (dit.head_dim / 6);
+    dit.rope_time_channels = dit.head_dim - dit.rope_row_channels - dit.rope_col_channels;
+}
+
+DitConfig self_forcing_dit() {
+    DitConfig dit;
+    dit.dim = 1536;
+    dit.layers = 30;
+    dit.heads = 12;
+    dit.head_dim = 128;
+    dit.ffn = 8960;
+    dit.text_dim = 4096;
+    dit.text_len = 512;
+    set_rope_split(dit);
+    return dit;
+}
+
+VaeConfig wan21_vae() {
+    VaeConfig vae;
+    vae.latent_mean = {-0.7571, -0.7089, -0.9113, 0.1075,  -0.1745, 0.9653,  -0.1517, 1.5508,
+                       0.4134,  -0.0715, 0.5517,  -0.3632, -0.1922, -0.9497, 0.2503,  -0.2921};
+    vae.latent_std = {2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+                      3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160};
+    return vae;
+}
+
+Result<DitConfig> dit_of_shapes(const ShapeTable& shapes, int head_dim) {
+    Sizes sizes(shapes);
+    DitConfig dit = self_forcing_dit();
+    dit.dim = sizes.size("patch_embedding.weight", 5, 0);
+    dit.channels = sizes.size("patch_embedding.weight", 5, 1);
+    dit.layers = sizes.layers();
+    dit.ffn = sizes.size("blocks.0.ffn.0.weight", 2, 0);
+    dit.freq_dim = sizes.size("time_embedding.0.weight", 2, 1);
+    dit.text_dim = sizes.size("text_embedding.0.weight", 2, 1);
+    dit.head_dim = head_dim;
+    dit.heads = dit.dim / head_dim;
+    if (dit.dim % head_dim != 0)
+        sizes.complain(fmt::format("{} channels are no whole number of heads of {}", dit.dim, head_dim));
+    set_rope_split(dit);
+    return sizes.give(dit);
+}
+
+Result<VaeConfig> vae_of_shapes(const ShapeTable& shapes) {
+    Sizes sizes(shapes);
+    VaeConfig vae = wan21_vae();
+    vae.z = sizes.size("conv2.weight", 5, 0);
+    vae.dim = sizes.size("decoder.head.2.weight", 5, 1);
+    if (static_cast<std::size_t>(vae.z) != vae.latent_mean.size())
+        sizes.complain(
+            fmt::format("its latents have {} channels, not the {} of Wan 2.1", vae.z, vae.latent_mean.size()));
+    return sizes.give(vae);
+}
+
+Result<Umt5Sizes> umt5_of_shapes(const ShapeTable& shapes) {
+    Sizes sizes(shapes);
+    Umt5Sizes text;
+    text.vocab = sizes.size("token_embedding.weight", 2, 0);
+    text.dim = sizes.size("token_embedding.weight", 2, 1);
+    text.layers = sizes.layers();
+    text.buckets = sizes.size("blocks.0.pos_embedding.embedding.weight", 2, 0);
+    text.heads = sizes.size("blocks.0.pos_embedding.embedding.weight", 2, 1);
+    const int inner = sizes.size("blocks.0.attn.q.weight", 2, 0);
+    text.head_dim = inner / text.heads;
+    if (inner % text.heads != 0)
+        sizes.complain(fmt::format("{} channels of attention are no whole number of {} heads", inner, text.heads));
+    text.ffn = sizes.size("blocks.0.ffn.gate.0.weight", 2, 0);
+    return sizes.give(text);
+}
+
+Result<TaehvSizes> taehv_of_shapes(const ShapeTable& shapes) {
+    Sizes sizes(shapes);
+    TaehvSizes tiny;
+    tiny.channels = sizes.size("decoder.1.weight", 4, 1);
+    tiny.decoder_widths = {sizes.size("decoder.1.weight", 4, 0), sizes.size("decoder.8.weight", 4, 0),
+                           sizes.size("decoder.14.weight", 4, 0), sizes.size("decoder.20.weight", 4, 0)};
+    if (shapes.contains("encoder.0.weight")) tiny.encoder_width = sizes.size("encoder.0.weight", 4, 0);
+    if (sizes.size("decoder.22.weight", 4, 0) != 3)
+        sizes.complain("it makes patches of pixels, as the newer TAEHV files do; Wan 2.1 needs taew2_1");
+    return sizes.give(tiny);
+}
+
+} // namespace wander

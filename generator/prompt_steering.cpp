@@ -1,0 +1,27 @@
+#include "generator/prompt_steering.hpp"
+
+#include <utility>
+
+namespace wander {
+
+PromptSteering::PromptSteering(std::shared_ptr<PromptDesk> desk, CameraPhrases phrases, std::string prompt,
+                               bool camera_words)
+    : desk_(std::move(desk)), phrases_(std::move(phrases)), prompt_(std::move(prompt)), camera_words_(camera_words) {}
+
+Result<std::optional<at::Tensor>> PromptSteering::next(const ControlState& controls, bool wait,
+                                                       const std::stop_token& stop) {
+    const std::string wanted = camera_words_ ? phrases_.steer(prompt_, controls.held) : prompt_;
+    pending_ = false;
+    if (started_ && wanted == active_) return std::optional<at::Tensor>();
+    auto embedding = wait || !started_ ? std::optional(desk_->wait(wanted, stop)) : desk_->look(wanted);
+    if (!embedding) {
+        pending_ = true;
+        return std::optional<at::Tensor>();
+    }
+    if (!*embedding) return embedding->error();
+    started_ = true;
+    active_ = wanted;
+    return std::optional<at::Tensor>(**embedding);
+}
+
+} // namespace wander

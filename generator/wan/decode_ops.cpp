@@ -1,0 +1,247 @@
+#include "generator/wan/decode_ops.hpp"
+
+#include "generator/wan/decode_kernels.hpp"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#if WANDER_CUDA
+#include <c10/cuda/CUDAStream.h>
+#endif
+
+namespace wander {
+
+namespace {
+
+constexpr auto kLast = at::MemoryFormat::ChannelsLast;
+
+at::Tensor new_pictures(const at::Tensor& like, std::int64_t frames, std::int64_t channels, std::int64_t rows,
+                        std::int64_t columns) {
+    return at::empty({frames, channels, rows, columns}, like.options(), kLast);
+}
+
+#if WANDER_CUDA
+cuda::Stream stream_of(const at::Tensor& x) { return c10::cuda::getCurrentCUDAStream(x.device().index()).stream(); }
+
+const float* floats(const at::Tensor& x) { return x.defined() ? x.const_data_ptr<float>() : nullptr; }
+const void* bytes(const at::Tensor& x) { return x.defined() ? x.const_data_ptr() : nullptr; }
+
+// The kernels read pictures without holes.
+at::Tensor packed(const at::Tensor& x) {
+    if (!x.defined()) return x;
+    TORCH_CHECK(x.scalar_type() == at::kBFloat16 && x.is_cuda(), "decoder kernels take bf16 on CUDA");
+    return x.contiguous(kLast);
+}
+#endif
+
+// Undefined is not absent to cuDNN's fused calls.
+std::optional<at::Tensor> bias_of(const PlainConv& conv) {
+    return conv.bias.defined() ? std::optional<at::Tensor>(conv.bias) : std::nullopt;
+}
+
+at::Tensor enlarge_torch(const Unsummed& unsummed, int times, std::int64_t drop) {
+    at::Tensor x = unsummed.summed();
+    if (times == 2) {
+        const std::int64_t half = x.size(1) / 2;
+        x = at::stack({x.narrow(1, 0, half), x.narrow(1, half, half)}, 1).flatten(0, 1);
+    }
+    if (drop > 0) x = x.narrow(0, drop, x.size(0) - drop);
+    return at::upsample_nearest2d(x.contiguous(kLast), {2 * x.size(2), 2 * x.size(3)});
+}
+
+} // namespace
+
+PlainConv make_plain_conv(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute) {
+    PlainConv conv;
+    conv.weight = weight.to(device, compute).contiguous(kLast);
+    if (bias.defined()) conv.bias = bias.to(device, compute);
+    conv.padding = static_cast<int>(weight.size(-1) / 2);
+    return conv;
+}
+
+at::Tensor conv_only(const PlainConv& conv, const at::Tensor& x) {
+    return at::conv2d(x, conv.weight, conv.bias, 1, conv.padding);
+}
+
+at::Tensor conv_relu(const PlainConv& conv, const at::Tensor& x, bool fused) {
+    if (!fused) return conv_only(conv, x).relu_();
+    return at::cudnn_convolution_relu(x, conv.weight, bias_of(conv), {1, 1}, {conv.padding, conv.padding}, {1, 1}, 1);
+}
+
+at::Tensor conv_add_relu(const PlainConv& conv, const at::Tensor& x, const at::Tensor& added, bool fused) {
+    if (!fused) return conv_only(conv, x).add_(added).relu_();
+    return at::cudnn_convolution_add_relu(x, conv.weight, added, 1.0, bias_of(conv), {1, 1},
+                                          {conv.padding, conv.padding}, {1, 1}, 1);
+}
+
+Unsummed Unsummed::slice(std::int64_t begin, std::int64_t count) const {
+    Unsummed part{x.narrow(0, begin, count), bias, {}, quarters};
+    if (residual.defined()) part.residual = residual.narrow(0, begin, count);
+    return part;
+}
+
+at::Tensor Unsummed::summed() const {
+    if (quarters) {
+        const at::Tensor q = x.view({frames(), 2, 2, channels(), x.size(2), x.size(3)});
+        std::vector<at::Tensor> lines;
+        for (std::int64_t row = 0; row < 2; ++row) {
+            std::vector<at::Tensor> columns_of;
+            for (std::int64_t column = 0; column < 2; ++column) {
+                columns_of.push_back(
+                    q.select(1, row).select(1, column).narrow(2, row, rows() / 2).narrow(3, column, columns() / 2));
+            }
+            lines.push_back(at::stack(columns_of, 4).flatten(3, 4));
+        }
+        return Unsummed{at::stack(lines, 3).flatten(2, 3).contiguous(kLast), bias, residual}.summed();
+    }
+    if (!bias.defined() && !residual.defined()) return x;
+    const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    at::Tensor sum = x.to(wide);
+    if (bias.defined()) sum = sum + bias.to(wide).view({1, -1, 1, 1});
+    if (residual.defined()) sum = sum + residual.to(wide);
+    return sum.to(x.scalar_type());
+}
+
+#if WANDER_CUDA
+namespace {
+at::Tensor enlarge_fused(const Unsummed& x, int size, int times, std::int64_t drop) {
+    const at::Tensor in = packed(x.x);
+    const at::Tensor residual = packed(x.residual);
+    const std::int64_t channels = in.size(1) / times;
+    const at::Tensor out = new_pictures(in, in.size(0) * times - drop, channels, size * in.size(2), size * in.size(3));
+    cuda::EnlargeJob job;
+    job.x = bytes(in);
+    job.bias = floats(x.bias);
+    job.residual = bytes(residual);
+    job.out = out.mutable_data_ptr();
+    job.frames = static_cast<int>(in.size(0));
+    job.rows = static_cast<int>(in.size(2));
+    job.columns = static_cast<int>(in.size(3));
+    job.channels = static_cast<int>(channels);
+    job.size = size;
+    job.times = times;
+    job.drop = static_cast<int>(drop);
+    cuda::launch_enlarge(job, stream_of(in));
+    return out;
+}
+} // namespace
+#endif
+
+at::Tensor enlarge(const Unsummed& x, int times, std::int64_t drop, [[maybe_unused]] bool fused) {
+#if WANDER_CUDA
+    if (fused && x.x.size(1) / times % 8 == 0) return enlarge_fused(x, 2, times, drop);
+#endif
+    return enlarge_torch(x, times, drop);
+}
+
+at::Tensor up_weight(const at::Tensor& weight) {
+    const auto options = weight.options().dtype(at::kDouble);
+    // Which of the three taps fall on the nearer and the farther pixel, for the first and the second of a pair.
+    const at::Tensor fold =
+        at::tensor({1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1}, options).view({2, 2, 3}); // [quarter, to, from]
+    return at::einsum("pyi,qxj,ocij->pqocyx", {fold, fold, weight.to(at::kDouble)})
+        .flatten(0, 2)
+        .to(weight.scalar_type())
+        .contiguous(kLast);
+}
+
+Unsummed up_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+    return {at::conv2d(x, weight, {}, 1, 1), bias, {}, true};
+}
+
+at::Tensor tap_weight(const at::Tensor& side_by_side) {
+    const std::int64_t in = side_by_side.size(1) / 3;
+    // [3, dt * in, dy, dx] -> [dt, dy, dx, colour, in]
+    const at::Tensor taps = side_by_side.contiguous().view({3, 3, in, 3, 3}).permute({1, 3, 4, 0, 2}).reshape({81, in});
+    return at::cat({taps, at::zeros({7, in}, taps.options())}).contiguous(); // rows of 16 bytes
+}
+
+at::Tensor attend_by_products(const at::Tensor& qkv) {
+    const std::int64_t c = qkv.size(1) / 3, h = qkv.size(2), w = qkv.size(3);
+    std::vector<at::Tensor> frames;
+    for (std::int64_t i = 0; i < qkv.size(0); ++i) {
+        const auto parts = qkv.narrow(0, i, 1).permute({0, 2, 3, 1}).reshape({1, h * w, 3 * c}).chunk(3, -1);
+        const at::Tensor scores = at::bmm(parts[0], parts[1].transpose(1, 2), at::kFloat);
+        scores.mul_(1 / std::sqrt(static_cast<double>(c)));
+        frames.push_back(at::bmm(at::softmax(scores, -1).to(qkv.scalar_type()), parts[2]));
+    }
+    const at::Tensor out = frames.size() == 1 ? frames[0] : at::cat(frames);
+    return out.reshape({qkv.size(0), h, w, c}).permute({0, 3, 1, 2});
+}
+
+#if WANDER_CUDA
+
+bool causal_input_serves(std::int64_t channels) { return cuda::causal_input_serves(static_cast<int>(channels)); }
+
+CausalInputResult causal_input(const Unsummed& x, const CausalInput& how) {
+    const at::Tensor in = packed(x.x);
+    const at::Tensor residual = packed(x.residual);
+    const std::int64_t frames = x.frames(), channels = x.channels(), rows = x.rows(), columns = x.columns();
+    const int taps = how.past ? 3 : 1;
+    if (how.past && !how.past->defined()) {
+        *how.past = new_pictures(in, 2, channels, rows, columns);
+        how.past->zero_();
+    }
+    CausalInputResult result;
+    result.frames = new_pictures(in, frames, taps * channels, rows, columns);
+    if (how.keep_sum) result.sum = new_pictures(in, frames, channels, rows, columns);
+    cuda::CausalInputJob job;
+    job.x = bytes(in);
+    job.phase_columns = x.quarters ? static_cast<int>(columns) : 0;
+    job.bias = floats(x.bias);
+    job.residual = bytes(residual);
+    job.sum = how.keep_sum ? result.sum.mutable_data_ptr() : nullptr;
+    job.gamma = floats(how.gamma);
+    job.eps = static_cast<float>(how.eps);
+    job.silu = how.silu;
+    job.taps = taps;
+    job.past = how.past ? how.past->mutable_data_ptr() : nullptr;
+    job.out = result.frames.mutable_data_ptr();
+    job.frames = static_cast<int>(frames);
+    job.pixels = rows * columns;
+    job.channels = static_cast<int>(channels);
+    cuda::launch_causal_input(job, stream_of(in));
+    return result;
+}
+
+at::Tensor doubled_frames(const Unsummed& x) { return enlarge_fused(x, 1, 2, 0); }
+
+void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& past,
+                      const at::Tensor& out) {
+    const std::int64_t frames = x.size(0), rows = x.size(2), columns = x.size(3), planes = weight.size(0);
+    const at::Tensor pixels = packed(x).permute({0, 2, 3, 1}).reshape({frames, rows * columns, x.size(1)});
+    const at::Tensor products =
+        at::bmm(weight.unsqueeze(0).expand({frames, -1, -1}), pixels.transpose(1, 2)).contiguous();
+    if (!past.defined()) past = at::zeros({2, planes, rows * columns}, products.options());
+    TORCH_CHECK(out.is_contiguous(kLast), "conv_by_products writes channels last");
+    cuda::SumTapsJob job;
+    job.products = products.const_data_ptr();
+    job.past = past.const_data_ptr();
+    job.bias = floats(bias);
+    job.out = out.mutable_data_ptr();
+    job.frames = static_cast<int>(frames);
+    job.planes = static_cast<int>(planes);
+    job.rows = static_cast<int>(rows);
+    job.columns = static_cast<int>(columns);
+    cuda::launch_sum_taps(job, stream_of(x));
+    past = frames == 1 ? at::cat({past.narrow(0, 1, 1), products}) : products.narrow(0, frames - 2, 2).clone();
+}
+
+#else
+
+bool causal_input_serves(std::int64_t) { return false; }
+
+CausalInputResult causal_input(const Unsummed&, const CausalInput&) {
+    TORCH_CHECK(false, "this program was built without CUDA");
+}
+
+at::Tensor doubled_frames(const Unsummed&) { TORCH_CHECK(false, "this program was built without CUDA"); }
+
+void conv_by_products(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&, const at::Tensor&) {
+    TORCH_CHECK(false, "this program was built without CUDA");
+}
+
+#endif
+
+} // namespace wander

@@ -1,0 +1,98 @@
+#pragma once
+// Tiny autoencoder of Wan 2.1's latents (TAEHV, taew2_1; self-forcing.md 9): streaming decoder and encoder with exact
+// state. Sizes are data; tensor names are the checkpoint's own.
+//
+// It works on the latents as the sampler makes them (no mean, no deviation) and on pictures in [0, 1]. A Taehv holds
+// weights and may be shared by streams; one thread per stream. State of a decoder: the last input of every memory
+// block.
+
+#include "generator/plain/result.hpp"
+#include "generator/wan/video_decoder.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace wander {
+
+struct TaehvConfig {
+    int z = 16;
+    std::vector<int> decoder_channels = {256, 128, 64, 64}; // of the three levels, coarse to fine, and behind them
+    int encoder_channels = 64;
+    int memory_blocks = 3; // of every level
+    // What the time-growing 1x1 convolutions of the file make of a frame (true: two frames), coarse to fine, and what
+    // is wanted of them: fewer frames for previews, then the last output channels count.
+    std::vector<bool> stored_time_upscale = {false, true, true};
+    std::vector<bool> decoder_time_upscale = {false, true, true};
+    std::vector<bool> encoder_time_downscale = {true, true, false};
+
+    int decoder_time_scale() const; // frames per latent, 4
+    int encoder_time_scale() const;
+    std::map<std::string, std::vector<std::int64_t>> tensor_shapes(bool encoder, bool decoder) const;
+};
+
+class Taehv : public VideoDecoder {
+public:
+    using TensorSource =
+        std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
+    // plain: torch's own operations on a GPU too, for tests and benches.
+    static Result<Taehv> load(const TaehvConfig& config, const TensorSource& source, at::Device device,
+                              at::ScalarType compute, bool with_encoder, bool with_decoder, bool plain = false);
+
+    // The last input frame of every memory block, [1, channels, height, width], by the block's name ("decoder.5").
+    using Memory = std::map<std::string, at::Tensor>;
+    struct Weights;
+
+    class DecodeStream : public VideoDecodeStream {
+    public:
+        // Frames in about [0, 1]. The first latent gives 1 frame: the 3 that the network makes before it are dropped,
+        // once a video.
+        at::Tensor decode(const at::Tensor& latents) override;
+        // The same with those 3 frames.
+        at::Tensor decode_all(const at::Tensor& latents);
+        void reset() override;
+        std::int64_t state_bytes() const override;
+        const Memory& memory() const { return memory_; }
+
+    private:
+        friend class Taehv;
+        at::Tensor run(const at::Tensor& latents, std::int64_t drop);
+        std::shared_ptr<const Weights> weights_;
+        Memory memory_;
+        bool started_ = false;
+    };
+    DecodeStream decode_stream() const;
+
+    // Frames in [0, 1] to latents, 4 to 1, in groups from the first frame on (not 1, 4, 4, ... as the full VAE's).
+    class EncodeStream {
+    public:
+        // frames: [N, 3, H, W], any N. Returns the latents of the groups that are complete, [n, z, h, w], maybe none.
+        at::Tensor encode(const at::Tensor& frames);
+        // The video's end: a group that is not complete is filled with copies of its last frame. Begins a new video.
+        at::Tensor finish();
+
+    private:
+        friend class Taehv;
+        std::shared_ptr<const Weights> weights_;
+        Memory memory_;
+        at::Tensor waiting_; // frames of a group that is not complete, or undefined
+    };
+    EncodeStream encode_stream() const;
+
+    std::string name() const override { return "tiny"; }
+    PixelRange range() const override { return {0, 1}; }
+    std::unique_ptr<VideoDecodeStream> open_stream() const override;
+    int latents_per_call() const override;
+
+    const TaehvConfig& config() const;
+
+private:
+    std::shared_ptr<Weights> weights_;
+};
+
+} // namespace wander
