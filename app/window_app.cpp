@@ -247,8 +247,9 @@ private:
         const auto near = settings_.recent_models.empty() ? std::filesystem::path()
                                                           : std::filesystem::path(settings_.recent_models.front());
         if (!folders_.open("Open a model folder", near.parent_path())) {
-            gui_.toast(gui::ToastKind::warning, "This desktop has no dialog for choosing folders (zenity or kdialog would "
-                                                "bring one): type the folder, or drop it on the window");
+            gui_.toast(gui::ToastKind::warning,
+                       "This desktop has no dialog for choosing folders (zenity or kdialog would "
+                       "bring one): type the folder, or drop it on the window");
         }
     }
 

@@ -21,6 +21,9 @@ namespace wander {
 
 namespace {
 
+// Measured at 480x832 beside the transformer, see docs/performance.md, "Decoding".
+constexpr bool kHighPriority = false;
+
 void* native_stream([[maybe_unused]] const std::optional<c10::Stream>& stream) {
 #if WANDER_CUDA
     if (stream) return c10::cuda::CUDAStream(*stream).stream();
@@ -28,7 +31,30 @@ void* native_stream([[maybe_unused]] const std::optional<c10::Stream>& stream) {
     return nullptr;
 }
 
+c10::Stream decode_stream_of(at::Device device) {
+    static const c10::Stream stream =
+        c10::impl::VirtualGuardImpl(at::kCUDA).getStreamFromGlobalPool(device, kHighPriority);
+    return stream;
+}
+
 } // namespace
+
+void warm_up_decoder(const VideoDecoder& decoder, const ComputeDevice& device, int latent_rows, int latent_cols) {
+    if (!device.is_cuda()) return;
+    const c10::InferenceMode inference;
+    const c10::Stream cuda_stream = decode_stream_of(device.device);
+    const c10::StreamGuard guard(cuda_stream);
+    const auto stream = decoder.open_stream();
+    const auto options = at::TensorOptions().device(device.device).dtype(at::kFloat);
+    // What a video's calls look like: its first latent alone, then as many as a call takes.
+    for (const int latents : {1, decoder.latents_per_call()}) {
+        const at::Tensor frames =
+            stream->decode(at::zeros({latents, decoder.latent_channels(), latent_rows, latent_cols}, options));
+        const at::Tensor pixels = at::empty({frames.size(2), frames.size(3), 4}, options.dtype(at::kByte));
+        frame_to_device(frames[0], decoder.range(), pixels.mutable_data_ptr());
+    }
+    cuda_stream.synchronize();
+}
 
 Pose between(const Pose& from, const Pose& to, double share) {
     const auto mix = [share](float a, double difference) { return static_cast<float>(a + share * difference); };
@@ -44,9 +70,7 @@ DecodeThread::DecodeThread(const VideoDecoder& decoder, Settings settings, Frame
       settings_(std::move(settings)),
       sink_(sink),
       reports_(reports) {
-    if (settings_.device.is_cuda()) {
-        cuda_stream_ = c10::impl::VirtualGuardImpl(at::kCUDA).getStreamFromGlobalPool(settings_.device.device);
-    }
+    if (settings_.device.is_cuda()) cuda_stream_ = decode_stream_of(settings_.device.device);
     thread_ = std::jthread([this](std::stop_token own) { work(own); });
     outer_stop_.emplace(std::move(stop), [this] { thread_.request_stop(); });
 }

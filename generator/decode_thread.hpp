@@ -3,7 +3,8 @@
 //
 // One job may wait while another is decoded; the worker waits for that place before it samples controls, so
 // back-pressure from the sink (acquire blocks) reaches the worker early and no control grows old in a queue. On CUDA it
-// has a stream of its own. A failure is kept and handed to the worker. The destructor drops what is left and joins.
+// has a stream of its own, one for all runs, so that torch's allocator finds the memory of the last run again. A
+// failure is kept and handed to the worker. The destructor drops what is left and joins.
 
 #include "generator/chunk_reports.hpp"
 #include "generator/device.hpp"
@@ -80,6 +81,10 @@ private:
     std::optional<std::stop_callback<std::function<void()>>> outer_stop_;
     std::jthread thread_;
 };
+
+// Makes a decoder's first real call as quick as the later ones: libraries load, plans are made, memory is there. On
+// CUDA on the decode threads' stream, under a second; nothing elsewhere. Before the first run, no decode thread alive.
+void warm_up_decoder(const VideoDecoder& decoder, const ComputeDevice& device, int latent_rows, int latent_cols);
 
 // Between two latents the camera moves evenly, turning the shorter way.
 Pose between(const Pose& from, const Pose& to, double share);

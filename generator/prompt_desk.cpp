@@ -8,7 +8,8 @@
 
 namespace wander {
 
-PromptDesk::PromptDesk(Encode encode, std::size_t kept) : encode_(std::move(encode)), kept_(std::max<std::size_t>(1, kept)) {
+PromptDesk::PromptDesk(Encode encode, std::size_t kept)
+    : encode_(std::move(encode)), kept_(std::max<std::size_t>(1, kept)) {
     thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
 }
 

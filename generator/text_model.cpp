@@ -120,8 +120,7 @@ private:
             config.z = folder_->tiny_vae.channels;
             config.decoder_channels = folder_->tiny_vae.decoder_widths;
             config.encoder_channels = folder_->tiny_vae.encoder_width;
-            auto taehv =
-                Taehv::load(config, part->source(), model_.device.device, model_.device.compute, false, true);
+            auto taehv = Taehv::load(config, part->source(), model_.device.device, model_.device.compute, false, true);
             if (!taehv) return at_file(part->path, taehv.error());
             model_.decoder = std::make_shared<Taehv>(std::move(*taehv));
             return {};
@@ -161,9 +160,9 @@ private:
             model_.dit->set_text(*text);
             return {};
         }
-        auto phrases = CameraPhrases::read(options_.camera_phrases.empty()
-                                               ? options_.assets / "prompts/camera_phrases.json"
-                                               : options_.camera_phrases);
+        auto phrases =
+            CameraPhrases::read(options_.camera_phrases.empty() ? options_.assets / "prompts/camera_phrases.json"
+                                                                : options_.camera_phrases);
         if (!phrases) return phrases.error();
         model_.phrases = std::move(*phrases);
         model_.camera_words = options_.camera_words;

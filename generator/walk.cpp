@@ -1,5 +1,6 @@
 #include "generator/walk.hpp"
 
+#include "generator/decode_thread.hpp"
 #include "generator/errors.hpp"
 #include "generator/walk_model.hpp"
 #include "generator/walk_run.hpp"
@@ -55,6 +56,7 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
         if (!model) return model.error();
         auto impl = std::make_unique<Impl>();
         impl->model = std::move(*model);
+        warm_up_decoder(*impl->model.decoder, *device, impl->model.latent_rows, impl->model.latent_cols);
         auto start = choose_start(impl->model, options.start, options.start_pose);
         if (!start) return start.error();
         impl->start = std::move(*start);

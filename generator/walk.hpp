@@ -33,13 +33,13 @@ struct WalkOptions {
     std::string start;                                      // start point's name or a picture; empty: the model's first
     std::optional<std::pair<std::string, Pose>> start_pose; // world name and pose, for a picture
     std::string prompt;
-    std::string text_encoder = "auto";   // a text model: gpu, streamed through it layer by layer, or by what is free
-    std::string decoder = "auto";        // a text model: full, tiny, or full where there is one
-    bool camera_words = true;            // a text model: held keys become words behind the prompt
+    std::string text_encoder = "auto";    // a text model: gpu, streamed through it layer by layer, or by what is free
+    std::string decoder = "auto";         // a text model: full, tiny, or full where there is one
+    bool camera_words = true;             // a text model: held keys become words behind the prompt
     std::filesystem::path camera_phrases; // those words; empty: the file in assets
-    bool rebuild_on_prompt = false;      // a text model: history is made again under a new prompt
-    std::optional<WindowChoice> window;  // a text model: what it sees; absent: what its folder says
-    std::optional<int> chunk_latents;    // a text model: latents made together; absent: what it was trained for
+    bool rebuild_on_prompt = false;       // a text model: history is made again under a new prompt
+    std::optional<WindowChoice> window;   // a text model: what it sees; absent: what its folder says
+    std::optional<int> chunk_latents;     // a text model: latents made together; absent: what it was trained for
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";
     quant::CacheRules cache_rules;

@@ -42,7 +42,7 @@ struct CachePolicy : CacheRules {
     int centroids = 0;                             // per head and page; 0: default of the format
     int convert_groups_per_commit = 1;             // page groups that the converter visits at a chunk border
     AttentionType attention = AttentionType::bf16; // GPU
-    std::int64_t slice_bytes = 42 << 20;           // GPU: expanded keys and values at one time
+    std::int64_t slice_bytes = 40 << 20;           // GPU: expanded keys and values at one time
     int tile_tokens = 0;                           // CPU: most tokens of one tile; 0: chosen for the shape
     int heads_together = 0;                        // GPU: heads of one slice; 0: chosen for the shape
     std::uint64_t seed = 0;                        // for centroid initialisation; nothing draws from a global generator

@@ -108,8 +108,8 @@ void Renderer::State::call_tap(const FramePacer::Timed& frame) {
 
 void Renderer::State::set_ring(std::shared_ptr<GpuRing> next) {
     if (ring) {
+        ring->close(); // first: dropped frames free slots, and nobody shall take them any more
         drop_frames();
-        ring->close();
         submitter->wait(submitter->last_submitted());
         release_finished();
     }

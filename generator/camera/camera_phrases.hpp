@@ -2,8 +2,8 @@
 // Held keys as words: how a model that knows only text is steered.
 //
 // The phrases are data (assets/prompts/camera_phrases.json, or a person's own file of that form): one for each action,
-// and one for standing still. The prompt comes first, then the phrases of the actions held, in the order of the actions.
-// Opposite actions held together cancel out. Immutable; any thread. No torch.
+// and one for standing still. The prompt comes first, then the phrases of the actions held, in the order of the
+// actions. Opposite actions held together cancel out. Immutable; any thread. No torch.
 
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/result.hpp"

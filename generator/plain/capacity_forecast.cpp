@@ -9,9 +9,9 @@ namespace {
 
 constexpr double kUsableShare = 0.95; // the driver, the desktop and the allocator's slack need the rest
 
-// Sink and newest chunks stay uncompressed. Measured between chunks: the newest is committed, and what will leave with the
-// next one is still there, so as many latents are held as a chunk sees. The open pages of the next chunk take the room
-// of those of the last, which the allocator keeps.
+// Sink and newest chunks stay uncompressed. Measured between chunks: the newest is committed, and what will leave with
+// the next one is still there, so as many latents are held as a chunk sees. The open pages of the next chunk take the
+// room of those of the last, which the allocator keeps.
 std::int64_t raw_latents(const CapacityFacts& facts, const quant::CacheRules& rules, std::int64_t view) {
     const std::int64_t sink = rules.keep_sink ? facts.sink_latents : 0;
     const std::int64_t recent = std::int64_t{facts.chunk_latents} * rules.keep_recent;
@@ -30,7 +30,8 @@ CapacityForecast forecast_capacity(const CapacityFacts& facts, const quant::Cach
     forecast.full = held >= view;
     const std::int64_t raw = raw_latents(facts, rules, view);
     const auto packed = static_cast<double>(view - raw);
-    forecast.cache_bytes = static_cast<std::int64_t>(std::llround((static_cast<double>(raw) + packed / now.ratio) * raw_bytes));
+    forecast.cache_bytes =
+        static_cast<std::int64_t>(std::llround((static_cast<double>(raw) + packed / now.ratio) * raw_bytes));
     if (now.device_total_bytes <= 0) return forecast;
     // Everything else of the program is there already: weights, scratch, the decoder's state.
     const std::int64_t rest = now.device_used_bytes - now.cache_bytes;
@@ -38,7 +39,8 @@ CapacityForecast forecast_capacity(const CapacityFacts& facts, const quant::Cach
     const double usable = static_cast<double>(now.device_total_bytes) * kUsableShare - static_cast<double>(rest);
     const double spare = usable / raw_bytes - static_cast<double>(raw);
     forecast.most_latents = static_cast<int>(std::max(0.0, std::floor(static_cast<double>(raw) + spare * now.ratio)));
-    forecast.fits = static_cast<double>(forecast.device_bytes) <= kUsableShare * static_cast<double>(now.device_total_bytes);
+    forecast.fits =
+        static_cast<double>(forecast.device_bytes) <= kUsableShare * static_cast<double>(now.device_total_bytes);
     return forecast;
 }
 

@@ -17,8 +17,8 @@ struct CapacityFacts {
 };
 
 struct CapacityForecast {
-    std::int64_t cache_bytes = 0;   // when the window is full, in the format for new pages
-    std::int64_t device_bytes = 0;  // of the whole device then; 0: no GPU
+    std::int64_t cache_bytes = 0;  // when the window is full, in the format for new pages
+    std::int64_t device_bytes = 0; // of the whole device then; 0: no GPU
     std::int64_t device_total = 0;
     int most_latents = 0; // view that would fit into 95 % of the device; 0: unknown
     bool fits = true;

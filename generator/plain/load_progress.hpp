@@ -7,8 +7,8 @@
 namespace wander {
 
 struct LoadProgress {
-    std::string doing;       // "converting transformer", "reading text encoder"
-    double share = -1;       // of that piece of work, 0 to 1; negative: unknown
+    std::string doing;        // "converting transformer", "reading text encoder"
+    double share = -1;        // of that piece of work, 0 to 1; negative: unknown
     double seconds_left = -1; // of it; negative: unknown
 };
 // Called on the thread that opens the model.

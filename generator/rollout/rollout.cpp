@@ -1,12 +1,14 @@
 #include "generator/rollout/rollout.hpp"
 
 #include "generator/camera/prope.hpp"
+#include "generator/device.hpp"
 #include "generator/rollout/stage_clock.hpp"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <deque>
+#include <future>
 #include <utility>
 
 namespace wander {
@@ -52,11 +54,11 @@ struct Rollout::Impl {
     void context_pass(const at::Tensor& latents, const ChunkInput& input);
     void keep(const at::Tensor& latents, const ChunkInput& input);
     DitPass pass_of(const at::Tensor& latents, const ChunkInput& input, double timestep) const;
-    at::Tensor draw(const ChunkInput& input, int step) const;
-    at::Tensor draw_all(const ChunkInput& input) const;
+    at::Tensor draw(std::int64_t first, int latents, int step) const;
+    at::Tensor draw_all(std::int64_t first, int latents) const;
     std::vector<at::Tensor> take_noise(const ChunkInput& input);
-    void draw_ahead(const ChunkInput& input);
-    at::Tensor denoise(const ChunkInput& input);
+    std::future<Drawn> draw_ahead(const ChunkInput& input) const;
+    at::Tensor denoise(const ChunkInput& input, const std::vector<at::Tensor>& drawn) const;
 };
 
 void Rollout::Impl::begin_chunk(const ChunkInput& input) {
@@ -131,39 +133,43 @@ void Rollout::Impl::keep(const at::Tensor& latents, const ChunkInput& input) {
     std::erase_if(clean, gone);
 }
 
-at::Tensor Rollout::Impl::draw(const ChunkInput& input, int step) const {
+at::Tensor Rollout::Impl::draw(std::int64_t first, int latents, int step) const {
     const std::vector<std::int64_t> shape = {dit->config().channels, config.rows, config.cols};
     std::vector<at::Tensor> parts;
-    parts.reserve(static_cast<std::size_t>(input.latents));
-    for (int i = 0; i < input.latents; ++i) parts.push_back(noise(next + i, step, shape));
+    parts.reserve(static_cast<std::size_t>(latents));
+    for (int i = 0; i < latents; ++i) parts.push_back(noise(first + i, step, shape));
     return at::stack(parts);
 }
 
 // Everything a chunk needs: [steps, latents, C, h, w], CPU.
-at::Tensor Rollout::Impl::draw_all(const ChunkInput& input) const {
+at::Tensor Rollout::Impl::draw_all(std::int64_t first, int latents) const {
     const std::size_t count = config.sampler.kind == SamplerConfig::Kind::renoise ? config.sampler.timesteps.size() : 1;
     std::vector<at::Tensor> drawn;
     drawn.reserve(count);
-    for (std::size_t step = 0; step < count; ++step) drawn.push_back(draw(input, static_cast<int>(step)));
+    for (std::size_t step = 0; step < count; ++step) drawn.push_back(draw(first, latents, static_cast<int>(step)));
     return at::stack(drawn);
 }
 
 // Before the first pass of a chunk: on a GPU the host then runs ahead of the device.
 std::vector<at::Tensor> Rollout::Impl::take_noise(const ChunkInput& input) {
     const bool at_hand = ahead.values.defined() && ahead.first_latent == next && ahead.latents == input.latents;
-    const at::Tensor values = at_hand ? ahead.values : draw_all(input);
+    const at::Tensor values = at_hand ? ahead.values : draw_all(next, input.latents);
     ahead = {};
     return values.to(dit->device()).unbind();
 }
 
-// Drawing takes the host tens of milliseconds at 480x832, in which a GPU would have nothing to do.
-void Rollout::Impl::draw_ahead(const ChunkInput& input) {
-    if (config.draw_ahead && dit->device().is_cuda()) ahead = {draw_all(input), next, input.latents};
+// Drawing takes the host tens of milliseconds at 480x832, in which a GPU would have nothing to do. One thread beside
+// this one, which has passes to hand over; nothing else draws meanwhile.
+std::future<Rollout::Impl::Drawn> Rollout::Impl::draw_ahead(const ChunkInput& input) const {
+    if (!config.draw_ahead || !dit->device().is_cuda()) return {};
+    return std::async(std::launch::async, [this, first = next + input.latents, latents = input.latents] {
+        set_own_thread_count(1);
+        return Drawn{draw_all(first, latents), first, latents};
+    });
 }
 
-at::Tensor Rollout::Impl::denoise(const ChunkInput& input) {
+at::Tensor Rollout::Impl::denoise(const ChunkInput& input, const std::vector<at::Tensor>& drawn) const {
     const SamplerConfig& sampler = config.sampler;
-    const std::vector<at::Tensor> drawn = take_noise(input);
     const std::size_t steps = sampler.timesteps.size();
     at::Tensor x = drawn[0];
     for (std::size_t step = 0; step < steps; ++step) {
@@ -207,14 +213,16 @@ void Rollout::prefill(const at::Tensor& latents, const ChunkInput& input) {
 at::Tensor Rollout::generate(const ChunkInput& input, const std::function<void(const at::Tensor&)>& denoised) {
     impl_->clock.mark(denoise_begins);
     impl_->begin_chunk(input);
-    const at::Tensor latents = impl_->denoise(input);
+    const std::vector<at::Tensor> drawn = impl_->take_noise(input);
+    std::future<Impl::Drawn> ahead = impl_->draw_ahead(input);
+    const at::Tensor latents = impl_->denoise(input, drawn);
     impl_->clock.mark(denoise_ends);
     if (denoised) denoised(latents);
     impl_->clock.mark(context_begins);
     impl_->context_pass(latents, input);
     impl_->clock.mark(context_ends);
     if (impl_->config.keep_latents) impl_->keep(latents, input);
-    impl_->draw_ahead(input);
+    if (ahead.valid()) impl_->ahead = ahead.get();
     return latents;
 }
 

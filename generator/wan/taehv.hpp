@@ -86,6 +86,7 @@ public:
 
     std::string name() const override { return "tiny"; }
     PixelRange range() const override { return {0, 1}; }
+    int latent_channels() const override { return config().z; }
     std::unique_ptr<VideoDecodeStream> open_stream() const override;
     int latents_per_call() const override;
 

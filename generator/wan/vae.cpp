@@ -6,11 +6,31 @@
 
 #include <ATen/ATen.h>
 
+#if WANDER_CUDA
+#include <cuda_runtime_api.h>
+#endif
+
 #include <stdexcept>
 
 namespace wander {
 
 using Kind = VaeLayer::Kind;
+
+namespace {
+
+// See DecodeTuning.
+void choose_by_memory(DecodeTuning& tuning) {
+    constexpr std::int64_t kFrame = 400'000; // 480x832
+    bool roomy = true;
+#if WANDER_CUDA
+    std::size_t free_bytes = 0, all_bytes = 0;
+    if (cudaMemGetInfo(&free_bytes, &all_bytes) == cudaSuccess) roomy = free_bytes >= (std::size_t{24} << 30);
+#endif
+    if (tuning.pixels_per_pass == 0) tuning.pixels_per_pass = roomy ? 4 * kFrame : kFrame;
+    if (tuning.latents_per_call == 0) tuning.latents_per_call = roomy ? 3 : 1;
+}
+
+} // namespace
 
 struct WanVae::Weights {
     VaeConfig config;
@@ -124,7 +144,10 @@ Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source,
         if (!bias) return bias.error();
         weights->convs[base] = make_conv(*tensor, *bias, device, compute, !device.is_cuda() || weights->fused);
     }
-    if (weights->fused) prepare_fused(weights->decoder, weights->convs);
+    if (weights->fused) {
+        prepare_fused(weights->decoder, weights->convs);
+        choose_by_memory(weights->tuning);
+    }
     const auto options = at::TensorOptions().dtype(at::kDouble);
     weights->mean = at::tensor(config.latent_mean, options).view({-1, 1, 1}).to(device, weights->wide());
     weights->deviation = at::tensor(config.latent_std, options).view({-1, 1, 1}).to(device, weights->wide());

@@ -36,6 +36,7 @@ public:
     virtual ~VideoDecoder() = default;
     virtual std::string name() const = 0; // "full" or "tiny", as metrics and sessions say it
     virtual PixelRange range() const = 0;
+    virtual int latent_channels() const = 0;
     virtual std::unique_ptr<VideoDecodeStream> open_stream() const = 0;
     // How many latents a call should get at most where the first picture is not waited for. More of them use a GPU a
     // little better, fewer give frames earlier.

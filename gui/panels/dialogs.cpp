@@ -99,8 +99,9 @@ void model_dialog(const PanelContext& ui, OverlayState& overlay) {
     if (!begin_dialog(ui, kModelTitle)) {
         return;
     }
-    paragraph("The folder with a model's files as they were downloaded (docs/models.md). It can also be dropped on the "
-              "window. Files are converted once, beside the originals.");
+    paragraph(
+        "The folder with a model's files as they were downloaded (docs/models.md). It can also be dropped on the "
+        "window. Files are converted once, beside the originals.");
     ImGui::SetNextItemWidth(-1);
     if (ImGui::IsWindowAppearing()) {
         ImGui::SetKeyboardFocusHere();

@@ -22,8 +22,8 @@ void editor(const PanelContext& ui, PromptDraft& draft) {
     if (draft.followed != ui.model.prompt) take_over(draft, ui.model.prompt);
     ImGui::PushTextWrapPos(0);
     const ImVec2 size = {-1, ui.px(58)};
-    const ImGuiInputTextFlags flags = ImGuiInputTextFlags_EnterReturnsTrue | ImGuiInputTextFlags_CtrlEnterForNewLine |
-                                      ImGuiInputTextFlags_WordWrap;
+    const ImGuiInputTextFlags flags =
+        ImGuiInputTextFlags_EnterReturnsTrue | ImGuiInputTextFlags_CtrlEnterForNewLine | ImGuiInputTextFlags_WordWrap;
     const bool entered = ImGui::InputTextMultiline("##prompt", draft.text.data(), draft.text.size(), size, flags);
     ImGui::PopTextWrapPos();
     const bool changed = std::string_view(draft.text.data()) != ui.model.prompt;
@@ -31,8 +31,9 @@ void editor(const PanelContext& ui, PromptDraft& draft) {
     const bool pressed = ImGui::Button("Apply");
     ImGui::EndDisabled();
     if (ImGui::IsItemHovered(ImGuiHoveredFlags_AllowWhenDisabled))
-        ImGui::SetTooltip("Enter does the same. From the next chunk on that its text is ready for;\nwhat was made before "
-                          "stays as it was.");
+        ImGui::SetTooltip(
+            "Enter does the same. From the next chunk on that its text is ready for;\nwhat was made before "
+            "stays as it was.");
     if ((entered || pressed) && changed) ui.commands.prompt = draft.text.data();
     ImGui::SameLine();
     ImGui::BeginDisabled(!changed);
@@ -48,7 +49,8 @@ void in_effect(const PanelContext& ui) {
     ImGui::PushTextWrapPos(0);
     std::string_view words = chunk.prompt;
     if (words.starts_with(ui.model.prompt)) words.remove_prefix(ui.model.prompt.size());
-    text(words.empty() ? std::string_view("keys add nothing now") : words, words.empty() ? colour::kDim : colour::kAccent);
+    text(words.empty() ? std::string_view("keys add nothing now") : words,
+         words.empty() ? colour::kDim : colour::kAccent);
     if (chunk.prompt_pending) text("a new text is being read...", colour::kWarning);
     ImGui::PopTextWrapPos();
 }
@@ -86,8 +88,9 @@ void prompt_section(const PanelContext& ui, PromptDraft& draft) {
     bool words = ui.model.camera_words;
     if (ImGui::Checkbox("keys become words", &words)) ui.commands.camera_words = words;
     if (ImGui::IsItemHovered())
-        ImGui::SetTooltip("This model has no camera: WASD and arrows put words behind the prompt\n"
-                          "(assets/prompts/camera_phrases.json, or your own file with --camera-phrases)");
+        ImGui::SetTooltip(
+            "This model has no camera: WASD and arrows put words behind the prompt\n"
+            "(assets/prompts/camera_phrases.json, or your own file with --camera-phrases)");
     in_effect(ui);
     window_choice(ui);
 }

@@ -46,10 +46,10 @@ struct SessionFacts {
     int threads = 0;
     int width = 0;
     int height = 0;
-    double fps = 0;              // nominal
-    bool camera_steering = true; // false: a text model, the panel says what keys do
-    bool takes_prompt = false;   // the prompt can change
-    std::string window;          // what a text model sees, as --window takes it
+    double fps = 0;                   // nominal
+    bool camera_steering = true;      // false: a text model, the panel says what keys do
+    bool takes_prompt = false;        // the prompt can change
+    std::string window;               // what a text model sees, as --window takes it
     std::vector<NamedChoice> windows; // what it could see
     std::vector<StartTile> starts;
     std::vector<FormatChoice> formats;

@@ -3,6 +3,7 @@
 
 #if WANDER_CUDA
 #include "quant/cache/page_codec.hpp"
+#include "quant/cache/part_streams.hpp"
 #include "quant/cache/rotation_device.hpp"
 #include "quant/cache/slices.hpp"
 #include "quant/cache/stage_timer.hpp"
@@ -49,26 +50,12 @@ public:
           slice_bytes_(policy.slice_bytes),
           heads_wanted_(policy.heads_together),
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
-          front_(c10::cuda::getStreamFromPool(true, device.index())),
-          side_(c10::cuda::getStreamFromPool(false, device.index())),
+          streams_(device.index()),
           timer_(device),
           rotation_(device) {
-        for (Lane& lane : lanes_) {
-            cudaEventCreateWithFlags(&lane.filled, cudaEventDisableTiming);
-            cudaEventCreateWithFlags(&lane.read, cudaEventDisableTiming);
-        }
-        cudaEventCreateWithFlags(&inputs_, cudaEventDisableTiming);
-        cudaEventCreateWithFlags(&merged_, cudaEventDisableTiming);
         cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device.index());
     }
-    ~CudaAttention() override {
-        for (const Lane& lane : lanes_) {
-            cudaEventDestroy(lane.filled);
-            cudaEventDestroy(lane.read);
-        }
-        cudaEventDestroy(inputs_);
-        cudaEventDestroy(merged_);
-    }
+    ~CudaAttention() override = default;
     CudaAttention(const CudaAttention&) = delete;
     CudaAttention& operator=(const CudaAttention&) = delete;
 
@@ -80,13 +67,16 @@ public:
                                             : heads_of_a_slice(shape_.heads, branches(), queries(), multiprocessors_,
                                                                slice_bytes_ / kLanes / head_bytes);
         const std::int64_t row = static_cast<std::int64_t>(branches()) * heads_together_ * shape_.head_dim;
-        // One lane is filled while the other is read.
+        // Two lanes are attended to while one is filled.
         std::int64_t fitting = slice_bytes_ / kLanes / (head_bytes * heads_together_);
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
             fitting = std::min(fitting, kMaxE4m3Rows);
         }
         const std::int64_t latents = history_latents + view.latents;
-        slice_rows_ = slice_rows(arithmetic_ == Arithmetic::torch_kernels, latents, shape_.tokens_per_latent, fitting);
+        const SliceLengths lengths =
+            slice_lengths(arithmetic_ == Arithmetic::torch_kernels, latents, shape_.tokens_per_latent, fitting);
+        slice_rows_ = lengths.rows;
+        long_slices_ = lengths.long_slices;
         // Any length that stays is worth a plan of cuDNN.
         length_stays_ = latents == last_latents_;
         last_latents_ = latents;
@@ -101,8 +91,8 @@ public:
         grow(total_, results * shape_.head_dim * heads_together_, at::kFloat);
         grow(total_lse_, 2 * results * heads_together_, at::kFloat);
         if (arithmetic_ != Arithmetic::torch_kernels) {
-            grow(parts_, cuda::kMaxMergeParts * results * shape_.head_dim * heads_together_, slice_type());
-            grow(part_lse_, cuda::kMaxMergeParts * results * heads_together_, at::kFloat);
+            grow(parts_, PartStreams::kSlots * results * shape_.head_dim * heads_together_, slice_type());
+            grow(part_lse_, PartStreams::kSlots * results * heads_together_, at::kFloat);
         }
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
             grow(factors_, sizeof(cuda::E4m3Factors), at::kByte);
@@ -118,7 +108,7 @@ public:
         const at::Tensor k = with_dense_heads(key_rows);
         const at::Tensor v = with_dense_heads(value_rows);
         at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
-        const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(slice_rows_), bias_correction_};
+        const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(slice_rows_), long_slices_, bias_correction_};
         const std::vector<Slice> slices = cut_slices(rules, codec_, layer, segments, queries(), rotation_.history());
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
             cuda::ScaleJob scales{{q.const_data_ptr(), k.const_data_ptr(), v.const_data_ptr()},
@@ -167,7 +157,8 @@ public:
 
     std::string engine() const override { return engine_; }
 
-    double take_expand_ms() override { return timer_.take_ms(); }
+    // The layers read alike, and each pair of events costs the host as much as a launch: the first stands for all.
+    double take_expand_ms() override { return timer_.take_ms() * shape_.layers; }
 
 private:
     // E4M3 products add up with few bits on this generation of GPUs: the error of one call grows with its keys, that of
@@ -185,11 +176,9 @@ private:
         bool first = false; // of its heads
         bool last = false;
     };
-    static constexpr int kLanes = 2;
+    static constexpr int kLanes = PartStreams::kLanes;
     struct Lane {
         at::Tensor keys, values;
-        cudaEvent_t filled = nullptr;
-        cudaEvent_t read = nullptr;
     };
 
     int branches() const { return rotation_.branches(); }
@@ -322,75 +311,81 @@ private:
         }
     }
 
-    // Expansion runs one part ahead on a stream of its own: it is bound by memory, attention by arithmetic. Attention
-    // has the stream of high priority: its blocks then take the multiprocessors they need first, and expansion those
-    // that are left. A single part has nothing to run beside. turned: the queries, where they were turned in place.
-    void attend_parts(const std::vector<Part>& parts, int layer, const at::Tensor& turned, const at::Tensor& k,
-                      const at::Tensor& v, at::Tensor& result) {
-        const c10::cuda::CUDAStream main = c10::cuda::getCurrentCUDAStream(device_.index());
-        const bool ahead = parts.size() > 1;
-        if (ahead) {
-            cudaEventRecord(inputs_, main.stream());
-            cudaStreamWaitEvent(front_.stream(), inputs_);
-            cudaStreamWaitEvent(side_.stream(), inputs_);
-        }
-        const auto fill = [&](std::size_t i) {
-            Lane& lane = lanes_[i % kLanes];
-            const c10::cuda::CUDAStreamGuard guard(ahead ? side_ : main);
-            if (i >= kLanes) {
-                cudaStreamWaitEvent(stream(), lane.read);
-            }
-            timer_.begin();
-            expand_slice(parts[i], layer, key, k, lane.keys.data_ptr());
-            expand_slice(parts[i], layer, value, v, lane.values.data_ptr());
-            timer_.end();
-            cudaEventRecord(lane.filled, stream());
-        };
-        fill(0);
-        Pending pending;
-        for (std::size_t i = 0; i < parts.size(); ++i) {
-            if (i + 1 < parts.size()) {
-                fill(i + 1);
-            }
-            Lane& lane = lanes_[i % kLanes];
-            const c10::cuda::CUDAStreamGuard guard(ahead ? front_ : main);
-            cudaStreamWaitEvent(stream(), lane.filled);
-            attend_part(parts[i], lane, turned, pending, result);
-        }
-        if (ahead) {
-            cudaEventRecord(merged_, front_.stream());
-            cudaStreamWaitEvent(main.stream(), merged_);
-        }
-    }
-
     // Results of some heads that wait to be merged.
     struct Pending {
         std::vector<cuda::MergePart> parts;
-        std::vector<at::Tensor> held; // memory of parts that torch allocated
-        bool merged = false;          // total_ holds what came before
-        int newest_lse = 0;           // half of total_lse_ that belongs to it
+        std::vector<std::size_t> indices; // of the parts among all
+        std::vector<at::Tensor> held;     // memory of parts that torch allocated
+        bool merged = false;              // total_ holds what came before
+        int newest_lse = 0;               // half of total_lse_ that belongs to it
     };
 
-    // Attention over the lane; the lane is free once that is done, the merge reads its result alone.
-    void attend_part(const Part& part, Lane& lane, const at::Tensor& turned, Pending& pending, at::Tensor& result) {
+    // turned: the queries, where they were turned in place.
+    void attend_parts(const std::vector<Part>& parts, int layer, const at::Tensor& turned, const at::Tensor& k,
+                      const at::Tensor& v, at::Tensor& result) {
+        streams_.begin(parts.size(), arithmetic_ != Arithmetic::torch_kernels);
+        const auto fill = [&](std::size_t i) {
+            if (i >= parts.size()) {
+                return;
+            }
+            const c10::cuda::CUDAStreamGuard guard(streams_.to_fill(i));
+            const Lane& lane = lanes_[i % kLanes];
+            const bool timed = layer == 0;
+            if (timed) {
+                timer_.begin();
+            }
+            expand_slice(parts[i], layer, key, k, lane.keys.data_ptr());
+            expand_slice(parts[i], layer, value, v, lane.values.data_ptr());
+            if (timed) {
+                timer_.end();
+            }
+            streams_.filled(i);
+        };
+        for (std::size_t i = 0; i + 1 < kLanes; ++i) {
+            fill(i);
+        }
+        Pending pending;
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            fill(i + kLanes - 1);
+            attend_part(parts, i, turned, pending, result);
+        }
+        streams_.end();
+    }
+
+    // Attention over the part's lane, which is free once that is done: the merge reads its result alone.
+    void attend_part(const std::vector<Part>& parts, std::size_t index, const at::Tensor& turned, Pending& pending,
+                     at::Tensor& result) {
+        const Part& part = parts[index];
+        const Lane& lane = lanes_[index % kLanes];
         const bool planned = length_stays_ || part.slice->rows % shape_.tokens_per_latent == 0;
         // A single slice needs no merge: cuDNN writes to the result.
         const bool direct = part.first && part.last && turned.defined() && planned;
         cuda::MergePart done;
-        if (arithmetic_ != Arithmetic::torch_kernels && planned) {
-            done = attend_planned(part, lane, turned, static_cast<int>(pending.parts.size()), direct, result);
-        } else {
-            done = attend_with_torch(part, lane, turned, pending);
+        {
+            const c10::cuda::CUDAStreamGuard guard(streams_.to_attend(index));
+            if (arithmetic_ != Arithmetic::torch_kernels && planned) {
+                done =
+                    attend_planned(part, lane, turned, static_cast<int>(index % PartStreams::kSlots), direct, result);
+            } else {
+                done = attend_with_torch(part, lane, turned, pending);
+            }
+            streams_.attended(index);
         }
-        cudaEventRecord(lane.read, stream());
         if (direct) {
             return;
         }
         done.log_weight = part.slice->log_weight;
         done.noise = part.slice->noise ? part.slice->noise->const_data_ptr<float>() : nullptr;
         pending.parts.push_back(done);
+        pending.indices.push_back(index);
         if (part.last || pending.parts.size() == cuda::kMaxMergeParts) {
+            const c10::cuda::CUDAStreamGuard guard(streams_.to_merge(pending.indices));
+            for (const at::Tensor& memory : pending.held) {
+                memory.record_stream(streams_.merging());
+            }
             merge(part, pending, result);
+            streams_.merged(pending.indices);
+            pending = {{}, {}, {}, !part.last, 1 - pending.newest_lse};
         }
     }
 
@@ -481,7 +476,7 @@ private:
     }
 
     // What is pending becomes one: the result if `part` was the last of its heads.
-    void merge(const Part& part, Pending& pending, at::Tensor& result) const {
+    void merge(const Part& part, const Pending& pending, at::Tensor& result) const {
         cuda::MergeJob merge;
         merge.queries = queries();
         merge.branches = branches();
@@ -511,7 +506,6 @@ private:
             merge.matrices = rotation_.projection();
         }
         cuda::launch_merge(merge, stream());
-        pending = {{}, {}, !part.last, 1 - pending.newest_lse};
     }
 
     CacheShape shape_;
@@ -525,14 +519,12 @@ private:
     bool bias_correction_;
     int multiprocessors_ = 1;
     std::int64_t slice_rows_ = 0;
+    int long_slices_ = 0;
     std::int64_t last_latents_ = 0; // that the chunk before this one read
     bool length_stays_ = false;
     int heads_together_ = 1;
-    std::string engine_;          // cuDNN's name of the first plan used
-    c10::cuda::CUDAStream front_; // attention
-    c10::cuda::CUDAStream side_;  // expansion
-    cudaEvent_t inputs_ = nullptr;
-    cudaEvent_t merged_ = nullptr;
+    std::string engine_; // cuDNN's name of the first plan used
+    PartStreams streams_;
     StageTimer timer_;
     DeviceRotation rotation_;
 

@@ -8,17 +8,17 @@ namespace {
 
 class Cutter {
 public:
-    explicit Cutter(int max_rows) : max_rows_(max_rows) {}
+    explicit Cutter(const SliceRules& rules) : rules_(rules) {}
 
     void add(Run run, float log_weight = 0.0F, const at::Tensor* noise = nullptr) {
         while (run.rows > 0) {
-            if (slices_.empty() || slices_.back().rows == max_rows_ || slices_.back().log_weight != log_weight ||
+            if (slices_.empty() || slices_.back().rows == most() || slices_.back().log_weight != log_weight ||
                 slices_.back().noise != noise) {
                 slices_.push_back({{}, 0, log_weight, noise});
             }
             Slice& slice = slices_.back();
             Run part = run;
-            part.rows = std::min(run.rows, max_rows_ - slice.rows);
+            part.rows = std::min(run.rows, most() - slice.rows);
             slice.rows += part.rows;
             slice.runs.push_back(part);
             run.first_row += part.rows;
@@ -29,7 +29,13 @@ public:
     std::vector<Slice> take() { return std::move(slices_); }
 
 private:
-    int max_rows_;
+    // Rows that the newest slice may have.
+    int most() const {
+        const bool is_long = static_cast<int>(slices_.size()) <= rules_.long_slices;
+        return is_long ? rules_.max_rows : rules_.max_rows - rules_.tokens_per_latent;
+    }
+
+    SliceRules rules_;
     std::vector<Slice> slices_;
 };
 
@@ -37,8 +43,8 @@ private:
 
 std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, int layer,
                               const std::vector<HistorySegment>& segments, int own_rows, int history) {
-    Cutter whole(rules.max_rows);
-    Cutter summaries(rules.max_rows);
+    Cutter whole(rules);
+    Cutter summaries(rules);
     const int tokens = rules.tokens_per_latent;
     for (const HistorySegment& segment : segments) {
         const Page& page = segment.group->keys[static_cast<std::size_t>(layer)];
@@ -69,16 +75,17 @@ std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, i
     return slices;
 }
 
-std::int64_t slice_rows(bool any_length, std::int64_t latents, int tokens_per_latent, std::int64_t fitting) {
+SliceLengths slice_lengths(bool any_length, std::int64_t latents, int tokens_per_latent, std::int64_t fitting) {
     constexpr std::int64_t kTileKeys = 128; // attention kernels walk keys in such steps
     constexpr std::int64_t kMinRows = 256;
-    const std::int64_t wanted = latents * tokens_per_latent;
     if (any_length || fitting < tokens_per_latent) {
-        return std::max(kMinRows, std::min(wanted, fitting / kTileKeys * kTileKeys));
+        return {std::max(kMinRows, std::min(latents * tokens_per_latent, fitting / kTileKeys * kTileKeys)), kAllSlices};
     }
     const std::int64_t most = fitting / tokens_per_latent;
-    const std::int64_t slices = (latents + most - 1) / most;
-    return (latents + slices - 1) / slices * tokens_per_latent;
+    const std::int64_t fewest = latents >= kLatentsToSplit ? 2 : 1;
+    const std::int64_t slices = std::max((latents + most - 1) / most, fewest);
+    const std::int64_t longer = latents % slices;
+    return {(latents + slices - 1) / slices * tokens_per_latent, longer == 0 ? kAllSlices : static_cast<int>(longer)};
 }
 
 int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors, std::int64_t rows_of_one_head) {

@@ -28,9 +28,12 @@ struct Slice {
     const at::Tensor* noise = nullptr; // of the one page that all rows come from, see quant/cache/logit_bias.hpp
 };
 
+inline constexpr int kAllSlices = 1 << 30;
+
 struct SliceRules {
     int tokens_per_latent = 0;
     int max_rows = 0;
+    int long_slices = kAllSlices; // that many slices have max_rows, those behind them the tokens of one latent less
     bool bias_correction = false; // a page whose noise is known gets slices of its own
 };
 
@@ -39,9 +42,15 @@ struct SliceRules {
 std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, int layer,
                               const std::vector<HistorySegment>& segments, int own_rows, int history);
 
-// Rows of a slice over `latents` latents when `fitting` rows have room. Usually slices of whole latents, as alike as
-// can be, so that few lengths occur; where not even one latent fits, or with `any_length`, as many whole tiles of keys.
-std::int64_t slice_rows(bool any_length, std::int64_t latents, int tokens_per_latent, std::int64_t fitting);
+// Slices over `latents` latents when `fitting` rows have room: whole latents, as alike as can be, so that few lengths
+// occur, and at least two of them from kLatentsToSplit latents on: the parts of a layer then come out more even over
+// the multiprocessors. Where not even one latent fits, or with `any_length`, whole tiles of keys, all alike.
+inline constexpr std::int64_t kLatentsToSplit = 6;
+struct SliceLengths {
+    std::int64_t rows = 0; // SliceRules::max_rows
+    int long_slices = kAllSlices;
+};
+SliceLengths slice_lengths(bool any_length, std::int64_t latents, int tokens_per_latent, std::int64_t fitting);
 
 // How many heads one slice holds, a divisor of all, so that the thread blocks of its attention (kTileQueries queries of
 // one head each, one block a multiprocessor at a time) fill whole rounds: the fewest rounds over all heads; among those

@@ -108,6 +108,7 @@ __device__ void put_dot(const float* a, const float* b, int dim, float* out) {
     const int lane = static_cast<int>(threadIdx.x);
     if (lane < 32) {
         float sum = 0;
+#pragma unroll 8
         for (int c = lane % 16; c < dim; c += 16) {
             sum = __fadd_rn(sum, __fmul_rn(a[c], b[c]));
         }

@@ -110,10 +110,13 @@ __device__ unsigned code_bits(unsigned code, int channel) { return code << (chan
 template <int kLanes, int kValues>
 __device__ int four_level_codes(const float (&residual)[kValues], std::uint16_t (&codes)[kValues / 8]) {
     float power = 0;
+    float magnitude = 0;
 #pragma unroll
     for (int c = 0; c < kValues; ++c) {
         power = __fadd_rn(power, __fmul_rn(residual[c], residual[c]));
+        magnitude = __fadd_rn(magnitude, fabsf(residual[c]));
     }
+    magnitude = lanes_sum<kLanes>(magnitude);
     const float rms = __fsqrt_rn(__fdiv_rn(lanes_sum<kLanes>(power), static_cast<float>(kLanes * kValues)));
     const int middle = nearest_byte(__fmul_rn(qvg::kStartScale, rms));
     int byte = 0;
@@ -122,16 +125,14 @@ __device__ int four_level_codes(const float (&residual)[kValues], std::uint16_t 
     for (int i = 0; i < qvg::kScaleCandidates; ++i) {
         const int candidate = min(max(middle + i - qvg::kScaleCandidates / 2, 0), 126);
         const float step = e4m3_scale(static_cast<std::uint8_t>(candidate));
-        const float low = __fmul_rn(0.5F, step);
-        const float high = __fmul_rn(1.5F, step);
-        float error = 0;
+        float sum = 0;
 #pragma unroll
         for (int c = 0; c < kValues; ++c) {
-            const float magnitude = fabsf(residual[c]);
-            const float miss = __fsub_rn(magnitude, magnitude < step ? low : high);
-            error = __fadd_rn(error, __fmul_rn(miss, miss));
+            sum = __fadd_rn(sum, fmaxf(fabsf(residual[c]), step));
         }
-        error = lanes_sum<kLanes>(error);
+        const float reached = __fadd_rn(magnitude, __fmul_rn(lanes_sum<kLanes>(sum), 2.0F));
+        const float square = __fmul_rn(__fmul_rn(2.25F * static_cast<float>(kLanes * kValues), step), step);
+        const float error = __fsub_rn(square, __fmul_rn(step, reached));
         if (i == 0 || error < least) {
             least = error;
             byte = candidate;

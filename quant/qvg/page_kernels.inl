@@ -221,6 +221,7 @@ void quantise(const float* lanes, int block, std::uint8_t* scales, std::uint32_t
         bytes[i] = byte < 0 ? Ints{} : byte > 126 ? splat_int(126) : byte;
         steps[i] = scale_of(bytes[i]);
     }
+    Floats magnitudes[kSumParts] = {};
     Floats parts[kScaleCandidates][kSumParts] = {};
     for (int first = 0; first < block; first += kSumStretch) {
         const int part = first / kSumStretch % kSumParts;
@@ -231,18 +232,20 @@ void quantise(const float* lanes, int block, std::uint8_t* scales, std::uint32_t
         for (int c = first; c < first + kSumStretch; ++c) {
             const Floats r = load(lanes + c * kLanes);
             const Floats magnitude = r < 0.0F ? -r : r;
+            magnitudes[part] += magnitude;
             for (int i = 0; i < kScaleCandidates; ++i) {
-                const Floats level = (magnitude < steps[i] ? splat(0.5F) : splat(1.5F)) * steps[i];
-                const Floats miss = magnitude - level;
-                sums[i] += miss * miss;
+                sums[i] += magnitude > steps[i] ? magnitude : steps[i];
             }
         }
         for (int i = 0; i < kScaleCandidates; ++i) {
             parts[i][part] = sums[i];
         }
     }
+    const Floats magnitude = in_pairs(magnitudes);
+    const Floats square = splat(2.25F * static_cast<float>(block));
     for (int i = 0; i < kScaleCandidates; ++i) {
-        errors[i] = in_pairs(parts[i]);
+        const Floats reached = magnitude + in_pairs(parts[i]) * 2.0F;
+        errors[i] = square * steps[i] * steps[i] - steps[i] * reached;
     }
     Ints byte = bytes[0];
     Floats least = errors[0];

@@ -8,7 +8,9 @@
 namespace wander::quant::qvg {
 
 // Scale of a four-level block: the e4m3 number nearest to kStartScale * rms (best for Gaussian residuals) and its
-// neighbours, two on each side; the one with the least squared error wins, the smaller one on ties.
+// neighbours, two on each side; the one with the least squared error wins, the smaller one on ties. A magnitude m
+// becomes s / 2 or, from s on, 3 s / 2, so the error of n of them is their power + n s^2 / 4 - s sum(m) - 2 s sum(max(m
+// - s, 0)): 9/4 n s^2 - s (sum(m) + 2 sum(max(m, s))) is compared.
 inline constexpr float kStartScale = 0.996F;
 inline constexpr int kScaleCandidates = 5;
 

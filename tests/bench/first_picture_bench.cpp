@@ -1,5 +1,5 @@
-// From a new prompt to the first picture of its walk, with everything warm: the text is encoded, the first chunk denoised, its
-// first latent decoded. And the median chunk after it.
+// From a new prompt to the first picture of its walk, with everything warm: the text is encoded, the first chunk
+// denoised, its first latent decoded. And the median chunk after it.
 //
 //     first_picture_bench MODEL_DIR [--decoder tiny|full] [--weights fp8] [--attention fp8] [--repeats 5]
 //
@@ -28,7 +28,8 @@ double steady_seconds() {
 // Keeps when the first frame came.
 class FirstFrame : public FrameSink {
 public:
-    FirstFrame(int width, int height) : pixels_(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 4) {}
+    FirstFrame(int width, int height)
+        : pixels_(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 4) {}
     FrameSlot acquire(const std::stop_token&) override { return {.slot = 0, .host = pixels_.data()}; }
     void publish(const FrameTicket& ticket, void*) override {
         if (ticket.frame_index == 0) at_seconds = steady_seconds();

@@ -17,7 +17,7 @@ struct ModelFolderRecipe {
     bool small = false; // a consistent small model: 3 layers of 256 channels, 64x96 pixels, 3,020 pieces
     std::uint64_t seed = 1;
     bool with_text = true;
-    bool wide_text = false; // the text encoder in float32, not bf16
+    bool wide_text = false;                           // the text encoder in float32, not bf16
     std::function<void(const std::string& line)> say; // optional: progress
 };
 

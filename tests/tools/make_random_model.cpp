@@ -6,6 +6,7 @@
 // 64x96, for tests. It proves sizes, speed and memory; the pictures are noise.
 
 #include "generator/wan/dit.hpp"
+#include "generator/wan/taehv.hpp"
 #include "generator/wan/vae.hpp"
 #include "generator/weights/safetensors.hpp"
 
@@ -82,6 +83,8 @@ int run(int argc, char** argv) {
     std::filesystem::create_directories(folder);
     const DitConfig dit = dit_config(small);
     const VaeConfig vae = vae_config(small);
+    wander::TaehvConfig tiny;
+    if (small) tiny.decoder_channels = {32, 16, 8, 8};
     const nlohmann::json config = {
         {"kind", "wan-causal"},
         {"version", 1},
@@ -124,6 +127,7 @@ int run(int argc, char** argv) {
     };
     const bool done = write("dit.safetensors", random_tensors(dit.tensor_shapes())) &&
                       write("vae.safetensors", random_tensors(vae.tensor_shapes(false, true))) &&
+                      write("taehv.safetensors", random_tensors(tiny.tensor_shapes(false, true))) &&
                       write("text_embedding.safetensors",
                             {{"text_embedding", at::randn({small ? 7 : 120, dit.text_dim}).to(at::kBFloat16)}});
     return done ? 0 : 1;

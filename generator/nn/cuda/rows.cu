@@ -9,7 +9,7 @@ constexpr int kWarps = 4; // rows a block works on
 // Lane l of a row's warp holds the eights l, l + 32, ...; kEights * 256 >= dim.
 template <int kEights>
 struct Row {
-    float x[kEights][8];
+    float x[kEights][8] = {};
 
     template <class Work>
     __device__ void each(int dim, Work&& work) {
@@ -22,70 +22,77 @@ struct Row {
     }
 };
 
-template <class Y, class Out, int kEights>
-__global__ void __launch_bounds__(kWarps * 32) norm_rows(NormJob job) {
-    const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
-    if (index >= job.rows) return;
-    float* x = job.x + index * job.dim;
-    Row<kEights> row;
-    row.each(job.dim, [&](int channel, float (&value)[8]) { load(x + channel, value); });
-    if (job.y) {
-        const Y* y = static_cast<const Y*>(job.y) + index * job.dim;
-        const float* gates = job.gate + index / job.gate_rows * job.dim;
-        const float row_scale = job.y_row_scale ? job.y_row_scale[index] : 1.0F;
-        row.each(job.dim, [&](int channel, float (&value)[8]) {
+constexpr int kMaxThreads = kMaxRowDim / 8;
+
+// Sum or largest value over the threads of a block. `shared` holds a value for each warp.
+template <class Combine>
+__device__ float over_block(float value, float* shared, Combine&& combine) {
+    for (int step = 16; step > 0; step /= 2) value = combine(value, __shfl_xor_sync(0xffffffffU, value, step));
+    if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = value;
+    __syncthreads();
+    value = shared[0];
+    for (unsigned warp = 1; warp * 32 < blockDim.x; ++warp) value = combine(value, shared[warp]);
+    __syncthreads(); // before the next use of shared
+    return value;
+}
+
+// One block a row, one thread eight values: many rows are under way on a multiprocessor. Threads beyond the row (the
+// block is whole warps) only take part in the sums.
+template <class Y, class Out>
+__global__ void __launch_bounds__(kMaxThreads) norm_rows(NormJob job) {
+    __shared__ float shared[kMaxThreads / 32];
+    const std::int64_t index = blockIdx.x;
+    const int channel = static_cast<int>(threadIdx.x) * 8;
+    const bool inside = channel < job.dim;
+    const auto add = [](float a, float b) { return a + b; };
+    float value[8] = {};
+    if (inside) {
+        float* x = job.x + index * job.dim + channel;
+        load(x, value);
+        if (job.y) {
             float added[8];
-            load(y + channel, added);
+            load(static_cast<const Y*>(job.y) + index * job.dim + channel, added);
             if (job.y_column_scale) {
+                const float row_scale = job.y_row_scale[index];
                 float column[8], bias[8];
                 load(job.y_column_scale + channel, column);
                 load(job.y_bias + channel, bias);
                 for (int i = 0; i < 8; ++i) added[i] = fmaf(added[i] * row_scale, column[i], bias[i]);
             }
-            if (job.gate) {
-                float gate[8];
-                load(gates + channel, gate);
-                for (int i = 0; i < 8; ++i) value[i] = fmaf(gate[i], added[i], value[i]);
-            } else {
-                for (int i = 0; i < 8; ++i) value[i] += added[i];
-            }
-            store(x + channel, value);
-        });
+            float gate[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+            if (job.gate) load(job.gate + index / job.gate_rows * job.dim + channel, gate);
+            for (int i = 0; i < 8; ++i) value[i] = fmaf(gate[i], added[i], value[i]);
+            store(x, value);
+        }
     }
     if (!job.scale) return;
     float sum = 0.0F;
-    row.each(job.dim, [&](int, float (&value)[8]) {
-        for (int i = 0; i < 8; ++i) sum += value[i];
-    });
-    const float mean = warp_sum(sum) / static_cast<float>(job.dim);
+    for (int i = 0; i < 8; ++i) sum += value[i];
+    const float mean = over_block(sum, shared, add) / static_cast<float>(job.dim);
     float squares = 0.0F;
-    row.each(job.dim, [&](int, float (&value)[8]) {
-        for (int i = 0; i < 8; ++i) {
-            value[i] -= mean;
-            squares = fmaf(value[i], value[i], squares);
-        }
-    });
-    const float factor = rsqrtf(warp_sum(squares) / static_cast<float>(job.dim) + job.eps);
+    for (int i = 0; i < 8; ++i) {
+        value[i] -= mean;
+        if (inside) squares = fmaf(value[i], value[i], squares);
+    }
+    const float factor = rsqrtf(over_block(squares, shared, add) / static_cast<float>(job.dim) + job.eps);
     float largest = 0.0F;
-    const std::int64_t group = index / job.norm_rows * job.dim;
-    row.each(job.dim, [&](int channel, float (&value)[8]) {
+    if (inside) {
+        const std::int64_t group = index / job.norm_rows * job.dim + channel;
         float scale[8], shift[8];
-        load(job.scale + group + channel, scale);
-        load(job.shift + group + channel, shift);
+        load(job.scale + group, scale);
+        load(job.shift + group, shift);
         for (int i = 0; i < 8; ++i) {
             value[i] = fmaf(value[i] * factor, scale[i], shift[i]);
             largest = fmaxf(largest, fabsf(value[i]));
         }
-    });
-    Out* out = static_cast<Out*>(job.out) + index * job.dim;
-    if constexpr (sizeof(Out) == 1) {
-        const float unit = fmaxf(warp_max(largest), 1e-12F) / kLargestE4m3;
-        row.each(job.dim, [&](int, float (&value)[8]) {
-            for (int i = 0; i < 8; ++i) value[i] /= unit;
-        });
-        if (threadIdx.x % 32 == 0) job.out_scale[index] = unit;
     }
-    row.each(job.dim, [&](int channel, float (&value)[8]) { store(out + channel, value); });
+    if constexpr (sizeof(Out) == 1) {
+        largest = over_block(largest, shared, [](float a, float b) { return fmaxf(a, b); });
+        const float unit = fmaxf(largest, 1e-12F) / kLargestE4m3;
+        for (int i = 0; i < 8; ++i) value[i] /= unit;
+        if (threadIdx.x == 0) job.out_scale[index] = unit;
+    }
+    if (inside) store(static_cast<Out*>(job.out) + index * job.dim + channel, value);
 }
 
 template <int kEights>
@@ -138,8 +145,8 @@ void with_eights(int dim, Work&& work) {
 
 template <class Y, class Out>
 void launch(const NormJob& job, Stream stream) {
-    with_eights(job.dim,
-                [&]<int kEights>() { norm_rows<Y, Out, kEights><<<blocks(job.rows), kWarps * 32, 0, stream>>>(job); });
+    const int threads = (job.dim / 8 + 31) / 32 * 32;
+    norm_rows<Y, Out><<<static_cast<unsigned>(job.rows), threads, 0, stream>>>(job);
 }
 
 template <class Y>

@@ -1,9 +1,9 @@
 #pragma once
 // Launchers of the row-wise kernels of a transformer block on an NVIDIA GPU.
 //
-// Raw device pointers, the caller's stream, no synchronisation, no allocation. One warp holds one row in registers, so
-// a row is read once however many passes its statistics take. Arithmetic in float32, sums in a fixed order.
-// Plain twins: nn::plain (tests/unit/generator/gpu/rows_cuda_test.cpp, float 2e-6, bfloat16 one rounding).
+// Raw device pointers, the caller's stream, no synchronisation, no allocation. A row is held in registers, so it is
+// read once however many passes its statistics take. Arithmetic in float32, sums in a fixed order. Plain twins:
+// nn::plain (tests/unit/generator/gpu/rows_cuda_test.cpp, float 2e-6, bfloat16 one rounding).
 
 #include <cstdint>
 
@@ -15,7 +15,7 @@ using Stream = CUstream_st*;
 
 enum class Element { float32, bfloat16, e4m3 };
 
-inline constexpr int kMaxRowDim = 3072; // values that one warp holds; a multiple of 8
+inline constexpr int kMaxRowDim = 3072; // longest row of the kernels; a multiple of 256
 
 // x += gate * y, then out = LN(x) * scale + shift. Each half may be left out. y is what is stored, times a factor for
 // its row and one for its column, plus a bias for its column, where there are such.

@@ -49,23 +49,24 @@ Result<WindowChoice> parse_window(const std::string& text) {
     }
     std::string names;
     for (const WindowPreset& preset : kPresets) names += fmt::format("{}{}", names.empty() ? "" : ", ", preset.name);
-    return Error{ErrorCode::wrong_use,
-                 fmt::format("--window '{}': take {} or VIEW[+SINK][:slots] in latents, for example 42+3", text, names)};
+    return Error{
+        ErrorCode::wrong_use,
+        fmt::format("--window '{}': take {} or VIEW[+SINK][:slots] in latents, for example 42+3", text, names)};
 }
 
 std::string window_text(const WindowChoice& choice) {
     for (const WindowPreset& preset : kPresets) {
         if (preset.choice == choice) return std::string(preset.name);
     }
-    return fmt::format("{}{}{}", choice.view_latents, choice.sink_latents > 0 ? fmt::format("+{}", choice.sink_latents) : "",
+    return fmt::format("{}{}{}", choice.view_latents,
+                       choice.sink_latents > 0 ? fmt::format("+{}", choice.sink_latents) : "",
                        choice.slot_positions ? ":slots" : "");
 }
 
 Result<void> check_window(const WindowChoice& choice, int chunk_latents) {
     if (choice.sink_latents % chunk_latents != 0) {
-        return Error{ErrorCode::wrong_use,
-                     fmt::format("--window {}: {} latents that stay are not whole chunks of {}", window_text(choice),
-                                 choice.sink_latents, chunk_latents)};
+        return Error{ErrorCode::wrong_use, fmt::format("--window {}: {} latents that stay are not whole chunks of {}",
+                                                       window_text(choice), choice.sink_latents, chunk_latents)};
     }
     if (choice.history_latents(chunk_latents) < 1) {
         return Error{ErrorCode::wrong_use,

@@ -1,7 +1,8 @@
 #pragma once
 // Which latents a text model sees while it streams without end (self-forcing.md 5.6).
 //
-// `view` counts everything that attention sees: sink, rolling window and the chunk in the making. Plain data, any thread.
+// `view` counts everything that attention sees: sink, rolling window and the chunk in the making. Plain data, any
+// thread.
 
 #include "generator/plain/result.hpp"
 

@@ -65,7 +65,9 @@ def main():
             time.sleep(6)  # loading, the first chunks
             picture("text_first")
             click(window, PANEL_X, PROMPT_Y)
-            xdotool("key", "--delay", "40", "ctrl+a")
+            for word, key in (("keydown", "ctrl"), ("keydown", "a"), ("keyup", "a"), ("keyup", "ctrl")):
+                xdotool(word, key)  # as slowly as a hand: all in one drawn frame are no shortcut
+                time.sleep(0.2)
             xdotool("type", "--delay", "40", "A wide lake at dawn.")
             time.sleep(0.5)
             picture("text_typed")

@@ -40,13 +40,13 @@ struct TextWalk {
         auto loaded = WanDit::load(
             config(),
             [](const std::string& name, const auto& shape) -> Result<at::Tensor> {
-                return gaussian_tensor(fnv1a64(name), shape).to(at::kDouble) *
-                       (name.ends_with("weight") ? 0.2 : 0.1);
+                return gaussian_tensor(fnv1a64(name), shape).to(at::kDouble) * (name.ends_with("weight") ? 0.2 : 0.1);
             },
             at::kCPU, at::kDouble);
         EXPECT_TRUE(loaded);
         dit = std::make_shared<WanDit>(std::move(*loaded));
-        const quant::CacheShape shape{config().layers, config().heads, config().head_dim, kTokens, kChunk, sink, window};
+        const quant::CacheShape shape{config().layers, config().heads, config().head_dim, kTokens, kChunk, sink,
+                                      window};
         auto cache = quant::KvCache::create(shape, {}, at::kCPU, at::kDouble);
         EXPECT_TRUE(cache);
         Rollout::Config c;
@@ -118,8 +118,8 @@ TEST(RebuildHistory, AnotherTextGivesWhatItWouldHaveSeenFromTheStart) {
         }
         EXPECT_TRUE(at::allclose(run.history(), fresh.history(), 1e-12, 1e-12));
         // And the walk goes on from there.
-        EXPECT_TRUE(at::allclose(run.rollout->generate(chunk_input()),
-                                 fresh.rollout->generate(chunk_input()), 1e-12, 1e-12));
+        EXPECT_TRUE(
+            at::allclose(run.rollout->generate(chunk_input()), fresh.rollout->generate(chunk_input()), 1e-12, 1e-12));
     }
 }
 

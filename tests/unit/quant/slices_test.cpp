@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace wander::test {
@@ -36,7 +37,7 @@ protected:
     }
 
     std::vector<Slice> cut(int max_rows, bool corrected = false) {
-        return cut_slices({kTokens, max_rows, corrected}, codec_, 0, segments_, 2 * kTokens, 8);
+        return cut_slices({kTokens, max_rows, kAllSlices, corrected}, codec_, 0, segments_, 2 * kTokens, 8);
     }
 
     PageCodec codec_;
@@ -75,6 +76,23 @@ TEST_F(Slices, PagesWithKnownNoiseStandAlone) {
     EXPECT_EQ(slices[1].rows, 3 * kTokens);
     EXPECT_EQ(slices[2].noise, nullptr);
     EXPECT_EQ(slices[2].runs.size(), 2U);
+}
+
+TEST(SliceLengths, AreWholeLatentsWhereOneFits) {
+    const auto lengths = [](bool any, std::int64_t latents, int tokens, std::int64_t fitting) {
+        const SliceLengths found = slice_lengths(any, latents, tokens, fitting);
+        return std::make_pair(found.rows, found.long_slices);
+    };
+    EXPECT_EQ(lengths(false, 3, 1560, 6400), std::make_pair(std::int64_t{3 * 1560}, kAllSlices));
+    // Two slices, though one would fit.
+    EXPECT_EQ(lengths(false, 6, 1560, 100000), std::make_pair(std::int64_t{3 * 1560}, kAllSlices));
+    EXPECT_EQ(lengths(false, 9, 1560, 100000), std::make_pair(std::int64_t{5 * 1560}, 1));
+    EXPECT_EQ(lengths(false, 21, 1560, 8000), std::make_pair(std::int64_t{5 * 1560}, 1)); // 5 4 4 4 4
+    EXPECT_EQ(lengths(false, 18, 1560, 8000), std::make_pair(std::int64_t{5 * 1560}, 2)); // 5 5 4 4
+    // Less than one fits.
+    EXPECT_EQ(lengths(false, 21, 1560, 1500), std::make_pair(std::int64_t{11 * 128}, kAllSlices));
+    EXPECT_EQ(lengths(true, 21, 84, 100000), std::make_pair(std::int64_t{21 * 84}, kAllSlices));
+    EXPECT_EQ(lengths(true, 1, 84, 100000), std::make_pair(std::int64_t{256}, kAllSlices));
 }
 
 TEST(HeadsOfASlice, FillsRoundsOfMultiprocessors) {
