@@ -108,9 +108,8 @@ struct HunyuanVae::Net : CausalVaeNet {
         x = block(half + ".mid.block_1", x, past);
         const std::string name = half + ".mid.attn_1";
         const at::Tensor normed = norm(name + ".norm", x, false);
-        const at::Tensor qkv = at::cat({conv(name + ".q", normed, past), conv(name + ".k", normed, past),
-                                        conv(name + ".v", normed, past)},
-                                       1);
+        const at::Tensor qkv = at::cat(
+            {conv(name + ".q", normed, past), conv(name + ".k", normed, past), conv(name + ".v", normed, past)}, 1);
         x = x + conv(name + ".proj_out", attend_in_frames(qkv), past);
         return block(half + ".mid.block_2", x, past);
     }

@@ -33,6 +33,7 @@ public:
 
     std::string name() const override { return "full"; }
     PixelRange range() const override { return {-1, 1}; }
+    int latent_channels() const override { return config().z; }
     std::unique_ptr<VideoDecodeStream> open_stream() const override;
 
     CausalDecodeStream decode_stream() const;
