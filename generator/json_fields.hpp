@@ -18,7 +18,9 @@
 
 namespace wander {
 
-inline Result<nlohmann::json> read_json_file(const std::filesystem::path& path, std::size_t max_bytes = 16 << 20) {
+// Json: nlohmann::ordered_json where the order of keys matters.
+template <typename Json = nlohmann::json>
+Result<Json> read_json_file(const std::filesystem::path& path, std::size_t max_bytes = 16 << 20) {
     std::error_code failed;
     const auto bytes = std::filesystem::file_size(path, failed);
     if (failed)
@@ -27,7 +29,7 @@ inline Result<nlohmann::json> read_json_file(const std::filesystem::path& path, 
         return Error{ErrorCode::bad_input,
                      fmt::format("{}: {} bytes are too many for this file", path.string(), bytes)};
     std::ifstream file(path);
-    auto json = nlohmann::json::parse(file, nullptr, false);
+    auto json = Json::parse(file, nullptr, false);
     if (json.is_discarded()) return Error{ErrorCode::bad_input, fmt::format("{}: is not valid JSON", path.string())};
     return json;
 }

@@ -59,4 +59,6 @@ int action_label(const Pose& previous, const Pose& current, double min_move) {
                         camera_to_world(current.x, current.z, current.yaw, current.pitch), min_move);
 }
 
+int third_person_label(int label) { return label % 9 != 0 ? label % 9 : label; }
+
 } // namespace wander

@@ -24,5 +24,7 @@ std::vector<std::string> held_names(const ControlState& state);
 int action_label(const Matrix4& previous, const Matrix4& current, double min_move = 1e-4);
 // The same for poses on the ground.
 int action_label(const Pose& previous, const Pose& current, double min_move = 1e-4);
+// Seen from behind a figure, a latent that turns has no movement.
+int third_person_label(int label);
 
 } // namespace wander

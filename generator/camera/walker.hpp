@@ -4,19 +4,15 @@
 // New yaw first, then the move along it. A step is tested at a quarter, half, three quarters and the whole; if a point
 // is blocked, the larger axis component alone is tried, then the smaller (sliding along walls). Diagonal steps are no
 // longer than straight ones. Turning stays within what the network was trained on; what the mouse moved beyond that is
-// carried over to the next latents, at most kCarryLatents of them: a view that goes on turning long after the hand has
-// stopped feels wrong. Coordinates are never wrapped.
+// carried over to the next latents (turn_rest.hpp). Coordinates are never wrapped.
 
+#include "generator/camera/turn_rest.hpp"
 #include "generator/camera/walkable_map.hpp"
 #include "generator/plain/control_state.hpp"
 
 #include <optional>
 
 namespace wander {
-
-// How long a flick of the mouse goes on turning the view after the latent that took it: with that one it is a second at
-// four latents a second.
-inline constexpr int kCarryLatents = 3;
 
 struct WalkerLimits {
     double move_per_latent = 0; // units
@@ -64,8 +60,8 @@ private:
     double z_;
     double yaw_;
     double pitch_;
-    double rest_yaw_ = 0; // mouse travel that is still to be turned
-    double rest_pitch_ = 0;
+    TurnRest rest_yaw_;
+    TurnRest rest_pitch_;
     Pose pose_;
 };
 

@@ -38,11 +38,23 @@ struct MouseTravel {
     friend bool operator==(const MouseTravel&, const MouseTravel&) = default;
 };
 
+// Pad sticks beyond their dead zone, -1..1; right and up positive. Zero where there is no pad.
+struct StickPosition {
+    float forward = 0;
+    float right = 0;
+    float yaw = 0;
+    float pitch = 0;
+
+    bool any() const { return forward != 0 || right != 0 || yaw != 0 || pitch != 0; }
+    friend bool operator==(const StickPosition&, const StickPosition&) = default;
+};
+
 struct ControlState {
     std::uint16_t held = 0;        // bit i = Action i
     float mouse_yaw_rad = 0;       // travel since the last sampling, right positive
     float mouse_pitch_rad = 0;     // up positive
     double changed_at_seconds = 0; // steady clock, when the newest input arrived; 0 = never
+    StickPosition sticks{};        // held like keys
 
     bool holds(Action a) const { return (held >> static_cast<int>(a)) & 1u; }
     void set(Action a, bool down) {

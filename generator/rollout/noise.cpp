@@ -8,19 +8,6 @@
 
 namespace wander {
 
-std::uint64_t splitmix64(std::uint64_t z) {
-    z += 0x9e3779b97f4a7c15ULL;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-}
-
-std::uint64_t fnv1a64(std::string_view text) {
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
-    for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
-    return hash;
-}
-
 at::Tensor gaussian_tensor(std::uint64_t h, const std::vector<std::int64_t>& shape) {
     at::Tensor out = at::empty(shape, at::kFloat);
     float* values = out.data_ptr<float>();

@@ -2,11 +2,12 @@
 // Gaussian noise keyed by (seed, absolute latent, step, purpose): chunk size, batching, device and threads do not
 // change it. Formula: hash key -> splitmix64 counter -> Box-Muller in float64, rounded once to float32.
 
+#include "generator/plain/hash.hpp"
+
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <functional>
-#include <string_view>
 #include <vector>
 
 namespace wander {
@@ -16,8 +17,6 @@ using NoiseSource = std::function<at::Tensor(std::int64_t latent, int step, cons
 
 NoiseSource keyed_noise(std::uint64_t seed);
 
-std::uint64_t splitmix64(std::uint64_t z);
-std::uint64_t fnv1a64(std::string_view text);
 // Element i: sqrt(-2 ln u1) cos(2 pi u2), u from splitmix64(h + 2i), splitmix64(h + 2i + 1). float32 CPU.
 at::Tensor gaussian_tensor(std::uint64_t h, const std::vector<std::int64_t>& shape);
 

@@ -1,0 +1,164 @@
+#include "generator/rollout/worldplay_rollout.hpp"
+
+#include <ATen/ATen.h>
+
+#include <numeric>
+#include <utility>
+
+namespace wander {
+
+namespace {
+
+void store(const Matrix4& matrix, float* out) {
+    for (const double value : matrix) *out++ = static_cast<float>(value);
+}
+
+std::vector<std::int64_t> range(std::int64_t first, std::int64_t count) {
+    std::vector<std::int64_t> list(static_cast<std::size_t>(count));
+    std::iota(list.begin(), list.end(), first);
+    return list;
+}
+
+} // namespace
+
+WorldPlayRollout::WorldPlayRollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache,
+                                   Config config, NoiseSource noise, ViewOverlap overlap)
+    : dit_(std::move(dit)),
+      cache_(std::move(cache)),
+      config_(std::move(config)),
+      noise_(std::move(noise)),
+      overlap_(std::move(overlap)) {
+    TORCH_CHECK(config_.schedule.context.valid(), "WorldPlayRollout: rules of context do not add up");
+    view_.prope = dit_->config().prope;
+    dit_->fill_rope(view_, config_.rows / 2, config_.cols / 2);
+}
+
+void WorldPlayRollout::start(const LatentCamera& camera, const at::Tensor& picture) {
+    cache_->clear();
+    latents_.clear();
+    cameras_.assign(1, camera);
+    cameras_.front().label = 0;
+    picture_ = picture.defined() ? picture.unsqueeze(0).to(dit_->device()) : at::Tensor();
+    next_ = 0;
+    context_ = {};
+    prepared_ = false;
+}
+
+std::vector<LatentCamera> WorldPlayRollout::with_new(std::span<const LatentCamera> cameras) const {
+    TORCH_CHECK(!cameras_.empty(), "WorldPlayRollout: start() before the first chunk");
+    TORCH_CHECK(std::ssize(cameras) == steered_latents(), "WorldPlayRollout: the next chunk needs ", steered_latents(),
+                " cameras");
+    std::vector<LatentCamera> all = cameras_;
+    all.insert(all.end(), cameras.begin(), cameras.end());
+    return all;
+}
+
+PropeMatrices WorldPlayRollout::matrices(const LatentCamera& camera) const {
+    return config_.published_prope ? prope_matrices_bf16(camera.world_to_camera, camera.focal)
+                                   : prope_matrices(camera.world_to_camera, camera.focal);
+}
+
+// The cache counts latents as they stand in the context: 0..n-1, then the chunk. So do the time positions.
+void WorldPlayRollout::begin_pass(const std::vector<std::int64_t>& history, const std::vector<std::int64_t>& chunk,
+                                  const std::vector<LatentCamera>& cameras) {
+    const ChunkPositions positions = reframed_positions(history.size(), static_cast<int>(chunk.size()));
+    view_.first_latent = std::ssize(history);
+    view_.latents = static_cast<int>(chunk.size());
+    view_.history_positions = positions.context;
+    view_.new_positions = positions.chunk;
+    view_.history_inverse = at::empty({std::ssize(history), 4, 4}, at::kFloat);
+    view_.new_projection = at::empty({std::ssize(chunk), 4, 4}, at::kFloat);
+    view_.new_inverse = at::empty({std::ssize(chunk), 4, 4}, at::kFloat);
+    for (std::size_t i = 0; i < history.size(); ++i) {
+        store(matrices(cameras[static_cast<std::size_t>(history[i])]).inverse,
+              view_.history_inverse.mutable_data_ptr<float>() + 16 * i);
+    }
+    for (std::size_t i = 0; i < chunk.size(); ++i) {
+        const PropeMatrices pair = matrices(cameras[static_cast<std::size_t>(chunk[i])]);
+        store(pair.projection, view_.new_projection.mutable_data_ptr<float>() + 16 * i);
+        store(pair.inverse, view_.new_inverse.mutable_data_ptr<float>() + 16 * i);
+    }
+    cache_->begin_chunk(view_);
+}
+
+// Keys and values of all chosen latents at once: they see each other in both directions, and nothing else.
+void WorldPlayRollout::make_context(const std::vector<LatentCamera>& cameras) {
+    cache_->clear();
+    if (context_.latents.empty()) return;
+    begin_pass({}, context_.latents, cameras);
+    DitPass pass;
+    std::vector<at::Tensor> chosen;
+    for (const std::int64_t latent : context_.latents) {
+        chosen.push_back(latents_[static_cast<std::size_t>(latent)]);
+        pass.labels.push_back(cameras[static_cast<std::size_t>(latent)].label);
+    }
+    pass.latents = at::stack(chosen);
+    pass.timesteps.assign(chosen.size(), config_.schedule.sampler.context_timestep);
+    pass.context = true;
+    pass.between_blocks = config_.between_blocks;
+    dit_->forward(pass, *cache_);
+    cache_->commit();
+}
+
+void WorldPlayRollout::prepare(std::span<const LatentCamera> expected) {
+    const auto cameras = with_new(expected);
+    context_ = choose_context(config_.schedule.context, next_, cameras, overlap_);
+    make_context(cameras);
+    prepared_ = true;
+}
+
+at::Tensor WorldPlayRollout::generate(std::span<const LatentCamera> cameras) {
+    const auto all = with_new(cameras);
+    ContextChoice choice = choose_context(config_.schedule.context, next_, all, overlap_);
+    const bool usable = prepared_ && choice.latents == context_.latents;
+    if (prepared_ && !usable) ++made_again_;
+    context_ = std::move(choice);
+    if (!usable) make_context(all);
+    prepared_ = false;
+
+    const SamplerConfig& sampler = config_.schedule.sampler;
+    const WorldPlayChunk chunk =
+        plan_chunk(config_.schedule, next_, context_.latents.size(), next_ == 0 && picture_.defined());
+    const auto indices = range(next_, kLatentsPerChunk);
+    const std::vector<std::int64_t> shape = {dit_->config().channels, config_.rows, config_.cols};
+    std::vector<at::Tensor> drawn;
+    drawn.reserve(indices.size());
+    for (const std::int64_t latent : indices) drawn.push_back(noise_(latent, 0, shape));
+    at::Tensor x = at::stack(drawn).to(dit_->device());
+    if (chunk.fixed > 0) x = at::cat({picture_.to(x.scalar_type()), x.narrow(0, chunk.fixed, x.size(0) - chunk.fixed)});
+
+    begin_pass(context_.latents, indices, all);
+    DitPass pass;
+    for (const std::int64_t latent : indices) pass.labels.push_back(all[static_cast<std::size_t>(latent)].label);
+    pass.between_blocks = config_.between_blocks;
+    for (std::size_t step = 0; step < sampler.timesteps.size(); ++step) {
+        pass.latents = x;
+        pass.timesteps = chunk.timesteps(sampler, step);
+        const at::Tensor flow = dit_->forward(pass, *cache_);
+        if (config_.on_step) config_.on_step(step, x, flow);
+        x = euler_step(sampler, step, x.to(flow.scalar_type()), flow, chunk.fixed);
+    }
+    for (const at::Tensor& latent : x.unbind()) latents_.push_back(latent);
+    cameras_ = all;
+    next_ += kLatentsPerChunk;
+    return x;
+}
+
+WorldPlayHistory WorldPlayRollout::history() const {
+    WorldPlayHistory history;
+    history.cameras = cameras_;
+    if (!latents_.empty()) history.latents = at::stack(latents_);
+    return history;
+}
+
+void WorldPlayRollout::restore(const WorldPlayHistory& history) {
+    TORCH_CHECK(history.latents.defined() && history.latents.size(0) == std::ssize(history.cameras) &&
+                    history.latents.size(0) % kLatentsPerChunk == 0,
+                "WorldPlayRollout: a history has a camera for each latent of its whole chunks");
+    start(history.cameras.front(), {});
+    cameras_ = history.cameras;
+    for (const at::Tensor& latent : history.latents.to(dit_->device()).unbind()) latents_.push_back(latent.clone());
+    next_ = history.latents.size(0);
+}
+
+} // namespace wander

@@ -1,0 +1,90 @@
+#pragma once
+// The chunk loop of HY-WorldPlay WAN-5B: for every chunk the chosen earlier latents go through the network again at the
+// context's timestep, and the chunk is denoised reading their keys and values (hy-worldplay.md 5 and 7.3).
+//
+// So the whole state of a walk is its latents and cameras: history() and restore() save it, and what follows a restored
+// state is what followed the saved one, bit for bit. One thread; InferenceMode is the caller's. On a GPU all work is
+// queued on the current stream.
+
+#include "generator/memory/context_choice.hpp"
+#include "generator/rollout/noise.hpp"
+#include "generator/rollout/worldplay_schedule.hpp"
+#include "generator/wan/dit.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace wander {
+
+struct WorldPlayHistory {
+    at::Tensor latents; // [n, C, h, w]; undefined while there is none
+    std::vector<LatentCamera> cameras;
+};
+
+class WorldPlayRollout {
+public:
+    struct Config {
+        WorldPlaySchedule schedule;
+        int rows = 0; // latent height, width
+        int cols = 0;
+        // Camera matrices with the published run's roundings, or as exact as they are.
+        bool published_prope = false;
+        // Sees every denoise pass: its input and the flow.
+        std::function<void(std::size_t step, const at::Tensor& input, const at::Tensor& flow)> on_step;
+        std::function<void()> between_blocks; // DitPass::between_blocks of every pass
+    };
+    // The cache holds pages of four latents and shows everything (window_latents 0); its contents are of one chunk
+    // only.
+    WorldPlayRollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config,
+                     NoiseSource noise, ViewOverlap overlap);
+
+    // Begins a walk at a camera (label 0). picture: latent [C, h, w], as the encoder's normalised sample; undefined:
+    // the first latent comes out of noise as well.
+    void start(const LatentCamera& camera, const at::Tensor& picture);
+
+    // Cameras that the next chunk needs: three for the first one, whose latent 0 is the start, then four.
+    int steered_latents() const { return next_ == 0 ? kLatentsPerChunk - 1 : kLatentsPerChunk; }
+
+    // Optional, before the input of the next chunk is read: makes the context with cameras as they are expected to be.
+    // The next generate() uses it if the real cameras choose the same context, else makes it again.
+    void prepare(std::span<const LatentCamera> expected);
+
+    // Denoises the next chunk. Returns clean latents [4, C, h, w], float32 (or double).
+    at::Tensor generate(std::span<const LatentCamera> cameras);
+
+    std::int64_t next_latent() const { return next_; }
+    const ContextChoice& context() const { return context_; } // of the newest context pass
+    std::int64_t contexts_made_again() const { return made_again_; }
+
+    WorldPlayHistory history() const;
+    // history.latents: whole chunks, those of `cameras`.
+    void restore(const WorldPlayHistory& history);
+
+    quant::KvCache& cache() { return *cache_; }
+
+private:
+    std::vector<LatentCamera> with_new(std::span<const LatentCamera> cameras) const;
+    void make_context(const std::vector<LatentCamera>& cameras);
+    void begin_pass(const std::vector<std::int64_t>& history, const std::vector<std::int64_t>& chunk,
+                    const std::vector<LatentCamera>& cameras);
+    PropeMatrices matrices(const LatentCamera& camera) const;
+
+    std::shared_ptr<const WanDit> dit_;
+    std::unique_ptr<quant::KvCache> cache_;
+    Config config_;
+    NoiseSource noise_;
+    ViewOverlap overlap_;
+    quant::ReadView view_; // frequencies and angles stay, the rest is filled for each pass
+    std::int64_t next_ = 0;
+    std::vector<at::Tensor> latents_;   // [C, h, w] each, on the network's device
+    std::vector<LatentCamera> cameras_; // of latents_; before the first chunk the start alone
+    at::Tensor picture_;                // [1, C, h, w] or undefined
+    ContextChoice context_;
+    bool prepared_ = false;
+    std::int64_t made_again_ = 0;
+};
+
+} // namespace wander
