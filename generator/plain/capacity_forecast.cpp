@@ -8,8 +8,8 @@ namespace wander {
 namespace {
 
 constexpr double kUsableShare = 0.95; // the driver, the desktop and the allocator's slack need the rest
-// Packed pages go into the holes of uncompressed ones and leave corners: 0.2 to 0.3 GiB where a chunk has 0.8 GiB, while
-// INT2 filled windows of 42 and 180 latents (docs/performance.md, "Small cards").
+// Packed pages go into the holes of uncompressed ones and leave corners: 0.2 to 0.3 GiB where a chunk has 0.8 GiB,
+// while INT2 filled windows of 42 and 180 latents (docs/performance.md, "Small cards").
 constexpr double kLeftoverShare = 0.25;
 
 // Sink and newest chunks stay uncompressed. Measured between chunks: the newest is committed, and what will leave with
