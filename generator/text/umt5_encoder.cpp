@@ -57,8 +57,7 @@ at::Tensor Umt5Encoder::Weights::attend(int layer, const at::Tensor& qkv) const 
     const at::Tensor mask = bias(layer, tokens).unsqueeze(0);
     at::Tensor out;
     if (device.is_cuda() && compute == at::kBFloat16 && config.head_dim % 8 == 0) {
-        // Named, not left to torch's choice: others build a plan for every new length, which takes longer than the
-        // prompt.
+        // Named, not left to torch's choice: cuDNN's builds a plan for every new length.
         out = std::get<0>(at::_scaled_dot_product_efficient_attention(q, k, v, mask, false, 0.0, false, 1.0));
     } else if (device.is_cuda()) {
         out = std::get<0>(at::_scaled_dot_product_attention_math(q, k, v, mask, 0.0, false, std::nullopt, 1.0));
