@@ -76,7 +76,7 @@ public:
         session_.start_pose = options.start_pose;
         session_.prompt = info.takes_prompt ? info.prompt : options.prompt;
         session_.camera_words = options.camera_words;
-        if (!info.camera_steering) session_.window = window_text(info.window);
+        note_text_model(session_, info, walk_options(options));
         session_.device = info.device;
         session_.precision = info.precision;
         session_.attention = quant::attention_name(walk_options(options).attention);
@@ -188,7 +188,8 @@ private:
         controls.cache_rules = entry.cache_rules;
         controls.prompt = entry.prompt;
         controls.camera_words = entry.camera_words;
-        session_.note(index, held_names(controls.state), entry.mouse, entry.cache, entry.prompt, entry.cache_rules);
+        session_.note(index, held_names(controls.state), entry.mouse, entry.cache, entry.prompt, entry.cache_rules,
+                      entry.camera_words);
         return controls;
     }
 
@@ -204,6 +205,7 @@ private:
         chunks_done_.push_back(chunk);
         if (!chunks_done_.back().pages.empty())
             chunks_done_.back().pages.clear(); // not part of the metrics, and long walks are long
+        if (!chunk.prompt_note.empty() && chunk.prompt_note != prompt_note_) progress_.say(prompt_note_ = chunk.prompt_note);
         progress_.chunk(chunk);
     }
 
@@ -243,6 +245,7 @@ private:
     std::stop_source stop_;
     std::mutex mutex_;
     std::vector<ChunkTelemetry> chunks_done_;
+    std::string prompt_note_; // said last
     double start_ms_ = 0;
     double run_seconds_ = 0;
     std::unique_ptr<FrameSinks> sinks_;

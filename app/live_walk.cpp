@@ -151,7 +151,11 @@ void LiveWalk::work(std::stop_token stop) {
         WalkOptions options;
         {
             std::lock_guard lock(mutex_);
-            if (mail_.reopen) options_ = *std::exchange(mail_.reopen, std::nullopt);
+            if (mail_.reopen) {
+                options_ = *std::exchange(mail_.reopen, std::nullopt);
+                mail_.prompt.reset(); // they were meant for the model before
+                mail_.camera_words.reset();
+            }
             mail_.restart_start.reset();
             options = options_;
             now_.loading.clear();
@@ -181,6 +185,7 @@ void LiveWalk::work(std::stop_token stop) {
             now_.rules = options.cache_rules;
             now_.prompt = now_.info->prompt;
             now_.camera_words = options.camera_words;
+            now_.model = options.model;
             ++now_.generation;
             gate_ = PacingGate(now_.info->fps);
             change_state(WorkerState::ready);

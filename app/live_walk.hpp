@@ -30,6 +30,7 @@ public:
         std::string error;            // what failed and what to do, in state failed
         std::optional<WalkInfo> info; // of the open model
         std::uint64_t generation = 0; // grows with every opened model
+        std::string model;            // that was opened last, as WalkOptions::model
         std::string start;            // name of the start point
         std::uint64_t seed = 0;
         std::string format;      // wanted for new pages

@@ -59,6 +59,7 @@ Json chunk_json(const ChunkTelemetry& chunk) {
             {"format", chunk.format},
             {"prompt", chunk.prompt},
             {"prompt_pending", chunk.prompt_pending},
+            {"prompt_note", chunk.prompt_note},
             {"device_used_bytes", chunk.device_used_bytes},
             {"forecast_cache_bytes", chunk.forecast.cache_bytes},
             {"forecast_device_bytes", chunk.forecast.device_bytes},

@@ -30,6 +30,7 @@ Json change_json(const SessionChange& change) {
     if (change.cache) json["cache"] = *change.cache;
     add_rules(json, change.cache_rules);
     if (change.prompt) json["prompt"] = *change.prompt;
+    if (change.camera_words) json["camera_words"] = *change.camera_words;
     return json;
 }
 
@@ -87,11 +88,21 @@ std::array<float, 2> mouse_numbers(const MouseTravel& mouse) { return {mouse.yaw
 
 void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
                        const std::optional<std::string>& cache, const std::optional<std::string>& new_prompt,
-                       const quant::CacheRulesChange& new_rules) {
-    SessionChange change{chunk, std::nullopt, mouse, cache, new_prompt, new_rules};
+                       const quant::CacheRulesChange& new_rules, const std::optional<bool>& new_words) {
+    SessionChange change{chunk, std::nullopt, mouse, cache, new_prompt, new_rules, new_words};
     if (hold != held_) change.hold = held_ = hold;
-    if (change.hold || mouse.any() || change.cache || change.prompt || !new_rules.empty()) changes.push_back(change);
+    if (change.hold || mouse.any() || change.cache || change.prompt || new_words || !new_rules.empty()) changes.push_back(change);
     chunks = chunk + 1;
+}
+
+void note_text_model(SessionFile& session, const WalkInfo& info, const WalkOptions& options) {
+    if (info.camera_steering) return;
+    session.window = window_text(info.window);
+    session.decoder = info.decoder;
+    session.weight_type = options.fp8_weights ? "fp8" : "bf16";
+    session.chunk_latents = info.chunk_frames / 4;
+    session.rebuild_history = options.rebuild_on_prompt;
+    session.camera_phrases = options.camera_phrases;
 }
 
 std::string session_json(const SessionFile& session) {
@@ -113,7 +124,14 @@ std::string session_json(const SessionFile& session) {
                  {"controls", changes_json(session)}};
     const quant::CacheRules& rules = session.cache_rules;
     add_rules(json, {rules.layer_formats, rules.keep_recent, rules.keep_sink, rules.bias_correction});
-    if (!session.window.empty()) json["window"] = session.window;
+    if (!session.window.empty()) { // a text model
+        json["window"] = session.window;
+        json["decoder"] = session.decoder;
+        json["weight_type"] = session.weight_type;
+        json["chunk_latents"] = session.chunk_latents;
+        json["rebuild_history"] = session.rebuild_history;
+        if (!session.camera_phrases.empty()) json["camera_phrases"] = session.camera_phrases.string();
+    }
     if (session.start_pose) {
         const auto& [world, pose] = *session.start_pose;
         json["start_pose"] = {{"world", world}, {"x", pose.x}, {"z", pose.z}, {"yaw", pose.yaw}, {"pitch", pose.pitch}};

@@ -4,6 +4,7 @@
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/result.hpp"
 #include "generator/plain/telemetry.hpp"
+#include "generator/walk.hpp"
 #include "quant/plain/cache_rules.hpp"
 
 #include <array>
@@ -24,6 +25,7 @@ struct SessionChange {
     std::optional<std::string> cache;
     std::optional<std::string> prompt;
     quant::CacheRulesChange cache_rules;
+    std::optional<bool> camera_words;
 };
 
 struct SessionFile {
@@ -34,7 +36,12 @@ struct SessionFile {
     std::optional<std::pair<std::string, Pose>> start_pose;
     std::string prompt;
     bool camera_words = true; // held keys became words behind it
-    std::string window;       // of a text model, as --window takes it; empty: its folder's
+    std::string window;       // of a text model, as --window takes it; empty: none
+    std::string decoder;      // "full" or "tiny"
+    std::string weight_type = "bf16"; // as --weights takes it
+    int chunk_latents = 0;
+    bool rebuild_history = false;
+    std::filesystem::path camera_phrases; // empty: the program's own
     std::string device;
     std::string precision;
     std::string attention = "bf16"; // as --attention takes it
@@ -48,11 +55,15 @@ struct SessionFile {
     // Notes what chunk `chunk` was given; only differences, and mouse travel where there is any, are kept.
     void note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
               const std::optional<std::string>& cache, const std::optional<std::string>& prompt,
-              const quant::CacheRulesChange& cache_rules = {});
+              const quant::CacheRulesChange& cache_rules = {},
+              const std::optional<bool>& camera_words = std::nullopt);
 
 private:
     std::vector<std::string> held_;
 };
+
+// What a session of a text model needs beside its prompt; nothing for other models.
+void note_text_model(SessionFile& session, const WalkInfo& info, const WalkOptions& options);
 
 std::string session_json(const SessionFile& session);
 // Mouse travel as "mouse" of a controls file has it.

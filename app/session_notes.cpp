@@ -22,7 +22,7 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
         session_.cache_rules = rules_ = chunk.rules;
         session_.prompt = text_ = chunk.prompt;
         session_.camera_words = chunk.prompt.empty(); // the texts below have the camera's words in them
-        if (walk.info->takes_prompt) session_.window = window_text(walk.info->window);
+        note_text_model(session_, *walk.info, options);
     }
     // What a chunk was really made under: a new text took effect when it was ready, not when a key went down.
     std::optional<std::string> text;

@@ -155,11 +155,12 @@ private:
 
     Result<void> attach(const LiveWalk::Snapshot& walk) {
         generation_ = walk.generation;
+        opened_model_ = walk.model;
         const WalkInfo& info = *walk.info;
         for (const std::string& warning : info.warnings) gui_.toast(gui::ToastKind::warning, warning);
         bridge_.model_opened(info);
-        if (options_.model != "embedded") {
-            settings_.opened(std::filesystem::absolute(options_.model).string());
+        if (walk.model != "embedded") {
+            settings_.opened(std::filesystem::absolute(walk.model).string());
             bridge_.model().recent_models = settings_.recent_models;
         }
         choose_toggle_format(info);
@@ -228,11 +229,16 @@ private:
         options_.window = *window;
         options_.prompt = live_.snapshot().prompt;
         options_.camera_words = live_.snapshot().camera_words;
+        options_.seed = live_.snapshot().seed;
         open_model(options_.model);
     }
 
     void open_model(const std::string& folder) {
-        if (folder != options_.model) options_.window.reset(); // it was another model's
+        if (folder != options_.model) { // what was another model's
+            options_.window.reset();
+            options_.chunk_latents.reset();
+            options_.prompt.clear();
+        }
         options_.model = folder;
         options_.start.clear();
         options_.start_pose.reset();
@@ -254,10 +260,11 @@ private:
     }
 
     void retry(const LiveWalk::Snapshot& walk) {
-        if (walk.info && walk.generation == generation_ && walk.info->model == options_.model) {
+        // A model that is open only has to begin again; one that could not be opened is tried once more.
+        if (walk.info && opened_model_ == options_.model) {
             begin({}, std::nullopt);
         } else {
-            open_model("embedded");
+            open_model(options_.model);
         }
     }
 
@@ -342,6 +349,7 @@ private:
     FolderDialog folders_;
     std::string last_packed_ = kCompressed;
     std::uint64_t generation_ = 0;
+    std::string opened_model_; // as --model takes it
     double last_draw_ = -1;
     bool dirty_ = true;
     bool captured_ = false;

@@ -18,7 +18,7 @@ PromptDesk::~PromptDesk() {
     changed_.notify_all();
 }
 
-std::optional<Result<at::Tensor>> PromptDesk::find(const std::string& prompt) {
+std::optional<Result<EncodedPrompt>> PromptDesk::find(const std::string& prompt) {
     const auto found = std::ranges::find(done_, prompt, &Entry::first);
     if (found == done_.end()) return std::nullopt;
     done_.splice(done_.begin(), done_, found);
@@ -37,16 +37,16 @@ void PromptDesk::ask(const std::string& prompt) {
     changed_.notify_all();
 }
 
-std::optional<Result<at::Tensor>> PromptDesk::look(const std::string& prompt) {
+std::optional<Result<EncodedPrompt>> PromptDesk::look(const std::string& prompt) {
     const std::lock_guard lock(mutex_);
     auto result = find(prompt);
     if (!result) ask(prompt);
     return result;
 }
 
-Result<at::Tensor> PromptDesk::wait(const std::string& prompt, const std::stop_token& stop) {
+Result<EncodedPrompt> PromptDesk::wait(const std::string& prompt, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    std::optional<Result<at::Tensor>> result;
+    std::optional<Result<EncodedPrompt>> result;
     changed_.wait(lock, stop, [&] {
         result = find(prompt);
         if (!result) ask(prompt);
@@ -56,12 +56,12 @@ Result<at::Tensor> PromptDesk::wait(const std::string& prompt, const std::stop_t
     return Error{ErrorCode::unavailable, "stopped while the prompt was being encoded"};
 }
 
-Result<at::Tensor> PromptDesk::encode(const std::string& prompt) const {
+Result<EncodedPrompt> PromptDesk::encode(const std::string& prompt) const {
     try {
         const c10::InferenceMode inference;
-        auto embedding = encode_(prompt);
-        if (!embedding) return embedding.error();
-        return embedding->to(at::kCPU);
+        auto encoded = encode_(prompt);
+        if (encoded) encoded->embedding = encoded->embedding.to(at::kCPU);
+        return encoded;
     } catch (...) {
         return current_exception_as_error("encoding the prompt");
     }

@@ -21,27 +21,32 @@
 
 namespace wander {
 
+struct EncodedPrompt {
+    at::Tensor embedding; // [L, text_dim]
+    std::string note;     // what the person should know, say that the prompt was cut; empty: nothing
+};
+
 class PromptDesk {
 public:
-    // [L, text_dim], any device. Expected failures as errors; may throw, which becomes an error.
-    using Encode = std::function<Result<at::Tensor>(const std::string& prompt)>;
+    // Any device. Expected failures as errors; may throw, which becomes an error.
+    using Encode = std::function<Result<EncodedPrompt>(const std::string& prompt)>;
     explicit PromptDesk(Encode encode, std::size_t kept = 64);
     ~PromptDesk();
     PromptDesk(const PromptDesk&) = delete;
     PromptDesk& operator=(const PromptDesk&) = delete;
 
     // What encoding it gave, or nothing yet; then it is begun as soon as the desk is free.
-    std::optional<Result<at::Tensor>> look(const std::string& prompt);
+    std::optional<Result<EncodedPrompt>> look(const std::string& prompt);
     // The same, waiting for it. `unavailable` when stopped.
-    Result<at::Tensor> wait(const std::string& prompt, const std::stop_token& stop);
+    Result<EncodedPrompt> wait(const std::string& prompt, const std::stop_token& stop);
 
 private:
-    using Entry = std::pair<std::string, Result<at::Tensor>>;
+    using Entry = std::pair<std::string, Result<EncodedPrompt>>;
 
-    std::optional<Result<at::Tensor>> find(const std::string& prompt); // with the mutex held
+    std::optional<Result<EncodedPrompt>> find(const std::string& prompt); // with the mutex held
     void ask(const std::string& prompt);                               // likewise
     void work(const std::stop_token& stop);
-    Result<at::Tensor> encode(const std::string& prompt) const;
+    Result<EncodedPrompt> encode(const std::string& prompt) const;
 
     Encode encode_;
     std::size_t kept_;

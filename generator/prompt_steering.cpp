@@ -12,16 +12,23 @@ Result<std::optional<at::Tensor>> PromptSteering::next(const ControlState& contr
                                                        const std::stop_token& stop) {
     const std::string wanted = camera_words_ ? phrases_.steer(prompt_, controls.held) : prompt_;
     pending_ = false;
-    if (started_ && wanted == active_) return std::optional<at::Tensor>();
-    auto embedding = wait || !started_ ? std::optional(desk_->wait(wanted, stop)) : desk_->look(wanted);
-    if (!embedding) {
+    if (wanted != refused_) refused_.clear();
+    if (started_ && (wanted == active_ || (!wait && wanted == refused_))) return std::optional<at::Tensor>();
+    auto encoded = wait || !started_ ? std::optional(desk_->wait(wanted, stop)) : desk_->look(wanted);
+    if (!encoded) {
         pending_ = true;
         return std::optional<at::Tensor>();
     }
-    if (!*embedding) return embedding->error();
+    if (!*encoded) {
+        if (wait || !started_) return encoded->error();
+        note_ = encoded->error().message + "; the walk goes on under the old text";
+        refused_ = wanted;
+        return std::optional<at::Tensor>();
+    }
     started_ = true;
     active_ = wanted;
-    return std::optional<at::Tensor>(**embedding);
+    note_ = (*encoded)->note;
+    return std::optional<at::Tensor>((*encoded)->embedding);
 }
 
 } // namespace wander

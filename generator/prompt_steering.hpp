@@ -24,11 +24,14 @@ public:
     const std::string& prompt() const { return prompt_; }
 
     // The embedding to go over to before a chunk with these controls; nothing while the text stays, or while its
-    // successor is not ready and `wait` is off. The first chunk always waits.
+    // successor is not ready and `wait` is off. The first chunk always waits. A text that cannot be encoded is an error
+    // where it was waited for; else the walk goes on under the old one, and note() says why.
     Result<std::optional<at::Tensor>> next(const ControlState& controls, bool wait, const std::stop_token& stop);
 
     const std::string& active() const { return active_; } // the text that the model is under
     bool pending() const { return pending_; }             // another one was asked for and is not ready
+    // What the person should know of the newest text: that it was cut, or why it could not be taken. Empty: nothing.
+    const std::string& note() const { return note_; }
 
 private:
     std::shared_ptr<PromptDesk> desk_;
@@ -38,6 +41,8 @@ private:
     std::string active_;
     bool started_ = false;
     bool pending_ = false;
+    std::string note_;
+    std::string refused_; // a text that could not be encoded: not asked for again until another one was wanted
 };
 
 } // namespace wander

@@ -142,7 +142,8 @@ private:
         if (options_.window) {
             if (auto fits = check_window(*options_.window, model_.chunk_latents); !fits) return fits;
             shape.sink_latents = options_.window->sink_latents;
-            shape.window_latents = options_.window->history_latents(model_.chunk_latents);
+            shape.window_latents =
+                options_.window->view_latents > 0 ? options_.window->history_latents(model_.chunk_latents) : 0;
             config.slot_positions = options_.window->slot_positions;
         } else if (shape.sink_latents % model_.chunk_latents != 0) {
             return Error{ErrorCode::wrong_use,
@@ -214,10 +215,15 @@ private:
         auto encoder = PromptEncoder::open(std::move(open));
         if (!encoder) return encoder.error();
         auto shared = std::make_shared<PromptEncoder>(std::move(*encoder));
-        model_.prompts = std::make_shared<PromptDesk>([shared](const std::string& prompt) -> Result<at::Tensor> {
+        model_.prompts = std::make_shared<PromptDesk>([shared](const std::string& prompt) -> Result<EncodedPrompt> {
             auto text = shared->encode(prompt);
             if (!text) return text.error();
-            return text->on_current_stream();
+            std::string note = text->cache_warning;
+            if (text->truncated) {
+                note = fmt::format("the prompt is cut: {} tokens, this model takes {}", text->all_tokens,
+                                   text->ids.size());
+            }
+            return EncodedPrompt{text->on_current_stream(), std::move(note)};
         });
         return {};
     }

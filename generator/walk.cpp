@@ -34,6 +34,7 @@ WalkInfo describe(const WalkModel& model) {
     info.takes_prompt = model.prompts != nullptr;
     info.prompt = model.prompt;
     info.window = model.window;
+    info.decoder = model.decoder->name();
     if (model.world) info.starts = model.world->starts;
     info.formats = model.formats;
     info.cache_layers = model.dit->config().layers;

@@ -88,6 +88,7 @@ struct WalkInfo {
     bool takes_prompt = false;   // the prompt can change while it runs
     std::string prompt;          // at the start
     WindowChoice window;         // what it sees, sink and chunk included
+    std::string decoder;         // "full" or "tiny"
     std::vector<StartPoint> starts;
     std::vector<FormatInfo> formats;   // the refused ones too
     int cache_layers = 0;              // as a layer table counts them

@@ -165,6 +165,7 @@ private:
         if (steering_) {
             chunk.prompt = steering_->active();
             chunk.prompt_pending = steering_->pending();
+            chunk.prompt_note = steering_->note();
         }
         chunk.frames = 4 * model_.chunk_latents - (rollout_.next_latent() == 0 ? 3 : 0);
 

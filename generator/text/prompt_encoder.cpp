@@ -63,7 +63,8 @@ Result<PromptEncoder> PromptEncoder::open(PromptEncoderOptions options) {
         } catch (...) {
             return current_exception_as_error("loading the text encoder");
         }
-        kept.source = {}; // what it holds open is the encoder's now
+        kept.source = {};   // what it holds open is the encoder's now
+        kept.progress = {}; // the caller's, who may be gone
     }
     return PromptEncoder(std::move(state));
 }

@@ -51,6 +51,7 @@ void in_effect(const PanelContext& ui) {
     if (words.starts_with(ui.model.prompt)) words.remove_prefix(ui.model.prompt.size());
     text(words.empty() ? std::string_view("keys add nothing now") : words,
          words.empty() ? colour::kDim : colour::kAccent);
+    if (!chunk.prompt_note.empty()) text(chunk.prompt_note, colour::kWarning);
     if (chunk.prompt_pending) text("a new text is being read...", colour::kWarning);
     ImGui::PopTextWrapPos();
 }

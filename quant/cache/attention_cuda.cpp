@@ -282,7 +282,9 @@ private:
                      at::Tensor& result) {
         const Part& part = parts[index];
         const Lane& lane = lanes_[index % kLanes];
-        const bool planned = length_stays_ || part.slice->rows % shape_.tokens_per_latent == 0;
+        // E4M3 slices go to cuDNN whatever their length: nothing else reads them.
+        const bool planned = arithmetic_ == Arithmetic::cudnn_e4m3 || length_stays_ ||
+                             part.slice->rows % shape_.tokens_per_latent == 0;
         // A single slice needs no merge: cuDNN writes to the result.
         const bool direct = part.first && part.last && turned.defined() && planned;
         cuda::MergePart done;

@@ -10,6 +10,7 @@ namespace wander {
 namespace {
 
 constexpr int kMostLatents = 4096;
+constexpr std::string_view kEverything = "all";
 
 constexpr std::array<WindowPreset, 5> kPresets = {{
     {"anchored", "21 latents, the first chunk stays: no flicker when it would leave", {21, 3, false}},
@@ -40,9 +41,10 @@ Result<WindowChoice> parse_window(const std::string& text) {
     choice.slot_positions = rest.ends_with(kSlots);
     if (choice.slot_positions) rest.remove_suffix(kSlots.size());
     const auto plus = rest.find('+');
-    const auto view = whole_number(rest.substr(0, plus));
+    const std::string_view first = rest.substr(0, plus);
+    const auto view = first == kEverything ? std::optional<int>(0) : whole_number(first);
     const auto sink = plus == std::string_view::npos ? std::optional<int>(0) : whole_number(rest.substr(plus + 1));
-    if (view && sink && *view > 0) {
+    if (view && sink && (*view > 0 || first == kEverything)) {
         choice.view_latents = *view;
         choice.sink_latents = *sink;
         return choice;
@@ -51,14 +53,15 @@ Result<WindowChoice> parse_window(const std::string& text) {
     for (const WindowPreset& preset : kPresets) names += fmt::format("{}{}", names.empty() ? "" : ", ", preset.name);
     return Error{
         ErrorCode::wrong_use,
-        fmt::format("--window '{}': take {} or VIEW[+SINK][:slots] in latents, for example 42+3", text, names)};
+        fmt::format("--window '{}': take {} or VIEW[+SINK][:slots] in latents, for example 42+3, or all", text, names)};
 }
 
 std::string window_text(const WindowChoice& choice) {
     for (const WindowPreset& preset : kPresets) {
         if (preset.choice == choice) return std::string(preset.name);
     }
-    return fmt::format("{}{}{}", choice.view_latents,
+    const std::string view = choice.view_latents > 0 ? std::to_string(choice.view_latents) : std::string(kEverything);
+    return fmt::format("{}{}{}", view,
                        choice.sink_latents > 0 ? fmt::format("+{}", choice.sink_latents) : "",
                        choice.slot_positions ? ":slots" : "");
 }
@@ -68,7 +71,7 @@ Result<void> check_window(const WindowChoice& choice, int chunk_latents) {
         return Error{ErrorCode::wrong_use, fmt::format("--window {}: {} latents that stay are not whole chunks of {}",
                                                        window_text(choice), choice.sink_latents, chunk_latents)};
     }
-    if (choice.history_latents(chunk_latents) < 1) {
+    if (choice.view_latents > 0 && choice.history_latents(chunk_latents) < 1) {
         return Error{ErrorCode::wrong_use,
                      fmt::format("--window {}: leaves no history beside a chunk of {} latents; take at least {}",
                                  window_text(choice), chunk_latents, choice.sink_latents + chunk_latents + 1)};

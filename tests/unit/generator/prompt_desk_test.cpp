@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <semaphore>
 #include <thread>
 
@@ -27,13 +28,13 @@ struct Slow {
 
     std::shared_ptr<PromptDesk> desk(std::size_t kept = 64) {
         return std::make_shared<PromptDesk>(
-            [this](const std::string& prompt) -> Result<at::Tensor> {
+            [this](const std::string& prompt) -> Result<EncodedPrompt> {
                 ++begun;
                 begun.notify_all();
                 if (gated) gate.acquire();
                 asked.push_back(prompt);
                 if (fail) return Error{ErrorCode::bad_input, "no words"};
-                return embedding(prompt);
+                return EncodedPrompt{embedding(prompt), {}};
             },
             kept);
     }
@@ -52,7 +53,7 @@ TEST(PromptDesk, LooksWithoutWaitingAndTheNewestWishWins) {
     slow.gate.release(2);
     const auto three = desk->wait("three", {});
     ASSERT_TRUE(three);
-    EXPECT_TRUE(at::equal(*three, embedding("three")));
+    EXPECT_TRUE(at::equal(three->embedding, embedding("three")));
     EXPECT_EQ(slow.asked, (std::vector<std::string>{"one", "three"}));
     EXPECT_TRUE(desk->look("one")) << "what was encoded is kept";
     EXPECT_EQ(slow.begun, 2);
@@ -135,6 +136,39 @@ TEST(PromptSteering, CameraWordsCanBeLeftOut) {
     steering.set_prompt("A lake.");
     ASSERT_TRUE(steering.next(forward, true, {})->has_value());
     EXPECT_EQ(steering.active(), "A lake. The camera moves steadily forward.");
+}
+
+TEST(PromptSteering, ATextThatCannotBeReadLeavesTheOldOne) {
+    Slow slow;
+    slow.gated = false;
+    auto desk = slow.desk();
+    PromptSteering steering(desk, phrases(), "A street.", false);
+    ASSERT_TRUE(steering.next({}, false, {})->has_value());
+    slow.fail = true;
+    steering.set_prompt("A lake.");
+    EXPECT_FALSE(steering.next({}, false, {})->has_value()); // begins to encode it
+    slow.until_begun(2);
+    for (int i = 0; i < 1000 && steering.note().empty(); ++i) {
+        const auto next = steering.next({}, false, {});
+        ASSERT_TRUE(next) << "the walk must not end";
+        EXPECT_FALSE(next->has_value());
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_NE(steering.note().find("no words"), std::string::npos);
+    EXPECT_EQ(steering.active(), "A street.");
+    EXPECT_FALSE(steering.pending());
+    // Not asked for again and again; another text is.
+    const int begun = slow.begun;
+    EXPECT_TRUE(steering.next({}, false, {}));
+    EXPECT_EQ(slow.begun, begun);
+    slow.fail = false;
+    steering.set_prompt("A hill.");
+    ASSERT_TRUE(steering.next({}, true, {})->has_value());
+    EXPECT_TRUE(steering.note().empty());
+    // Where it was waited for, it is an error.
+    slow.fail = true;
+    steering.set_prompt("A sea.");
+    EXPECT_FALSE(steering.next({}, true, {}));
 }
 
 } // namespace

@@ -22,6 +22,10 @@ TEST(WindowChoice, NumbersAreReadAndWritten) {
     EXPECT_EQ(window_text(*choice), "42+3:slots");
     EXPECT_EQ(choice->history_latents(3), 36);
     EXPECT_EQ(window_text(*parse_window("21")), "rolling");
+    ASSERT_TRUE(parse_window("all+3"));
+    EXPECT_EQ(parse_window("all+3")->view_latents, 0);
+    EXPECT_EQ(window_text(*parse_window("all+3")), "all+3");
+    EXPECT_TRUE(check_window(*parse_window("all"), 3));
     EXPECT_EQ(parse_window("9+3")->history_latents(3), 3);
 }
 
