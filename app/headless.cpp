@@ -205,7 +205,8 @@ private:
         chunks_done_.push_back(chunk);
         if (!chunks_done_.back().pages.empty())
             chunks_done_.back().pages.clear(); // not part of the metrics, and long walks are long
-        if (!chunk.prompt_note.empty() && chunk.prompt_note != prompt_note_) progress_.say(prompt_note_ = chunk.prompt_note);
+        if (!chunk.prompt_note.empty() && chunk.prompt_note != prompt_note_)
+            progress_.say(prompt_note_ = chunk.prompt_note);
         progress_.chunk(chunk);
     }
 

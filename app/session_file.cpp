@@ -91,7 +91,8 @@ void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold,
                        const quant::CacheRulesChange& new_rules, const std::optional<bool>& new_words) {
     SessionChange change{chunk, std::nullopt, mouse, cache, new_prompt, new_rules, new_words};
     if (hold != held_) change.hold = held_ = hold;
-    if (change.hold || mouse.any() || change.cache || change.prompt || new_words || !new_rules.empty()) changes.push_back(change);
+    if (change.hold || mouse.any() || change.cache || change.prompt || new_words || !new_rules.empty())
+        changes.push_back(change);
     chunks = chunk + 1;
 }
 

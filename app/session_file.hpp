@@ -35,9 +35,9 @@ struct SessionFile {
     std::string start;
     std::optional<std::pair<std::string, Pose>> start_pose;
     std::string prompt;
-    bool camera_words = true; // held keys became words behind it
-    std::string window;       // of a text model, as --window takes it; empty: none
-    std::string decoder;      // "full" or "tiny"
+    bool camera_words = true;         // held keys became words behind it
+    std::string window;               // of a text model, as --window takes it; empty: none
+    std::string decoder;              // "full" or "tiny"
     std::string weight_type = "bf16"; // as --weights takes it
     int chunk_latents = 0;
     bool rebuild_history = false;
@@ -55,8 +55,7 @@ struct SessionFile {
     // Notes what chunk `chunk` was given; only differences, and mouse travel where there is any, are kept.
     void note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
               const std::optional<std::string>& cache, const std::optional<std::string>& prompt,
-              const quant::CacheRulesChange& cache_rules = {},
-              const std::optional<bool>& camera_words = std::nullopt);
+              const quant::CacheRulesChange& cache_rules = {}, const std::optional<bool>& camera_words = std::nullopt);
 
 private:
     std::vector<std::string> held_;

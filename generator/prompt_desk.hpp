@@ -44,7 +44,7 @@ private:
     using Entry = std::pair<std::string, Result<EncodedPrompt>>;
 
     std::optional<Result<EncodedPrompt>> find(const std::string& prompt); // with the mutex held
-    void ask(const std::string& prompt);                               // likewise
+    void ask(const std::string& prompt);                                  // likewise
     void work(const std::stop_token& stop);
     Result<EncodedPrompt> encode(const std::string& prompt) const;
 

@@ -116,11 +116,8 @@ private:
         }
         say("reading the decoder");
         if (want_tiny) {
-            TaehvConfig config;
-            config.z = folder_->tiny_vae.channels;
-            config.decoder_channels = folder_->tiny_vae.decoder_widths;
-            config.encoder_channels = folder_->tiny_vae.encoder_width;
-            auto taehv = Taehv::load(config, part->source(), model_.device.device, model_.device.compute, false, true);
+            auto taehv = Taehv::load(folder_->tiny_vae, part->source(), model_.device.device, model_.device.compute,
+                                     false, true);
             if (!taehv) return at_file(part->path, taehv.error());
             model_.decoder = std::make_shared<Taehv>(std::move(*taehv));
             return {};
@@ -195,13 +192,7 @@ private:
         if (!where) return where.error();
         PromptEncoderOptions open;
         open.tokenizer = folder_->part(PartKind::tokenizer)->path;
-        open.config.vocab = folder_->text.vocab;
-        open.config.dim = folder_->text.dim;
-        open.config.layers = folder_->text.layers;
-        open.config.heads = folder_->text.heads;
-        open.config.head_dim = folder_->text.head_dim;
-        open.config.ffn = folder_->text.ffn;
-        open.config.buckets = folder_->text.buckets;
+        open.config = folder_->text;
         open.source = part->source();
         auto key = source_key(part->tensors->file());
         if (!key) return key.error();

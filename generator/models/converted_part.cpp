@@ -1,11 +1,13 @@
 #include "generator/models/converted_part.hpp"
 
+#include "generator/plain/hash.hpp"
+#include "generator/plain/user_cache.hpp"
+
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 namespace wander {
@@ -14,29 +16,15 @@ namespace {
 // Changes when the conversion itself does: what older versions wrote is made again.
 constexpr int kConversionVersion = 1;
 
-std::filesystem::path cache_home() {
-    const char* given = std::getenv("XDG_CACHE_HOME");
-    if (given && given[0] == '/') return given;
-    const char* home = std::getenv("HOME");
-    return home && home[0] == '/' ? std::filesystem::path(home) / ".cache" : std::filesystem::path();
-}
-
-// 64-bit FNV-1a.
-std::uint64_t hash_text(const std::string& text) {
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
-    for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
-    return hash;
-}
-
 } // namespace
 
 std::vector<std::filesystem::path> converted_folders(const std::filesystem::path& model) {
     std::vector<std::filesystem::path> folders = {model / "wander"};
-    const auto cache = cache_home();
+    const auto cache = user_cache_folder();
     std::error_code failed;
     const auto whole = std::filesystem::weakly_canonical(model, failed);
     if (!cache.empty() && !failed)
-        folders.push_back(cache / "wander" / "models" / fmt::format("{:016x}", hash_text(whole.string())));
+        folders.push_back(cache / "models" / fmt::format("{:016x}", fnv1a64(whole.string())));
     return folders;
 }
 
@@ -59,7 +47,7 @@ Result<std::string> source_key(const TensorFile& source) {
         key += fmt::format("-{}-{}.{:09}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
     }
     // Shards make it long; what is compared stays short.
-    return fmt::format("{}-{:016x}", kConversionVersion, hash_text(key));
+    return fmt::format("{}-{:016x}", kConversionVersion, fnv1a64(key));
 }
 
 std::optional<std::filesystem::path> find_converted(const std::filesystem::path& model, PartKind kind,

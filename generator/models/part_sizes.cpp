@@ -11,22 +11,6 @@ namespace {
 
 constexpr std::int64_t kMaxSize = 1 << 20;
 
-void add_conv(ShapeTable& shapes, const std::string& name, std::int64_t out, std::int64_t in, std::int64_t side,
-              bool bias = true) {
-    shapes[name + ".weight"] = {out, in, side, side};
-    if (bias) shapes[name + ".bias"] = {out};
-}
-
-// Three blocks that see their input of one step before as well.
-void add_memory_blocks(ShapeTable& shapes, const std::string& half, int first, std::int64_t width) {
-    for (int i = first; i < first + 3; ++i) {
-        const std::string name = half + "." + std::to_string(i) + ".conv.";
-        add_conv(shapes, name + "0", width, 2 * width, 3);
-        add_conv(shapes, name + "2", width, width, 3);
-        add_conv(shapes, name + "4", width, width, 3);
-    }
-}
-
 // Reads sizes and keeps the first complaint.
 class Sizes {
 public:
@@ -72,57 +56,6 @@ private:
 };
 
 } // namespace
-
-ShapeTable Umt5Sizes::tensor_shapes() const {
-    ShapeTable shapes;
-    const std::int64_t inner = std::int64_t{heads} * head_dim;
-    shapes["token_embedding.weight"] = {vocab, dim};
-    shapes["norm.weight"] = {dim};
-    for (int layer = 0; layer < layers; ++layer) {
-        const std::string block = "blocks." + std::to_string(layer) + ".";
-        shapes[block + "norm1.weight"] = {dim};
-        shapes[block + "norm2.weight"] = {dim};
-        for (const char* part : {"q", "k", "v"}) shapes[block + "attn." + part + ".weight"] = {inner, dim};
-        shapes[block + "attn.o.weight"] = {dim, inner};
-        shapes[block + "pos_embedding.embedding.weight"] = {buckets, heads};
-        shapes[block + "ffn.gate.0.weight"] = {ffn, dim};
-        shapes[block + "ffn.fc1.weight"] = {ffn, dim};
-        shapes[block + "ffn.fc2.weight"] = {dim, ffn};
-    }
-    return shapes;
-}
-
-ShapeTable TaehvSizes::tensor_shapes(bool encoder, bool decoder) const {
-    ShapeTable shapes;
-    if (decoder) {
-        const std::vector<int>& width = decoder_widths;
-        add_conv(shapes, "decoder.1", width[0], channels, 3);
-        // Levels begin at 3, 9, 15: memory blocks, nearest x2, growth in time (none at first, then twofold),
-        // convolution.
-        for (int level = 0; level < 3; ++level) {
-            const std::int64_t from = width[static_cast<std::size_t>(level)];
-            const int first = 3 + 6 * level;
-            add_memory_blocks(shapes, "decoder", first, from);
-            add_conv(shapes, fmt::format("decoder.{}.conv", first + 4), level == 0 ? from : 2 * from, from, 1, false);
-            add_conv(shapes, fmt::format("decoder.{}", first + 5), width[static_cast<std::size_t>(level) + 1], from, 3,
-                     false);
-        }
-        add_conv(shapes, "decoder.22", 3, width[3], 3);
-    }
-    if (encoder) {
-        const std::int64_t width = encoder_width;
-        add_conv(shapes, "encoder.0", width, 3, 3);
-        // Stages begin at 2, 7, 12: pooling in time (two, two, one frame), strided convolution, memory blocks.
-        for (int stage = 0; stage < 3; ++stage) {
-            const int first = 2 + 5 * stage;
-            add_conv(shapes, fmt::format("encoder.{}.conv", first), width, stage < 2 ? 2 * width : width, 1, false);
-            add_conv(shapes, fmt::format("encoder.{}", first + 1), width, width, 3, false);
-            add_memory_blocks(shapes, "encoder", first + 2, width);
-        }
-        add_conv(shapes, "encoder.17", channels, width, 3);
-    }
-    return shapes;
-}
 
 void set_rope_split(DitConfig& dit) {
     dit.rope_row_channels = 2 * (dit.head_dim / 6);
@@ -180,9 +113,9 @@ Result<VaeConfig> vae_of_shapes(const ShapeTable& shapes) {
     return sizes.give(vae);
 }
 
-Result<Umt5Sizes> umt5_of_shapes(const ShapeTable& shapes) {
+Result<Umt5Config> umt5_of_shapes(const ShapeTable& shapes) {
     Sizes sizes(shapes);
-    Umt5Sizes text;
+    Umt5Config text;
     text.vocab = sizes.size("token_embedding.weight", 2, 0);
     text.dim = sizes.size("token_embedding.weight", 2, 1);
     text.layers = sizes.layers();
@@ -196,13 +129,13 @@ Result<Umt5Sizes> umt5_of_shapes(const ShapeTable& shapes) {
     return sizes.give(text);
 }
 
-Result<TaehvSizes> taehv_of_shapes(const ShapeTable& shapes) {
+Result<TaehvConfig> taehv_of_shapes(const ShapeTable& shapes) {
     Sizes sizes(shapes);
-    TaehvSizes tiny;
-    tiny.channels = sizes.size("decoder.1.weight", 4, 1);
-    tiny.decoder_widths = {sizes.size("decoder.1.weight", 4, 0), sizes.size("decoder.8.weight", 4, 0),
-                           sizes.size("decoder.14.weight", 4, 0), sizes.size("decoder.20.weight", 4, 0)};
-    if (shapes.contains("encoder.0.weight")) tiny.encoder_width = sizes.size("encoder.0.weight", 4, 0);
+    TaehvConfig tiny;
+    tiny.z = sizes.size("decoder.1.weight", 4, 1);
+    tiny.decoder_channels = {sizes.size("decoder.1.weight", 4, 0), sizes.size("decoder.8.weight", 4, 0),
+                             sizes.size("decoder.14.weight", 4, 0), sizes.size("decoder.20.weight", 4, 0)};
+    if (shapes.contains("encoder.0.weight")) tiny.encoder_channels = sizes.size("encoder.0.weight", 4, 0);
     if (sizes.size("decoder.22.weight", 4, 0) != 3)
         sizes.complain("it makes patches of pixels, as the newer TAEHV files do; Wan 2.1 needs taew2_1");
     return sizes.give(tiny);

@@ -48,8 +48,8 @@ struct TextVideoFolder {
     std::filesystem::path folder;
     Layout layout = Layout::downloaded;
     ModelFolder settings; // name, schedule, window; sizes of the transformer and the VAE as they are in the files
-    TaehvSizes tiny_vae;
-    Umt5Sizes text;
+    TaehvConfig tiny_vae;
+    Umt5Config text;
     std::vector<ModelPart> parts; // in the order of PartKind
     std::vector<MissingPart> missing;
     std::vector<std::string> warnings;

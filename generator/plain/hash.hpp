@@ -3,6 +3,7 @@
 // numbers on every machine. Pure, any thread.
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace wander {
@@ -14,9 +15,15 @@ inline std::uint64_t splitmix64(std::uint64_t z) {
     return z ^ (z >> 31);
 }
 
-inline std::uint64_t fnv1a64(std::string_view text) {
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
+inline constexpr std::uint64_t kFnvStart = 0xcbf29ce484222325ULL;
+
+// 64-bit FNV-1a; goes on from `hash`.
+inline std::uint64_t fnv1a64(std::string_view text, std::uint64_t hash = kFnvStart) {
     for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
+    return hash;
+}
+inline std::uint64_t fnv1a64(std::span<const std::uint8_t> bytes, std::uint64_t hash = kFnvStart) {
+    for (const std::uint8_t byte : bytes) hash = (hash ^ byte) * 0x100000001b3ULL;
     return hash;
 }
 

@@ -2,6 +2,8 @@
 // Counter-based random numbers: a value depends on a key and a counter alone, never on what was drawn before. So adding
 // a rule, a thread or a device changes nothing else. Pure functions, any thread. No torch.
 
+#include "generator/plain/hash.hpp"
+
 #include <cstdint>
 #include <string_view>
 
@@ -9,17 +11,13 @@ namespace wander {
 
 class KeyedRandom {
 public:
-    explicit KeyedRandom(std::uint64_t key) : key_(mixed(key)) {}
+    explicit KeyedRandom(std::uint64_t key) : key_(splitmix64(key)) {}
 
     // A source of its own for a part of the matter.
-    KeyedRandom child(std::uint64_t number) const { return KeyedRandom(key_ ^ mixed(number + kStep)); }
-    KeyedRandom child(std::string_view name) const {
-        std::uint64_t hash = 0xcbf29ce484222325ULL; // FNV-1a
-        for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-        return child(hash);
-    }
+    KeyedRandom child(std::uint64_t number) const { return KeyedRandom(key_ ^ splitmix64(number + kStep)); }
+    KeyedRandom child(std::string_view name) const { return child(fnv1a64(name)); }
 
-    std::uint64_t bits(std::uint64_t counter) const { return mixed(key_ + kStep * counter); }
+    std::uint64_t bits(std::uint64_t counter) const { return splitmix64(key_ + kStep * counter); }
     // 0 <= value < 1, 24 bits: the same in float and double.
     double unit(std::uint64_t counter) const { return static_cast<double>(bits(counter) >> 40) / 16777216.0; }
     double between(std::uint64_t counter, double low, double high) const { return low + (high - low) * unit(counter); }
@@ -28,14 +26,6 @@ public:
 
 private:
     static constexpr std::uint64_t kStep = 0x9e3779b97f4a7c15ULL;
-    // The output function of splitmix64.
-    static std::uint64_t mixed(std::uint64_t z) {
-        z += kStep;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-        return z ^ (z >> 31);
-    }
-
     std::uint64_t key_;
 };
 

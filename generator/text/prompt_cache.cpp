@@ -56,6 +56,8 @@ std::optional<at::Tensor> PromptCache::find(const std::string& key, std::int64_t
     std::error_code ignored;
     if (!fs::exists(file(key), ignored)) return std::nullopt;
     const auto stored = Safetensors::open(file(key));
+    // What cannot be read just now (permissions, too many open files) may be sound.
+    if (!stored && stored.error().code != ErrorCode::bad_input) return std::nullopt;
     if (stored) {
         const auto tensor = stored->tensor(kTensor, {tokens, dim});
         const auto& notes = stored->header().metadata;

@@ -1,6 +1,7 @@
 #include "generator/text/prompt_encoder.hpp"
 
 #include "generator/errors.hpp"
+#include "generator/plain/user_cache.hpp"
 #include "generator/text/plain/unigram_tokenizer.hpp"
 #include "generator/text/prompt_cache.hpp"
 
@@ -10,7 +11,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -127,10 +127,8 @@ at::Tensor TextEmbedding::on_current_stream() const {
 }
 
 std::filesystem::path default_prompt_cache_folder() {
-    const char* cache = std::getenv("XDG_CACHE_HOME");
-    if (cache && *cache) return std::filesystem::path(cache) / "wander/prompts";
-    const char* home = std::getenv("HOME");
-    return (home && *home ? std::filesystem::path(home) : std::filesystem::current_path()) / ".cache/wander/prompts";
+    const auto cache = user_cache_folder();
+    return cache.empty() ? cache : cache / "prompts";
 }
 
 } // namespace wander

@@ -66,7 +66,7 @@ public:
     // weights.
     Result<TextEmbedding> encode(std::string_view prompt);
 
-    // What the tokenizer makes of it, for panels and `wander info`.
+    // What the tokenizer makes of it, for panels and tests.
     TokenizedPrompt describe(std::string_view prompt) const;
 
 private:
@@ -75,7 +75,7 @@ private:
     std::unique_ptr<State> state_;
 };
 
-// $XDG_CACHE_HOME/wander/prompts, else ~/.cache/wander/prompts. Not created here.
+// Below the user's cache folder; empty where there is none. Not created here.
 std::filesystem::path default_prompt_cache_folder();
 
 } // namespace wander

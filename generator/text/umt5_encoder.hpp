@@ -8,7 +8,7 @@
 //
 // Placement of the weights of the blocks:
 //   resident: on the device. XXL in bf16: 9.26 GB, and 2.10 GB for the embedding table.
-//   streamed: they stay where the tensor source has them (a mapped file) and pass through two buffers on the device,
+//   streamed: they stay where the tensor source has them (a mapped file) and pass through two buffers on the device;
 //             the next part is copied while the current one computes. XXL in bf16: 0.34 GB of buffers; with all else it
 //             must stay below 1 GiB (test Umt5Gpu). Rows of the embedding table are picked on the host.
 //

@@ -1,6 +1,7 @@
 #include "generator/weights/tensor_file.hpp"
 
 #include "generator/json_fields.hpp"
+#include "generator/plain/hash.hpp"
 #include "generator/weights/safetensors.hpp"
 #include "generator/weights/torch_archive.hpp"
 
@@ -17,12 +18,6 @@ namespace {
 constexpr std::size_t kMaxShards = 1000;
 constexpr const char* kIndexEnd = ".safetensors.index.json";
 
-// 64-bit FNV-1a.
-std::uint64_t hash_bytes(std::uint64_t hash, std::span<const std::uint8_t> bytes) {
-    for (const std::uint8_t byte : bytes) hash = (hash ^ byte) * 0x100000001b3ULL;
-    return hash;
-}
-
 std::span<const std::uint8_t> head_of(const Safetensors& file) {
     return file.file().bytes().first(file.header().data_offset);
 }
@@ -35,7 +30,7 @@ struct TensorFile::State {
     std::vector<std::filesystem::path> files;
     std::map<std::string, TensorInfo> tensors;
     std::map<std::string, std::string> metadata;
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
+    std::uint64_t hash = kFnvStart;
     std::vector<Safetensors> shards;          // one for a single file
     std::map<std::string, std::size_t> shard; // which one holds a tensor
     std::optional<TorchArchive> archive;
@@ -49,7 +44,7 @@ struct TensorFile::State {
                              fmt::format("{}: tensor '{}' is in another shard as well", file_path.string(), name)};
             tensors[name] = {entry.dtype, entry.shape};
         }
-        hash = hash_bytes(hash, head_of(*file));
+        hash = fnv1a64(head_of(*file), hash);
         shards.push_back(std::move(*file));
         return {};
     }
@@ -121,8 +116,8 @@ Result<TensorFile> TensorFile::open(const std::filesystem::path& path) {
         if (!archive) return archive.error();
         const TorchIndex& index = archive->index();
         for (const auto& [name, entry] : index.tensors) state->tensors[name] = {entry.dtype, entry.shape};
-        state->hash = hash_bytes(
-            state->hash, archive->file().bytes().subspan(index.pickle_begin, index.pickle_end - index.pickle_begin));
+        const auto pickle = archive->file().bytes().subspan(index.pickle_begin, index.pickle_end - index.pickle_begin);
+        state->hash = fnv1a64(pickle, state->hash);
         state->archive = std::move(*archive);
     }
     TensorFile file;

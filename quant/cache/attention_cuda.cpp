@@ -283,8 +283,8 @@ private:
         const Part& part = parts[index];
         const Lane& lane = lanes_[index % kLanes];
         // E4M3 slices go to cuDNN whatever their length: nothing else reads them.
-        const bool planned = arithmetic_ == Arithmetic::cudnn_e4m3 || length_stays_ ||
-                             part.slice->rows % shape_.tokens_per_latent == 0;
+        const bool planned =
+            arithmetic_ == Arithmetic::cudnn_e4m3 || length_stays_ || part.slice->rows % shape_.tokens_per_latent == 0;
         // A single slice needs no merge: cuDNN writes to the result.
         const bool direct = part.first && part.last && turned.defined() && planned;
         cuda::MergePart done;

@@ -1,5 +1,6 @@
 #include "tests/support/model_folder_writer.hpp"
 
+#include "generator/plain/hash.hpp"
 #include "generator/weights/safetensors_stream.hpp"
 #include "tests/support/published_names.hpp"
 #include "tests/support/synthetic_tokenizer.hpp"
@@ -22,17 +23,8 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-std::uint64_t mix(std::uint64_t z) {
-    z += 0x9e3779b97f4a7c15ULL;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-}
-
 std::uint64_t hash_of(const std::string& text, std::uint64_t seed) {
-    std::uint64_t hash = 0xcbf29ce484222325ULL ^ seed;
-    for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
-    return mix(hash);
+    return splitmix64(fnv1a64(text, kFnvStart ^ seed));
 }
 
 // A few million normal numbers that every tensor reads from a place of its own. The length is prime, so that the rows
@@ -44,8 +36,8 @@ public:
     explicit NormalNumbers(std::uint64_t seed) : values_(kCount + 1) {
         const auto uniform = [](std::uint64_t bits) { return (static_cast<double>(bits >> 40) + 0.5) * 0x1p-24; };
         for (std::size_t i = 0; i < kCount; i += 2) {
-            const double radius = std::sqrt(-2 * std::log(uniform(mix(seed + 2 * i))));
-            const double angle = 2 * std::numbers::pi * uniform(mix(seed + 2 * i + 1));
+            const double radius = std::sqrt(-2 * std::log(uniform(splitmix64(seed + 2 * i))));
+            const double angle = 2 * std::numbers::pi * uniform(splitmix64(seed + 2 * i + 1));
             values_[i] = static_cast<float>(radius * std::cos(angle));
             values_[i + 1] = static_cast<float>(radius * std::sin(angle));
         }
@@ -144,7 +136,7 @@ private:
     bool diffusers() {
         const DitConfig& dit = sizes_.dit;
         const VaeConfig& vae = sizes_.vae;
-        const Umt5Sizes& text = sizes_.text;
+        const Umt5Config& text = sizes_.text;
         const json index = {{"_class_name", "WanPipeline"},
                             {"text_encoder", {"transformers", "UMT5EncoderModel"}},
                             {"tokenizer", {"transformers", "T5TokenizerFast"}},
@@ -307,8 +299,8 @@ ModelSizes sizes_of(bool small) {
         sizes.dit.text_dim = 64;
         sizes.dit.text_len = 32;
         sizes.vae.dim = 16;
-        sizes.tiny.decoder_widths = {32, 16, 16, 16};
-        sizes.tiny.encoder_width = 16;
+        sizes.tiny.decoder_channels = {32, 16, 16, 16};
+        sizes.tiny.encoder_channels = 16;
         sizes.text.vocab = 3072;
         sizes.text.dim = 64;
         sizes.text.layers = 2;

@@ -24,8 +24,8 @@ struct ModelFolderRecipe {
 struct ModelSizes {
     DitConfig dit;
     VaeConfig vae;
-    TaehvSizes tiny;
-    Umt5Sizes text;
+    TaehvConfig tiny;
+    Umt5Config text;
     int pieces = 0;    // of the tokenizer
     int extra_ids = 0; // <extra_id_N> among them
 };

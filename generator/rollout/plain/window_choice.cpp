@@ -61,8 +61,7 @@ std::string window_text(const WindowChoice& choice) {
         if (preset.choice == choice) return std::string(preset.name);
     }
     const std::string view = choice.view_latents > 0 ? std::to_string(choice.view_latents) : std::string(kEverything);
-    return fmt::format("{}{}{}", view,
-                       choice.sink_latents > 0 ? fmt::format("+{}", choice.sink_latents) : "",
+    return fmt::format("{}{}{}", view, choice.sink_latents > 0 ? fmt::format("+{}", choice.sink_latents) : "",
                        choice.slot_positions ? ":slots" : "");
 }
 

@@ -70,7 +70,7 @@ TEST(NativeNames, VaeAsTheTableHasIt) {
 }
 
 TEST(NativeNames, TextEncoderBothWays) {
-    const auto shapes = Umt5Sizes().tensor_shapes();
+    const auto shapes = Umt5Config().tensor_shapes();
     EXPECT_EQ(shapes.size(), 242U);
     std::uint64_t parameters = 0;
     for (const auto& [native, shape] : shapes) {
@@ -114,12 +114,12 @@ TEST(PartSizes, PublishedCountsOfParameters) {
     // What a person is told about downloads: float32, the tiny VAE float16, the text encoder bf16.
     EXPECT_EQ(origin_of(PartKind::transformer).bytes, 4 * count(self_forcing_dit().tensor_shapes()));
     EXPECT_EQ(origin_of(PartKind::vae).bytes, 4 * count(wan21_vae().tensor_shapes(true, true)));
-    EXPECT_EQ(origin_of(PartKind::tiny_vae).bytes, 2 * count(TaehvSizes().tensor_shapes(true, true)));
-    EXPECT_EQ(origin_of(PartKind::text_encoder).bytes, 2 * count(Umt5Sizes().tensor_shapes()));
-    EXPECT_EQ(TaehvSizes().tensor_shapes(true, true).size(), 128U);
+    EXPECT_EQ(origin_of(PartKind::tiny_vae).bytes, 2 * count(TaehvConfig().tensor_shapes(true, true)));
+    EXPECT_EQ(origin_of(PartKind::text_encoder).bytes, 2 * count(Umt5Config().tensor_shapes()));
+    EXPECT_EQ(TaehvConfig().tensor_shapes(true, true).size(), 128U);
     // self-forcing.md 1.1: 9.8 M and 1.5 M.
-    EXPECT_NEAR(static_cast<double>(count(TaehvSizes().tensor_shapes(false, true))), 9.8e6, 0.05e6);
-    EXPECT_NEAR(static_cast<double>(count(TaehvSizes().tensor_shapes(true, false))), 1.5e6, 0.05e6);
+    EXPECT_NEAR(static_cast<double>(count(TaehvConfig().tensor_shapes(false, true))), 9.8e6, 0.05e6);
+    EXPECT_NEAR(static_cast<double>(count(TaehvConfig().tensor_shapes(true, false))), 1.5e6, 0.05e6);
 }
 
 } // namespace

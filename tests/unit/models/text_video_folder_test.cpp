@@ -84,7 +84,7 @@ TEST(TextVideoFolder, FilesAsDownloaded) {
     EXPECT_EQ(model.settings.vae.latent_mean.size(), 16U);
     EXPECT_EQ(model.settings.latent_rows, 8);
     EXPECT_EQ(model.settings.name, "random-small");
-    EXPECT_EQ(model.tiny_vae.decoder_widths, (std::vector<int>{32, 16, 16, 16}));
+    EXPECT_EQ(model.tiny_vae.decoder_channels, (std::vector<int>{32, 16, 16, 16}));
     EXPECT_EQ(model.text.layers, 2);
     EXPECT_EQ(model.text.heads, 4);
     EXPECT_EQ(model.text.head_dim, 16);
