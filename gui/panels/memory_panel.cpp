@@ -153,10 +153,10 @@ void forecast_line(const PanelContext& ui, float right) {
                            bytes_figure(forecast.device_total, large, 4), unit_name(large)),
                right, forecast.fits ? colour::kDim : colour::kWarning);
     if (ImGui::IsItemHovered()) {
-        ImGui::SetTooltip(
-            "All of the GPU's memory in use by then, other programs' included.\nA window of up to %d latents "
-            "would fit.",
-            forecast.most_latents);
+        const std::string most = forecast.most_latents > 0
+                                     ? fmt::format("\nA window of up to {} latents would fit.", forecast.most_latents)
+                                     : std::string();
+        ImGui::SetTooltip("All of the GPU's memory in use by then, other programs' included.%s", most.c_str());
     }
 }
 

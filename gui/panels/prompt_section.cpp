@@ -12,10 +12,13 @@ namespace wander::gui {
 namespace {
 
 void take_over(PromptDraft& draft, const std::string& prompt) {
-    const std::size_t length = std::min(prompt.size(), draft.text.size() - 1);
+    std::size_t length = std::min(prompt.size(), draft.text.size() - 1);
+    while (length > 0 && length < prompt.size() && (static_cast<unsigned char>(prompt[length]) & 0xC0U) == 0x80U)
+        --length;
     std::copy_n(prompt.begin(), length, draft.text.begin());
     draft.text[length] = 0;
     draft.followed = prompt;
+    draft.taken = prompt.substr(0, length);
 }
 
 void editor(const PanelContext& ui, PromptDraft& draft) {
@@ -26,7 +29,7 @@ void editor(const PanelContext& ui, PromptDraft& draft) {
         ImGuiInputTextFlags_EnterReturnsTrue | ImGuiInputTextFlags_CtrlEnterForNewLine | ImGuiInputTextFlags_WordWrap;
     const bool entered = ImGui::InputTextMultiline("##prompt", draft.text.data(), draft.text.size(), size, flags);
     ImGui::PopTextWrapPos();
-    const bool changed = std::string_view(draft.text.data()) != ui.model.prompt;
+    const bool changed = std::string_view(draft.text.data()) != draft.taken;
     ImGui::BeginDisabled(!changed);
     const bool pressed = ImGui::Button("Apply");
     ImGui::EndDisabled();

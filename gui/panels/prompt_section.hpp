@@ -10,8 +10,9 @@ namespace wander::gui {
 
 // What is being typed. Owned by Gui.
 struct PromptDraft {
-    std::array<char, 4096> text{};
+    std::array<char, 16384> text{};
     std::string followed; // the walk's prompt that the draft was last taken from
+    std::string taken;    // what of it found room: a longer one is cut between two characters
 };
 
 void prompt_section(const PanelContext& ui, PromptDraft& draft);

@@ -52,6 +52,7 @@ void update_book(const PageRows& rows, const QvgPageLayout& layout, const std::u
     for (int head = 0; head < layout.heads; ++head) {
         const std::vector<float> values = rows_about_mean(rows, layout, head, level);
         std::vector<float> places;
+        places.reserve(count * columns);
         for (std::size_t i = 0; i < count * columns; ++i) {
             places.push_back(bf16_to_float(before.centroids[static_cast<std::size_t>(head) * count * columns + i]));
         }

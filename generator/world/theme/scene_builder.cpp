@@ -238,6 +238,11 @@ private:
                                      "width and half depth at most 4",
                                      part.where, p.size_x, p.size_y, p.size_z)};
         }
+        if (!(std::abs(p.x) <= scene::kPeriod && std::abs(p.z) <= scene::kPeriod)) { // the sums may be anything
+            return Error{ErrorCode::bad_input, fmt::format("{}: \"at\" comes out as [{:.3g}, {:.3g}, {:.3g}]; x and z "
+                                                           "go from -16 to 16",
+                                                           part.where, p.x, p.y, p.z)};
+        }
         if (!(p.y >= -1 && p.y + p.size_y <= kMaxTop)) {
             return Error{ErrorCode::bad_input,
                          fmt::format("{}: reaches from {:.3g} to {:.3g} in height; -1 to 12 are drawn", part.where, p.y,

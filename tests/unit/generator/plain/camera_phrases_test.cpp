@@ -3,6 +3,7 @@
 #include "generator/camera/camera_phrases.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -21,7 +22,8 @@ std::uint16_t held(std::initializer_list<Action> actions) {
 }
 
 std::filesystem::path write(const std::string& text) {
-    const auto file = std::filesystem::temp_directory_path() / "wander_phrases_test.json";
+    const auto file =
+        std::filesystem::path(::testing::TempDir()) / ("wander_phrases_test." + std::to_string(::getpid()) + ".json");
     std::ofstream(file) << text;
     return file;
 }

@@ -1,6 +1,7 @@
 #include "generator/plain/prompt_list.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <set>
@@ -19,7 +20,8 @@ TEST(PromptList, TheShippedOnesAreThereAndDiffer) {
 }
 
 TEST(PromptList, AnEmptyOrDamagedFileIsRefused) {
-    const auto file = std::filesystem::temp_directory_path() / "wander_prompts_test.json";
+    const auto file =
+        std::filesystem::path(::testing::TempDir()) / ("wander_prompts_test." + std::to_string(::getpid()) + ".json");
     for (const char* text : {"", R"({"version": 1, "prompts": []})", R"({"version": 1, "prompts": [{"name": "a"}]})"}) {
         std::ofstream(file) << text;
         const auto prompts = read_prompts(file);

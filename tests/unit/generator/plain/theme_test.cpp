@@ -111,6 +111,7 @@ TEST(Theme, ComplaintsNameFileAndKey) {
         {"/objects/post/parts/0/material", "iron", "objects: post: part 1: \"material\" is \"iron\""},
         {"/objects/post/parts/0/size/1", "2 * hh", "part 1: \"size\" holds \"2 * hh\" uses 'hh'"},
         {"/objects/post/parts/0/size/0", -0.1, "part 1: \"size\" comes out as"},
+        {"/objects/post/parts/0/at", Json::array({1e39, 0, 0}), "part 1: \"at\" comes out as"},
         {"/objects/post/sizes/h", Json::array({2, 1}), "\"h\" is not [LOW, HIGH]"},
         {"/place/0/object", "tree", "place 1: \"object\" is \"tree\""},
         {"/place/0/line", Json::object(), "needs exactly one of: at ring scatter line"},

@@ -5,6 +5,7 @@
 #include "generator/world/theme/theme.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
@@ -88,7 +89,8 @@ TEST(FramePoses, GoStraightAndTurnTheShortWay) {
 }
 
 TEST(TrueWalkFile, IsReadBackAsItWas) {
-    const auto file = std::filesystem::temp_directory_path() / "wander_true_walk_test.json";
+    const auto file =
+        std::filesystem::path(::testing::TempDir()) / ("wander_true_walk_test." + std::to_string(::getpid()) + ".json");
     const TrueWalk walk = random_walk(village().map, std::nullopt, 9, 0, 30);
     std::ofstream(file) << true_walk_json(walk, "vil\"lage");
     const auto read = read_true_walk(file);
