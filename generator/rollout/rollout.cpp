@@ -3,6 +3,7 @@
 #include "generator/camera/prope.hpp"
 #include "generator/device.hpp"
 #include "generator/rollout/stage_clock.hpp"
+#include "generator/rollout/store_matrix.hpp"
 
 #include <ATen/ATen.h>
 
@@ -15,14 +16,6 @@ namespace wander {
 namespace {
 
 enum Mark { denoise_begins, denoise_ends, context_begins, context_ends };
-
-void store(const Matrix4& matrix, float* out) {
-    for (const double value : matrix) *out++ = static_cast<float>(value);
-}
-
-} // namespace
-
-namespace {
 
 struct CleanChunk {
     std::int64_t first_latent = 0;
@@ -91,12 +84,12 @@ void Rollout::Impl::fill_cameras(const std::vector<std::int64_t>& history, const
     std::map<std::int64_t, Pose> visible;
     for (std::size_t i = 0; i < history.size(); ++i) {
         const Pose& pose = poses.at(history[i]);
-        store(prope_inverse(pose, anchor, camera), view.history_inverse.data_ptr<float>() + i * 16);
+        store_matrix(prope_inverse(pose, anchor, camera), view.history_inverse.data_ptr<float>() + i * 16);
         visible.emplace(history[i], pose);
     }
     for (std::size_t i = 0; i < input.poses.size(); ++i) {
-        store(prope_projection(input.poses[i], anchor, camera), view.new_projection.data_ptr<float>() + i * 16);
-        store(prope_inverse(input.poses[i], anchor, camera), view.new_inverse.data_ptr<float>() + i * 16);
+        store_matrix(prope_projection(input.poses[i], anchor, camera), view.new_projection.data_ptr<float>() + i * 16);
+        store_matrix(prope_inverse(input.poses[i], anchor, camera), view.new_inverse.data_ptr<float>() + i * 16);
         visible.emplace(next + static_cast<std::int64_t>(i), input.poses[i]);
     }
     poses = std::move(visible);

@@ -1,5 +1,7 @@
 #include "generator/rollout/worldplay_rollout.hpp"
 
+#include "generator/rollout/store_matrix.hpp"
+
 #include <ATen/ATen.h>
 
 #include <numeric>
@@ -8,10 +10,6 @@
 namespace wander {
 
 namespace {
-
-void store(const Matrix4& matrix, float* out) {
-    for (const double value : matrix) *out++ = static_cast<float>(value);
-}
 
 std::vector<std::int64_t> range(std::int64_t first, std::int64_t count) {
     std::vector<std::int64_t> list(static_cast<std::size_t>(count));
@@ -70,13 +68,13 @@ void WorldPlayRollout::begin_pass(const std::vector<std::int64_t>& history, cons
     view_.new_projection = at::empty({std::ssize(chunk), 4, 4}, at::kFloat);
     view_.new_inverse = at::empty({std::ssize(chunk), 4, 4}, at::kFloat);
     for (std::size_t i = 0; i < history.size(); ++i) {
-        store(matrices(cameras[static_cast<std::size_t>(history[i])]).inverse,
-              view_.history_inverse.mutable_data_ptr<float>() + 16 * i);
+        store_matrix(matrices(cameras[static_cast<std::size_t>(history[i])]).inverse,
+                     view_.history_inverse.mutable_data_ptr<float>() + 16 * i);
     }
     for (std::size_t i = 0; i < chunk.size(); ++i) {
         const PropeMatrices pair = matrices(cameras[static_cast<std::size_t>(chunk[i])]);
-        store(pair.projection, view_.new_projection.mutable_data_ptr<float>() + 16 * i);
-        store(pair.inverse, view_.new_inverse.mutable_data_ptr<float>() + 16 * i);
+        store_matrix(pair.projection, view_.new_projection.mutable_data_ptr<float>() + 16 * i);
+        store_matrix(pair.inverse, view_.new_inverse.mutable_data_ptr<float>() + 16 * i);
     }
     cache_->begin_chunk(view_);
 }

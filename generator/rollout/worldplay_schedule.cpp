@@ -7,7 +7,6 @@ namespace wander {
 namespace {
 
 constexpr double kContextTimestep = 14;
-constexpr double kLevels = kNoiseLevels;
 
 } // namespace
 
@@ -32,7 +31,7 @@ WorldPlaySchedule WorldPlaySchedule::wan_5b(int context_latents) {
     schedule.sampler.kind = SamplerConfig::Kind::euler;
     schedule.sampler.context_timestep = kContextTimestep;
     schedule.sampler.timesteps = {1000, 960, 888.8889, 727.2728};
-    for (const double timestep : schedule.sampler.timesteps) schedule.sampler.sigmas.push_back(timestep / kLevels);
+    for (const double timestep : schedule.sampler.timesteps) schedule.sampler.sigmas.push_back(timestep / kNoiseLevels);
     schedule.context = ContextRules::wan_5b_long(context_latents);
     schedule.frames_per_second = 16;
     schedule.start_latent_is_fixed = true;

@@ -23,7 +23,7 @@ double relative(const at::Tensor& got, const at::Tensor& expected) {
 }
 
 TEST(CrossAttention, EqualsTheMaskedSoftmax) {
-    if (!test::open_cuda()) GTEST_SKIP() << "no CUDA device";
+    if (!test::open_cuda()) FAIL() << "no CUDA device";
     const c10::InferenceMode inference;
     for (const std::int64_t rows : {4680, 65, 1}) {
         for (const std::int64_t count : {121, 1, 2, 64, 65, 128, 256}) {
@@ -54,7 +54,7 @@ TEST(CrossAttention, EqualsTheMaskedSoftmax) {
 
 // A text too long for the kernel keeps its padding.
 TEST(CrossAttention, LongTextsGoTheGeneralWay) {
-    if (!test::open_cuda()) GTEST_SKIP() << "no CUDA device";
+    if (!test::open_cuda()) FAIL() << "no CUDA device";
     TextKeys text{random(3, {300, 2, 128}, at::kBFloat16), random(4, {300, 2, 128}, at::kBFloat16), {}, 0};
     prepare_for_kernel(text, at::ones({256}, at::TensorOptions().device(at::kCUDA)));
     EXPECT_FALSE(text.weighted.defined());

@@ -18,7 +18,7 @@ class DeviceScenesTest : public testing::Test {
 protected:
     void SetUp() override {
         auto picked = pick_device("cuda", "fp32", 1);
-        if (!picked) GTEST_SKIP() << picked.error().message;
+        ASSERT_TRUE(picked) << picked.error().message;
         device_ = picked->device;
         for (const auto& entry :
              std::filesystem::directory_iterator(std::filesystem::path(WANDER_SOURCE_DIR) / "assets/themes")) {

@@ -13,7 +13,7 @@ class AttendCuda : public testing::Test {
 protected:
     void SetUp() override {
         if (!open_cuda()) {
-            GTEST_SKIP() << "no CUDA device";
+            FAIL() << "no CUDA device";
         }
     }
 

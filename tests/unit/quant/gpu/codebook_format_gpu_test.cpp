@@ -28,7 +28,7 @@ class CodebookFormatGpu : public testing::Test {
 protected:
     void SetUp() override {
         if (!test::open_cuda()) {
-            GTEST_SKIP() << "no CUDA device";
+            FAIL() << "no CUDA device";
         }
     }
 };

@@ -70,7 +70,7 @@ class QvgEncodeGpu : public testing::Test {
 protected:
     void SetUp() override {
         if (!has_gpu()) {
-            GTEST_SKIP() << "no NVIDIA GPU";
+            FAIL() << "no NVIDIA GPU";
         }
     }
 };

@@ -27,7 +27,7 @@ class ScalarFormatGpu : public testing::Test {
 protected:
     void SetUp() override {
         if (!test::open_cuda()) {
-            GTEST_SKIP() << "no CUDA device";
+            FAIL() << "no CUDA device";
         }
     }
 };
