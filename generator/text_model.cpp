@@ -31,6 +31,7 @@ public:
         if (auto done = check_words(); !done) return done.error();
         const ModelFolder& settings = folder_->settings;
         model_.name = settings.name;
+        model_.camera_steering = false;
         model_.latent_rows = settings.latent_rows;
         model_.latent_cols = settings.latent_cols;
         model_.chunk_latents = options_.chunk_latents.value_or(settings.chunk_latents);
@@ -148,7 +149,7 @@ private:
                                      "another --window as well",
                                      model_.chunk_latents, shape.sink_latents)};
         }
-        return make_rollout(model_, shape, std::move(config), options_);
+        return make_causal_walk(model_, shape, std::move(config), options_);
     }
 
     Result<void> load_text() {

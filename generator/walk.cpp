@@ -30,7 +30,7 @@ WalkInfo describe(const WalkModel& model) {
     info.height = model.height();
     info.fps = model.fps;
     info.chunk_frames = 4 * model.chunk_latents;
-    info.camera_steering = model.world.has_value();
+    info.camera_steering = model.camera_steering;
     info.takes_prompt = model.prompts != nullptr;
     info.prompt = model.prompt;
     info.window = model.window;

@@ -1,4 +1,5 @@
 #include "generator/walk_run.hpp"
+#include "generator/world/start_picture.hpp"
 
 #include <fmt/format.h>
 
@@ -10,6 +11,12 @@ namespace {
 
 Error wrong_start(const EmbeddedWorld& world, const std::string& what) {
     return {ErrorCode::wrong_use, fmt::format("--start: {}; start points are {}", what, world.start_names())};
+}
+
+Result<at::Tensor> encode_start(const WalkModel& model, const std::filesystem::path& picture) {
+    auto pixels = read_picture(picture, model.width(), model.height());
+    if (!pixels) return pixels.error();
+    return model.encode_start(*pixels);
 }
 
 Result<WalkStart> start_from_picture(const WalkModel& model, const std::filesystem::path& picture,
@@ -27,7 +34,7 @@ Result<WalkStart> start_from_picture(const WalkModel& model, const std::filesyst
                         "within {} rad",
                         pose.x, pose.z, pose.pitch, world_name, world.limits.pitch_limit)};
     }
-    auto latent = encode_picture(model, picture);
+    auto latent = encode_start(model, picture);
     if (!latent) return latent.error();
     return WalkStart{*latent, pose, *number};
 }
@@ -37,9 +44,16 @@ Result<WalkStart> start_from_picture(const WalkModel& model, const std::filesyst
 Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
                                const std::optional<std::pair<std::string, Pose>>& pose) {
     if (!model.world) {
-        if (!name.empty())
+        if (name.empty()) return WalkStart{};
+        if (!model.encode_start)
             return Error{ErrorCode::wrong_use, fmt::format("{} has no start points; leave --start out", model.name)};
-        return WalkStart{};
+        if (pose) {
+            return Error{ErrorCode::wrong_use,
+                         fmt::format("--start-pose: {} has no map; every picture is the origin", model.name)};
+        }
+        auto latent = encode_start(model, name);
+        if (!latent) return latent.error();
+        return WalkStart{*latent, {}, 0};
     }
     const EmbeddedWorld& world = *model.world;
     const auto number = name.empty() ? std::optional<std::size_t>(0) : world.find_start(name);
