@@ -21,7 +21,7 @@ std::vector<std::int64_t> range(std::int64_t first, std::int64_t count) {
 
 } // namespace
 
-WorldPlayRollout::WorldPlayRollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache,
+WorldPlayRollout::WorldPlayRollout(std::shared_ptr<const WorldPlayNet> dit, std::unique_ptr<quant::KvCache> cache,
                                    Config config, NoiseSource noise, ViewOverlap overlap)
     : dit_(std::move(dit)),
       cache_(std::move(cache)),
@@ -30,8 +30,8 @@ WorldPlayRollout::WorldPlayRollout(std::shared_ptr<const WanDit> dit, std::uniqu
       overlap_(std::move(overlap)),
       clock_(dit_->device()) {
     TORCH_CHECK(config_.schedule.context.valid(), "WorldPlayRollout: rules of context do not add up");
-    view_.prope = dit_->config().prope;
-    dit_->fill_rope(view_, config_.rows / 2, config_.cols / 2);
+    view_.prope = dit_->prope();
+    dit_->fill_rope(view_, config_.rows, config_.cols);
 }
 
 void WorldPlayRollout::start(const LatentCamera& camera, const at::Tensor& picture) {
@@ -88,7 +88,8 @@ void WorldPlayRollout::make_context(const std::vector<LatentCamera>& cameras) {
     cache_->clear();
     if (context_.latents.empty()) return clock_.mark(context_ends);
     begin_pass({}, context_.latents, cameras);
-    DitPass pass;
+    WorldPlayPass pass;
+    if (context_.latents.front() == 0) pass.picture = picture_;
     std::vector<at::Tensor> chosen;
     for (const std::int64_t latent : context_.latents) {
         chosen.push_back(latents_[static_cast<std::size_t>(latent)]);
@@ -124,7 +125,7 @@ at::Tensor WorldPlayRollout::generate(std::span<const LatentCamera> cameras) {
     const WorldPlayChunk chunk =
         plan_chunk(config_.schedule, next_, context_.latents.size(), next_ == 0 && picture_.defined());
     const auto indices = range(next_, kLatentsPerChunk);
-    const std::vector<std::int64_t> shape = {dit_->config().channels, config_.rows, config_.cols};
+    const std::vector<std::int64_t> shape = {dit_->channels(), config_.rows, config_.cols};
     std::vector<at::Tensor> drawn;
     drawn.reserve(indices.size());
     for (const std::int64_t latent : indices) drawn.push_back(noise_(latent, 0, shape));
@@ -132,7 +133,8 @@ at::Tensor WorldPlayRollout::generate(std::span<const LatentCamera> cameras) {
     if (chunk.fixed > 0) x = at::cat({picture_.to(x.scalar_type()), x.narrow(0, chunk.fixed, x.size(0) - chunk.fixed)});
 
     begin_pass(context_.latents, indices, all);
-    DitPass pass;
+    WorldPlayPass pass;
+    if (next_ == 0) pass.picture = picture_;
     for (const std::int64_t latent : indices) pass.labels.push_back(all[static_cast<std::size_t>(latent)].label);
     pass.between_blocks = config_.between_blocks;
     for (std::size_t step = 0; step < sampler.timesteps.size(); ++step) {
@@ -157,6 +159,7 @@ WorldPlayHistory WorldPlayRollout::history() const {
     WorldPlayHistory history;
     history.cameras = cameras_;
     if (!latents_.empty()) history.latents = at::stack(latents_);
+    if (picture_.defined()) history.picture = picture_[0];
     return history;
 }
 
@@ -164,7 +167,7 @@ void WorldPlayRollout::restore(const WorldPlayHistory& history) {
     TORCH_CHECK(history.latents.defined() && history.latents.size(0) == std::ssize(history.cameras) &&
                     history.latents.size(0) % kLatentsPerChunk == 0,
                 "WorldPlayRollout: a history has a camera for each latent of its whole chunks");
-    start(history.cameras.front(), {});
+    start(history.cameras.front(), history.picture);
     cameras_ = history.cameras;
     for (const at::Tensor& latent : history.latents.to(dit_->device()).unbind()) latents_.push_back(latent.clone());
     next_ = history.latents.size(0);

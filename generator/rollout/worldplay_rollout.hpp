@@ -1,13 +1,14 @@
 #pragma once
-// The chunk loop of HY-WorldPlay WAN-5B: for every chunk the chosen earlier latents go through the network again at the
-// context's timestep, and the chunk is denoised reading their keys and values (hy-worldplay.md 5 and 7.3).
+// The chunk loop of both HY-WorldPlay models: for every chunk the chosen earlier latents go through the network again
+// at the context's timestep, and the chunk is denoised reading their keys and values (hy-worldplay.md 5 and 7.3).
 //
-// So the whole state of a walk is its latents and cameras: history() and restore() save it, and what follows a restored
-// state is what followed the saved one, bit for bit. One thread; InferenceMode is the caller's. On a GPU all work is
-// queued on the current stream.
+// So the whole state of a walk is its latents, cameras and start picture: history() and restore() save it, and what
+// follows a restored state is what followed the saved one, bit for bit. One thread; InferenceMode is the caller's. On a
+// GPU all work is queued on the current stream.
 
 #include "generator/memory/context_choice.hpp"
 #include "generator/rollout/noise.hpp"
+#include "generator/rollout/worldplay_net.hpp"
 #include "generator/rollout/stage_clock.hpp"
 #include "generator/rollout/worldplay_schedule.hpp"
 #include "generator/wan/dit.hpp"
@@ -16,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace wander {
@@ -23,6 +25,7 @@ namespace wander {
 struct WorldPlayHistory {
     at::Tensor latents; // [n, C, h, w]; undefined while there is none
     std::vector<LatentCamera> cameras;
+    at::Tensor picture; // [C, h, w] as start() took it: only a network that denoises latent 0 as well needs it
 };
 
 class WorldPlayRollout {
@@ -39,11 +42,15 @@ public:
     };
     // The cache holds pages of four latents and shows everything (window_latents 0); its contents are of one chunk
     // only.
-    WorldPlayRollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config,
+    WorldPlayRollout(std::shared_ptr<const WorldPlayNet> dit, std::unique_ptr<quant::KvCache> cache, Config config,
                      NoiseSource noise, ViewOverlap overlap);
+    WorldPlayRollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config,
+                     NoiseSource noise, ViewOverlap overlap)
+        : WorldPlayRollout(worldplay_net(std::move(dit)), std::move(cache), std::move(config), std::move(noise),
+                           std::move(overlap)) {}
 
-    // Begins a walk at a camera (label 0). picture: latent [C, h, w], as the encoder's normalised sample; undefined:
-    // the first latent comes out of noise as well.
+    // Begins a walk at a camera (label 0). picture: latent [C, h, w], WAN-5B's the encoder's normalised sample, the
+    // 8B's its scaled mode; undefined: none, and the first latent comes out of noise in every network.
     void start(const LatentCamera& camera, const at::Tensor& picture);
 
     // Cameras that the next chunk needs: three for the first one, whose latent 0 is the start, then four.
@@ -82,7 +89,7 @@ private:
                     const std::vector<LatentCamera>& cameras);
     PropeMatrices matrices(const LatentCamera& camera) const;
 
-    std::shared_ptr<const WanDit> dit_;
+    std::shared_ptr<const WorldPlayNet> dit_;
     std::unique_ptr<quant::KvCache> cache_;
     Config config_;
     NoiseSource noise_;
