@@ -35,7 +35,7 @@ WalkInfo describe(const WalkModel& model) {
     info.prompt = model.prompt;
     info.window = model.window;
     info.decoder = model.decoder->name();
-    if (model.world) info.starts = model.world->starts;
+    info.starts = model.starts;
     info.formats = model.formats;
     info.cache_layers = model.dit->config().layers;
     info.warnings = model.warnings;

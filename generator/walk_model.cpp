@@ -1,11 +1,15 @@
 #include "generator/walk_model.hpp"
 
 #include "generator/causal_walk.hpp"
+#include "generator/models/worldplay_folder.hpp"
 #include "generator/walk_model_parts.hpp"
 #include "quant/cache/frame_importance.hpp"
 #include "quant/format.hpp"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <filesystem>
 
 namespace wander {
 
@@ -109,8 +113,14 @@ Result<void> make_causal_walk(WalkModel& model, const quant::CacheShape& shape, 
 Result<WalkModel> load_walk_model(const WalkOptions& options, const ComputeDevice& device) {
     WalkModel model;
     model.device = device;
-    return options.model == "embedded" ? load_embedded(options, std::move(model))
-                                       : load_text_model(options, std::move(model));
+    model.assets = options.assets;
+    if (options.model == "embedded") return load_embedded(options, std::move(model));
+    if (!std::filesystem::is_directory(options.model)) {
+        return Error{ErrorCode::wrong_use,
+                     fmt::format("--model {}: no such folder; use embedded or a model folder", options.model)};
+    }
+    return WorldPlayFolder::looks_like_one(options.model) ? load_worldplay_model(options, std::move(model))
+                                                          : load_text_model(options, std::move(model));
 }
 
 } // namespace wander

@@ -12,6 +12,7 @@
 #include "generator/wan/video_decoder.hpp"
 #include "generator/world/embedded_world.hpp"
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,6 +33,8 @@ struct WalkModel {
     bool rebuild_on_prompt = false;
     std::shared_ptr<const VideoDecoder> decoder;
     std::shared_ptr<WalkLoop> loop;
+    std::vector<StartPoint> starts; // by name; the first is where a walk begins if nobody says anything
+    std::filesystem::path assets;   // themes, for starts that are drawn
     // Any thread that holds the model: a start picture, [1, 3, height, width] float32 CPU in [-1, 1], as a latent
     // [C, rows, cols] float32 CPU. Empty: the model takes no pictures.
     std::function<Result<at::Tensor>(const at::Tensor& picture)> encode_start;

@@ -18,5 +18,7 @@ Result<void> make_causal_walk(WalkModel& model, const quant::CacheShape& shape, 
 Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model);
 // A folder with a text-to-video model, converting it first where that is due.
 Result<WalkModel> load_text_model(const WalkOptions& options, WalkModel model);
+// A folder with HY-WorldPlay, likewise.
+Result<WalkModel> load_worldplay_model(const WalkOptions& options, WalkModel model);
 
 } // namespace wander

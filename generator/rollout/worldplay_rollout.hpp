@@ -8,8 +8,8 @@
 
 #include "generator/memory/context_choice.hpp"
 #include "generator/rollout/noise.hpp"
-#include "generator/rollout/worldplay_net.hpp"
 #include "generator/rollout/stage_clock.hpp"
+#include "generator/rollout/worldplay_net.hpp"
 #include "generator/rollout/worldplay_schedule.hpp"
 #include "generator/wan/dit.hpp"
 

@@ -47,6 +47,7 @@ Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model) {
     model.fps = world->fps;
     model.world = std::make_shared<EmbeddedWorld>(std::move(*world));
     const EmbeddedWorld& w = *model.world;
+    model.starts = w.starts;
     if (!options.prompt.empty()) model.warnings.emplace_back("--prompt is ignored: the embedded world takes no text");
     if (auto done = load_dit(model, w.dit, w.folder / "dit.safetensors", options); !done) return done.error();
     auto decoder = load_vae(model.device, w.vae, w.folder / "vae.safetensors", false);
