@@ -58,7 +58,7 @@ public:
         for (const PartKind kind : kParts) {
             if (auto done = open_part(kind); !done) return done.error();
         }
-        if (model_.parts.empty())
+        if (model_.parts.empty() && files_.base_transformer.empty())
             return Error{
                 ErrorCode::bad_input,
                 fmt::format("{}: is no folder of a HY-WorldPlay model: neither it nor a folder below holds {}; "
@@ -299,6 +299,11 @@ private:
             model_.missing.push_back(
                 {kind, true, origin.site, origin.repository, origin.file, origin.bytes, model_.folder / origin.place});
         }
+        const bool no_transformer = !model_.missing.empty() && model_.missing[0].kind == PartKind::transformer;
+        if (no_transformer && !files_.base_transformer.empty())
+            model_.warnings.push_back(
+                fmt::format("{} is the base model's transformer: it knows neither keys nor cameras and is not used",
+                            files_.base_transformer.front().string()));
         if (const ModelPart* transformer = model_.part(PartKind::transformer); transformer && !model_.few_steps) {
             const PartOrigin& origin = worldplay_origin(PartKind::transformer);
             model_.warnings.push_back(fmt::format(
@@ -334,7 +339,7 @@ bool WorldPlayFolder::looks_like_one(const fs::path& given) {
         if (is_there(folder / "wander" / converted_name(kind, ModelFamily::wan_5b))) return true;
     }
     const WorldPlayFiles files = scan_worldplay(folder);
-    return !files.transformer.empty() || !files.vae.empty();
+    return !files.transformer.empty() || !files.vae.empty() || !files.base_transformer.empty();
 }
 
 Result<WorldPlayFolder> WorldPlayFolder::open(const fs::path& given) {

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 constexpr int kLevels = 5;
 constexpr std::size_t kMaxFolders = 1000;
 constexpr std::size_t kMaxFiles = 2000; // with weights
+constexpr std::int64_t kBaseChannels = 48;
 constexpr std::uintmax_t kMaxTokenizerBytes = 64 << 20;
 
 std::string lower(std::string text) {
@@ -72,41 +73,40 @@ bool is_unigram(const fs::path& path) {
 
 struct Content {
     std::optional<PartKind> kind;
-    bool distilled = false;
+    bool base = false;  // the base model's transformer
+    bool entry = false; // it is one entry of several in its file
 };
+
+// Names of tensors that only one kind of file has, in both spellings.
+std::optional<PartKind> kind_of_tensor(const std::string& key, const TensorInfo& info) {
+    if (key == "blocks.0.attn1.to_out_prope.0.weight" || key == "blocks.0.self_attn.prope_proj.weight" ||
+        key == "condition_embedder.action_embedder.linear_1.weight")
+        return PartKind::transformer;
+    // Wan 2.1's VAE has flat lists, and three colours in the end.
+    if (key == "decoder.upsamples.0.upsamples.0.residual.2.weight") return PartKind::vae;
+    if (key == "decoder.conv_out.weight" && info.shape.size() == 5 && info.shape[0] == 12) return PartKind::vae;
+    // Other T5 encoders have it in their first layer only.
+    if (key == "blocks.0.pos_embedding.embedding.weight" ||
+        key == "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight")
+        return PartKind::text_encoder;
+    return std::nullopt;
+}
 
 Content content_of(const TensorFile& file) {
     Content content;
-    const auto is_known = [&](const std::string& key, const TensorInfo& info) -> std::optional<PartKind> {
-        for (const char* name : {"action_in.mlp.0.weight", "condition_embedder.action_embedder.linear_1.weight"}) {
-            // The 8B has the first one as well.
-            if (key == name &&
-                file.tensors().lower_bound("double_blocks.") == file.tensors().lower_bound("double_blockt"))
-                return PartKind::transformer;
-        }
-        if (key == "blocks.0.attn1.to_out_prope.0.weight" || key == "blocks.0.self_attn.prope_proj.weight")
-            return PartKind::transformer;
-        // Wan 2.1's has three colours in the end, and flat lists.
-        if (key == "decoder.upsamples.0.upsamples.0.residual.2.weight") return PartKind::vae;
-        if (key == "decoder.conv_out.weight" && info.shape.size() == 5 && info.shape[0] == 12) return PartKind::vae;
-        if (key == "blocks.0.pos_embedding.embedding.weight" ||
-            key == "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight")
-            return PartKind::text_encoder;
-        return std::nullopt;
-    };
     for (const auto& [name, info] : file.tensors()) {
         std::string key = name;
         bool entry = false;
-        for (const char* outer : {"generator/", "generator_ema/"}) {
+        for (const std::string outer : {"generator/", "generator_ema/"}) {
             if (!key.starts_with(outer)) continue;
-            key.erase(0, std::string(outer).size());
+            key.erase(0, outer.size());
             entry = true;
         }
-        const auto kind = is_known(bare_checkpoint_key(std::move(key)), info);
-        if (!kind) continue;
-        content.kind = kind;
-        content.distilled = entry;
-        return content;
+        key = bare_checkpoint_key(std::move(key));
+        if (const auto kind = kind_of_tensor(key, info)) return {kind, false, entry};
+        // Wan 2.1 takes 16 channels.
+        if (key == "patch_embedding.weight" && info.shape.size() == 5 && info.shape[1] == kBaseChannels)
+            content.base = true;
     }
     return content;
 }
@@ -174,9 +174,9 @@ WorldPlayFiles scan_worldplay(const fs::path& folder) {
             continue;
         }
         const Content content = content_of(*file);
-        if (!content.kind) continue;
-        const bool named = is_distilled_name(path.lexically_relative(folder));
-        add(*content.kind, {path, content.distilled || named, std::nullopt});
+        const bool distilled = content.entry || is_distilled_name(path.lexically_relative(folder));
+        if (content.kind) add(*content.kind, {path, distilled, std::nullopt});
+        if (!content.kind && content.base) found.base_transformer.push_back(path);
     }
     // Few-step weights first, even where they are damaged: the others give poor pictures without a word.
     const auto rank = [](const WorldPlayFile& file) {

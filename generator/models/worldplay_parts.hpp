@@ -23,6 +23,8 @@ struct WorldPlayFiles {
     std::vector<WorldPlayFile> vae;
     std::vector<WorldPlayFile> text_encoder;
     std::vector<WorldPlayFile> tokenizer;
+    // The base model's transformer: without labels and the second branch it is of no use.
+    std::vector<std::filesystem::path> base_transformer;
 
     const std::vector<WorldPlayFile>& of(PartKind kind) const;
 };
