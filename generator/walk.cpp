@@ -1,8 +1,10 @@
 #include "generator/walk.hpp"
 
+#include "generator/camera/pose_json.hpp"
 #include "generator/decode_thread.hpp"
 #include "generator/errors.hpp"
 #include "generator/walk_model.hpp"
+#include "generator/saved_walk.hpp"
 #include "generator/walk_run.hpp"
 
 #include <c10/core/InferenceMode.h>
@@ -36,10 +38,31 @@ WalkInfo describe(const WalkModel& model) {
     info.window = model.window;
     info.decoder = model.decoder->name();
     info.starts = model.starts;
+    info.keeps_walks = model.keeps_walks;
+    info.takes_pictures = model.encode_start && !model.world;
+    info.seed = model.seed;
     info.formats = model.formats;
     info.cache_layers = model.dit->config().layers;
     info.warnings = model.warnings;
     return info;
+}
+
+Result<WalkStart> start_from(const WalkModel& model, SavedWalk saved, const std::filesystem::path& file) {
+    const auto refuse = [&](const std::string& why) {
+        return Error{ErrorCode::wrong_use, fmt::format("--resume {}: {}", file.string(), why)};
+    };
+    if (!model.keeps_walks) return refuse(fmt::format("walks of {} cannot be resumed", model.name));
+    if (saved.model != model.name)
+        return refuse(fmt::format("it is a walk of {}; open that with --model", saved.model));
+    const auto latent = saved.memory.history.latents.sizes().slice(1);
+    if (latent != at::IntArrayRef({model.decoder->latent_channels(), model.latent_rows, model.latent_cols})) {
+        return refuse(fmt::format("its pictures are {}x{}, the model is opened at {}x{}; take the same --size",
+                                  latent[2] * model.pixels_per_latent, latent[1] * model.pixels_per_latent,
+                                  model.width(), model.height()));
+    }
+    WalkStart start;
+    start.memory = std::move(saved.memory);
+    return start;
 }
 
 } // namespace
@@ -53,12 +76,22 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
         auto device = pick_device(options.device, options.precision, options.threads);
         if (!device) return device.error();
         set_own_thread_count(device->threads);
-        auto model = load_walk_model(options, *device);
+        WalkOptions open = options;
+        std::optional<SavedWalk> resumed;
+        if (!options.resume.empty()) {
+            auto saved = read_saved_walk(options.resume);
+            if (!saved) return saved.error();
+            open.seed = saved->seed;
+            if (open.prompt.empty()) open.prompt = saved->prompt;
+            resumed = std::move(*saved);
+        }
+        auto model = load_walk_model(open, *device);
         if (!model) return model.error();
         auto impl = std::make_unique<Impl>();
         impl->model = std::move(*model);
         warm_up_decoder(*impl->model.decoder, *device, impl->model.latent_rows, impl->model.latent_cols);
-        auto start = choose_start(impl->model, options.start, options.start_pose);
+        auto start = resumed ? start_from(impl->model, std::move(*resumed), options.resume)
+                             : choose_start(impl->model, options.start, options.start_pose);
         if (!start) return start.error();
         impl->start = std::move(*start);
         impl->info = describe(impl->model);
@@ -79,6 +112,29 @@ Result<void> Walk::run(const ControlSource& source, FrameSink& sink, const Repor
     }
 }
 
+Result<void> Walk::save(const std::filesystem::path& file) const {
+    try {
+        const c10::InferenceMode inference;
+        return save_walk(impl_->model, file);
+    } catch (...) {
+        return current_exception_as_error("saving the walk");
+    }
+}
+
+Result<std::string> Walk::pose_json() const {
+    try {
+        const c10::InferenceMode inference;
+        const auto memory = impl_->model.loop->memory();
+        if (!memory) {
+            return Error{ErrorCode::wrong_use,
+                         fmt::format("{} has no cameras of a walk to write down", impl_->model.name)};
+        }
+        return write_pose_json(memory->history.cameras);
+    } catch (...) {
+        return current_exception_as_error("writing the walk's cameras");
+    }
+}
+
 Result<void> Walk::restart(const std::string& start, std::optional<std::uint64_t> seed) {
     try {
         const c10::InferenceMode inference;
@@ -87,7 +143,7 @@ Result<void> Walk::restart(const std::string& start, std::optional<std::uint64_t
             if (!chosen) return chosen.error();
             impl_->start = std::move(*chosen);
         }
-        if (seed) *impl_->model.noise = keyed_noise(*seed);
+        if (seed) *impl_->model.noise = keyed_noise(impl_->model.seed = *seed);
         return {};
     } catch (...) {
         return current_exception_as_error("starting again");

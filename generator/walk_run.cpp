@@ -4,12 +4,14 @@
 #include "generator/decode_thread.hpp"
 #include "generator/errors.hpp"
 #include "generator/prompt_steering.hpp"
+#include "generator/saved_walk.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace wander {
 
@@ -53,7 +55,14 @@ public:
         for (std::int64_t index = 0; decoder_.wait_for_room() && !stop_.stop_requested(); ++index) {
             const ChunkControls controls = source(index, stop_);
             if (controls.stop || stop_.stop_requested()) break;
+            if (auto done = go_back(controls); !done) return done;
             if (auto done = obey(controls); !done) return done;
+            keep(controls);
+            if (!controls.make_chunk) {
+                --index;
+                continue;
+            }
+            if (!decoder_.wait_for_room()) break; // after a rewind it shows where the walk stands now
             try {
                 make_chunk(index, controls.state);
             } catch (...) {
@@ -84,9 +93,33 @@ private:
     void begin() {
         const MemoryTurnGuard guard(turn());
         loop_.begin(start_, [this](const at::Tensor& latents, const std::vector<Pose>& poses) {
-            submit(latents, -1, poses, steady_seconds());
-            if (shares_.in_turn) (void)decoder_.finish(); // a failure shows at the next wait_for_room
+            open_video(latents, poses);
         });
+    }
+
+    // What is seen before the first chunk. Of several latents the last is shown, the others lead the decoder there.
+    void open_video(const at::Tensor& latents, const std::vector<Pose>& poses) {
+        restart_video_ = true;
+        submit(latents, -1, poses, steady_seconds(), latents.size(0) - 1);
+        if (shares_.in_turn) (void)decoder_.finish(); // a failure shows at the next wait_for_room
+    }
+
+    Result<void> go_back(const ChunkControls& controls) {
+        if (controls.rewind <= 0) return {};
+        const MemoryTurnGuard guard(turn());
+        restart_video_ = true;
+        any_shown_ = false;
+        const bool done = loop_.rewind(controls.rewind, [this](const at::Tensor& latents, const std::vector<Pose>& poses) {
+            open_video(latents, poses);
+        });
+        if (done) return {};
+        return Error{ErrorCode::wrong_use, fmt::format("{} cannot be rewound", model_.name)};
+    }
+
+    void keep(const ChunkControls& controls) {
+        if (controls.save.empty()) return;
+        const Result<void> outcome = save_walk(model_, controls.save);
+        if (controls.saved) controls.saved(outcome);
     }
 
     // What a script or the person asks for beside moving.
@@ -174,8 +207,9 @@ private:
         return found != model_.formats.end() && found->usable() ? found->ratio : 1.0;
     }
 
-    void submit(const at::Tensor& latents, std::int64_t chunk, const std::vector<Pose>& poses, double sampled_at) {
-        DecodeJob job{latents, chunk, poses, sampled_at, nullptr};
+    void submit(const at::Tensor& latents, std::int64_t chunk, const std::vector<Pose>& poses, double sampled_at,
+                std::int64_t hidden = 0) {
+        DecodeJob job{latents, chunk, poses, sampled_at, nullptr, std::exchange(restart_video_, false), hidden};
         if (model_.device.is_cuda()) {
             job.ready = std::make_shared<c10::Event>(at::kCUDA);
             job.ready->record(c10::impl::VirtualGuardImpl(at::kCUDA).getStream(model_.device.device));
@@ -194,11 +228,22 @@ private:
     std::optional<PromptSteering> steering_;
     MemoryTurn turn_;
     bool any_shown_ = false;  // a latent was submitted: the video has begun
+    bool restart_video_ = false; // the next latents begin a new video
     bool decode_due_ = false; // a chunk was submitted and its first latent not let in yet
     DecodeThread decoder_;    // last: its thread uses what is above
 };
 
 } // namespace
+
+Result<void> save_walk(const WalkModel& model, const std::filesystem::path& file) {
+    auto memory = model.loop->memory();
+    if (!memory) {
+        return Error{ErrorCode::wrong_use, model.keeps_walks
+                                               ? std::string("there is nothing to save before the first chunk")
+                                               : fmt::format("walks of {} cannot be saved", model.name)};
+    }
+    return write_saved_walk(file, {model.name, model.prompt, model.seed, std::move(*memory)});
+}
 
 Result<void> walk_run(WalkModel& model, const WalkStart& start, const ControlSource& source, FrameSink& sink,
                       const Walk::Report& report, const std::stop_token& stop) {

@@ -11,6 +11,9 @@ namespace wander {
 Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
                                const std::optional<std::pair<std::string, Pose>>& pose);
 
+// The walk as it is, for a later run to go on from. wrong_use where there is none, or it cannot be kept.
+Result<void> save_walk(const WalkModel& model, const std::filesystem::path& file);
+
 // May throw what torch throws; the caller turns it into an error.
 Result<void> walk_run(WalkModel& model, const WalkStart& start, const ControlSource& source, FrameSink& sink,
                       const Walk::Report& report, const std::stop_token& stop);

@@ -37,7 +37,7 @@ Result<WalkStart> start_from_picture(const WalkModel& model, const std::filesyst
     }
     auto latent = encode_start(model, picture);
     if (!latent) return latent.error();
-    return WalkStart{*latent, pose, *number};
+    return WalkStart{.latent = *latent, .pose = pose, .world = *number, .memory = {}};
 }
 
 // A model that goes on from any picture, or from none.
@@ -60,7 +60,7 @@ Result<WalkStart> choose_picture(const WalkModel& model, const std::string& name
     if (!pixels) return pixels.error();
     auto latent = model.encode_start(*pixels);
     if (!latent) return latent.error();
-    return WalkStart{*latent, {}, 0};
+    return WalkStart{.latent = *latent, .pose = {}, .world = 0, .memory = {}};
 }
 
 } // namespace
@@ -74,7 +74,7 @@ Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
         auto latent = world.start_latent(*number);
         if (!latent) return latent.error();
         const StartPoint& start = world.starts[*number];
-        return WalkStart{*latent, start.pose, *world.world_number(start.world)};
+        return WalkStart{.latent = *latent, .pose = start.pose, .world = *world.world_number(start.world), .memory = {}};
     }
     if (number) return wrong_start(world, "--start-pose goes with a picture, not with a start point's name");
     std::error_code ignored;
