@@ -76,7 +76,7 @@ public:
         session_.start_pose = options.start_pose;
         session_.prompt = info.takes_prompt ? info.prompt : options.prompt;
         session_.camera_words = options.camera_words;
-        note_text_model(session_, info, walk_options(options));
+        note_model(session_, info, walk_options(options));
         session_.device = info.device;
         session_.precision = info.precision;
         session_.attention = quant::attention_name(walk_options(options).attention);
@@ -202,7 +202,7 @@ private:
         controls.camera_words = entry.camera_words;
         controls.rewind = entry.rewind;
         session_.note(index, held_names(controls.state), entry.mouse, entry.cache, entry.prompt, entry.cache_rules,
-                      entry.camera_words);
+                      entry.camera_words, entry.rewind);
         return controls;
     }
 

@@ -51,6 +51,8 @@ public:
     virtual quant::KvCache& cache() = 0;
     // Of the last generate(); on a GPU it waits for that chunk's passes.
     virtual RolloutTimes last_times() const = 0;
+    // How often the last generate() made a context that it had foreseen otherwise.
+    virtual int contexts_made_again() const { return 0; }
     // The walk so far; nothing where it cannot be kept, or has no chunk yet.
     virtual std::optional<WalkMemory> memory() const { return std::nullopt; }
     // Forgets the newest chunks, at most all of them; false where walks cannot be kept. `show` gets the last latents that

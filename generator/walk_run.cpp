@@ -52,10 +52,12 @@ public:
 
     Result<void> walk(const ControlSource& source) {
         begin();
+        int rewound = 0;
         for (std::int64_t index = 0; decoder_.wait_for_room() && !stop_.stop_requested(); ++index) {
             const ChunkControls controls = source(index, stop_);
             if (controls.stop || stop_.stop_requested()) break;
             if (auto done = go_back(controls); !done) return done;
+            rewound += controls.rewind;
             if (auto done = obey(controls); !done) return done;
             keep(controls);
             if (!controls.make_chunk) {
@@ -64,7 +66,7 @@ public:
             }
             if (!decoder_.wait_for_room()) break; // after a rewind it shows where the walk stands now
             try {
-                make_chunk(index, controls.state);
+                make_chunk(index, controls.state, std::exchange(rewound, 0));
             } catch (...) {
                 return current_exception_as_error(fmt::format("making chunk {}", index));
             }
@@ -152,13 +154,14 @@ private:
         return {};
     }
 
-    void make_chunk(std::int64_t index, const ControlState& state) {
+    void make_chunk(std::int64_t index, const ControlState& state, int rewound) {
         const double sampled_at = steady_seconds();
         ChunkTelemetry chunk;
         chunk.index = index;
         chunk.hold = held_names(state);
         chunk.mouse = {state.mouse_yaw_rad, state.mouse_pitch_rad};
         chunk.input_age_ms = state.changed_at_seconds > 0 ? (sampled_at - state.changed_at_seconds) * 1000 : 0;
+        chunk.rewound = rewound;
         chunk.format = loop_.cache().format();
         chunk.rules = loop_.cache().rules();
         if (steering_) {
@@ -179,6 +182,7 @@ private:
             });
         }
 
+        chunk.contexts_made_again = loop_.contexts_made_again();
         const RolloutTimes times = loop_.last_times();
         const auto cache_times = loop_.cache().take_times();
         chunk.ms.denoise = times.denoise_ms;

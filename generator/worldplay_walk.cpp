@@ -79,7 +79,9 @@ void WorldPlayWalk::generate(const ControlState& state, const Show& show) {
     const bool first = rollout_->next_latent() == 0;
     const LatentCamera before = steering_->camera();
     const std::vector<LatentCamera> steered = cameras(*steering_, state);
+    const std::int64_t made_again = rollout_->contexts_made_again();
     const at::Tensor latents = rollout_->generate(steered);
+    made_again_ = static_cast<int>(rollout_->contexts_made_again() - made_again);
     states_.push_back(steering_->state());
     std::vector<Pose> poses;
     if (first && !start_shown_) poses.push_back(pose_of(before));

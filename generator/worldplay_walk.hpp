@@ -24,6 +24,7 @@ public:
     void set_text(const at::Tensor& embedding) override;
     std::int64_t next_latent() const override { return rollout_->next_latent(); }
     quant::KvCache& cache() override { return rollout_->cache(); }
+    int contexts_made_again() const override { return made_again_; }
     std::optional<WalkMemory> memory() const override;
     bool rewind(int chunks, const Show& show) override;
     RolloutTimes last_times() const override { return rollout_->last_times(); }
@@ -44,6 +45,7 @@ private:
     std::vector<SteeredCamera::State> states_; // at the beginning of every chunk made, and of the next one
     WalkStart start_;
     bool start_shown_ = false;
+    int made_again_ = 0; // contexts of the last chunk
 };
 
 // What panels and recordings show of a camera: place on the ground, yaw and pitch. Its height and roll are left out.
