@@ -8,6 +8,14 @@
 
 namespace wander {
 
+namespace {
+
+// Latents that lead a decoder to where a resumed walk stands. With random weights, which remember longest, pictures are
+// within 40 dB of those of the whole walk from the third latent behind it on.
+constexpr std::int64_t kDecoderLead = 16;
+
+} // namespace
+
 WorldPlayWalk::WorldPlayWalk(std::shared_ptr<WanDit> dit, std::unique_ptr<WorldPlayRollout> rollout,
                              const SteeringRules& rules, std::vector<LatentCamera> path)
     : dit_(std::move(dit)), rollout_(std::move(rollout)), rules_(rules), path_(std::move(path)) {}
@@ -48,11 +56,12 @@ void WorldPlayWalk::resume(const WalkMemory& memory, const Show& show) {
     steering_->set_state(memory.steering.back());
     states_ = memory.steering;
     start_shown_ = true;
-    std::vector<Pose> poses;
-    const auto first = memory.history.cameras.end() - kLatentsPerChunk;
-    for (auto camera = first; camera != memory.history.cameras.end(); ++camera) poses.push_back(pose_of(*camera));
     const std::int64_t count = memory.history.latents.size(0);
-    show(memory.history.latents.narrow(0, count - kLatentsPerChunk, kLatentsPerChunk).to(dit_->device()), poses);
+    const std::int64_t lead = std::min(count, kDecoderLead);
+    std::vector<Pose> poses;
+    for (std::int64_t latent = count - lead; latent < count; ++latent)
+        poses.push_back(pose_of(memory.history.cameras[static_cast<std::size_t>(latent)]));
+    show(memory.history.latents.narrow(0, count - lead, lead).to(dit_->device()), poses);
 }
 
 std::optional<WalkMemory> WorldPlayWalk::memory() const {
