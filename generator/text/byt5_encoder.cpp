@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <optional>
+#include <algorithm>
+#include <tuple>
+#include <utility>
 
 namespace wander {
 namespace {
@@ -32,6 +33,26 @@ std::string native_block_name(std::string_view name) {
     const auto part = kParts.find(name.substr(std::min(dot + 1, name.size())));
     if (part == kParts.end()) return {};
     return fmt::format("blocks.{}.{}", name.substr(0, dot), part->second);
+}
+
+// byt5_small() with what the shapes say otherwise; a check of all shapes follows.
+Umt5Config sizes_of(const CheckpointPart::Shapes& shapes) {
+    const auto matrix = [&](const std::string& name) -> std::pair<int, int> { // 1 x 1 where it is none
+        const auto found = shapes.find(name);
+        if (found == shapes.end() || found->second.size() != 2) return {1, 1};
+        const auto size = [&](std::size_t axis) {
+            return static_cast<int>(std::clamp<std::int64_t>(found->second[axis], 1, 1 << 24));
+        };
+        return {size(0), size(1)};
+    };
+    Umt5Config config = byt5_small();
+    std::tie(config.vocab, config.dim) = matrix(std::string(kTable));
+    std::tie(config.buckets, config.heads) = matrix("blocks.0.pos_embedding.embedding.weight");
+    config.head_dim = matrix("blocks.0.attn.q.weight").first / config.heads;
+    config.ffn = matrix("blocks.0.ffn.fc1.weight").first;
+    config.layers = 0;
+    while (shapes.contains(fmt::format("blocks.{}.norm1.weight", config.layers))) ++config.layers;
+    return config;
 }
 
 } // namespace
@@ -72,12 +93,12 @@ Result<GlyphWeights> open_glyph_weights(const std::filesystem::path& path) {
     if (!file) return file.error();
     auto part = open_checkpoint_part(*file, glyph_tensor_role, what);
     if (!part) return part.error();
-    GlyphWeights weights{byt5_small(), std::move(*part)};
-    const auto table = weights.part.shapes.find(std::string(kTable));
-    if (table != weights.part.shapes.end() && table->second.size() == 2) {
-        weights.config.vocab = static_cast<int>(table->second[0]);
-    }
+    GlyphWeights weights{{}, std::move(*part)};
+    weights.config = sizes_of(weights.part.shapes);
     if (auto fits = weights.part.check(weights.config.tensor_shapes(), what); !fits) return fits.error();
+    if (weights.config.layers == 0 || weights.config.buckets % 4 != 0) {
+        return Error{ErrorCode::bad_input, fmt::format("{}: does not hold {}", path.string(), what)};
+    }
     if (weights.config.vocab <= kByT5OwnRows) {
         return Error{ErrorCode::bad_input,
                      fmt::format("{}: this is byT5-small itself (a table of {} rows); wanted are the weights of "

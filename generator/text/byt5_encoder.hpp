@@ -11,14 +11,14 @@
 
 namespace wander {
 
-// The published sizes but for the table's rows, which the file says: tokens for colours and fonts were appended.
+// The published sizes; vocab is 0, since only the file says how many tokens for colours and fonts were appended.
 Umt5Config byt5_small();
 
 // Rows of byT5's own table. A file with no more than these is byT5 as it was before it learnt to draw letters.
 inline constexpr int kByT5OwnRows = 384;
 
 struct GlyphWeights {
-    Umt5Config config;
+    Umt5Config config;   // sizes as the shapes say
     CheckpointPart part; // names as Umt5Encoder::load wants them
 };
 

@@ -46,9 +46,11 @@ Result<QwenTextConfig> QwenTextConfig::of_json(const nlohmann::json& json, const
         return Error{ErrorCode::bad_input, fmt::format("{}: {}", where, what)};
     };
     if (!json.is_object()) return refuse("is no JSON object");
-    const std::string kind = json.value("model_type", std::string());
+    JsonFields outer(json, where);
+    const std::string kind = outer.text("model_type");
+    if (outer.error()) return *outer.error();
     if (kind != "qwen2_5_vl" && kind != "qwen2_5_vl_text") {
-        return refuse(fmt::format("model_type is \"{}\", wanted is Qwen2.5-VL (\"qwen2_5_vl\")", kind));
+        return refuse(fmt::format("\"model_type\" is \"{}\", wanted is Qwen2.5-VL (\"qwen2_5_vl\")", kind));
     }
     const nlohmann::json& text = json.contains("text_config") ? json.at("text_config") : json;
     JsonFields fields(text, where);
@@ -85,11 +87,7 @@ Result<QwenTextConfig> QwenTextConfig::of_json(const nlohmann::json& json, const
 Result<QwenTextConfig> QwenTextConfig::read(const std::filesystem::path& config_json) {
     auto json = read_json_file(config_json);
     if (!json) return json.error();
-    try {
-        return of_json(*json, config_json.string());
-    } catch (const nlohmann::json::exception& wrong) { // an entry of another type
-        return Error{ErrorCode::bad_input, fmt::format("{}: {}", config_json.string(), wrong.what())};
-    }
+    return of_json(*json, config_json.string());
 }
 
 std::map<std::string, std::vector<std::int64_t>> QwenTextConfig::tensor_shapes() const {

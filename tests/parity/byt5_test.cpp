@@ -8,7 +8,8 @@
 namespace wander::testing {
 namespace {
 
-constexpr double kBf16Tolerance = 0.03;
+// bf16 products with a float32 stream against a float32 reference; measured 0.022 at most.
+constexpr double kBf16Tolerance = 0.035;
 
 nlohmann::json read_json(const std::filesystem::path& file) {
     nlohmann::json json;

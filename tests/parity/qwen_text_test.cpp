@@ -7,9 +7,9 @@
 namespace wander::testing {
 namespace {
 
-// 16-bit products with a float32 stream against a float32 reference.
-constexpr double kBf16Tolerance = 0.03;
-constexpr double kHalfTolerance = 0.004;
+// 16-bit products with a float32 stream against a float32 reference; measured 0.0083 and 0.00086 at most.
+constexpr double kBf16Tolerance = 0.015;
+constexpr double kHalfTolerance = 0.002;
 
 TEST(ParityQwenText, States) {
     for (const QwenCase& it : QwenCase::all()) {
@@ -24,7 +24,6 @@ TEST(ParityQwenText, StatesIn16Bits) {
     for (const QwenCase& it : QwenCase::all()) {
         const double bf16 = it.worst(it.load(TextPlacement::resident, at::kCPU, at::kBFloat16));
         const double half = it.worst(it.load(TextPlacement::streamed, at::kCPU, at::kHalf));
-        RecordProperty("bf16", std::to_string(bf16));
         EXPECT_LE(bf16, kBf16Tolerance) << it.golden.folder();
         EXPECT_LE(half, kHalfTolerance) << it.golden.folder();
         EXPECT_GT(half, it.tolerance) << "this cannot have been fp16";

@@ -7,7 +7,8 @@
 namespace wander::testing {
 namespace {
 
-constexpr double kBf16Tolerance = 0.03;
+// bf16 products with a float32 stream against a float32 reference; measured 0.0104 at most.
+constexpr double kBf16Tolerance = 0.02;
 
 // [height, width, 3] bytes.
 Picture picture_of(const at::Tensor& levels) {
