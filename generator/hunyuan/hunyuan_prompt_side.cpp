@@ -93,11 +93,16 @@ struct HunyuanPromptSide::State {
         std::string cache_warning;
     };
     Result<Got> find_or_encode(const Wanted& wanted) const;
-    // `detail`: what else than weights, device and ids the values depend on.
-    std::string key(const char* network, const std::string& weights_key, const std::string& detail,
+    template <typename Config>
+    at::ScalarType compute_of(const HunyuanEncoderPart<Config>& part) const {
+        return part.compute.value_or(options.compute);
+    }
+    // `detail`: what else than weights, device, type and ids the values depend on.
+    template <typename Config>
+    std::string key(const char* network, const HunyuanEncoderPart<Config>& part, const std::string& detail,
                     const std::vector<int>& ids) const {
-        return PromptCache::key(network + std::string(" ") + weights_key,
-                                PromptCache::computed_by(options.device, options.compute) + " " + detail, ids);
+        return PromptCache::key(network + std::string(" ") + part.weights_key,
+                                PromptCache::computed_by(options.device, compute_of(part)) + " " + detail, ids);
     }
     Result<void> encode_text(const ChatTokens& chat, HunyuanText& result) const;
     Result<void> encode_glyph(HunyuanText& result) const;
@@ -109,17 +114,18 @@ Result<void> HunyuanPromptSide::State::load_encoders() {
     // Glyph and vision are a few percent of the whole.
     const auto& o = options;
     if (o.glyph && o.glyph->source) {
-        auto loaded = Umt5Encoder::load(o.glyph->config, o.glyph->source, o.device, o.compute, o.placement);
+        auto loaded = Umt5Encoder::load(o.glyph->config, o.glyph->source, o.device, compute_of(*o.glyph), o.placement);
         if (!loaded) return loaded.error();
         glyph = std::move(*loaded);
     }
     if (o.vision.source) {
-        auto loaded = SiglipVision::load(o.vision.config, o.vision.source, o.device, o.compute, o.placement);
+        auto loaded = SiglipVision::load(o.vision.config, o.vision.source, o.device, compute_of(o.vision), o.placement);
         if (!loaded) return loaded.error();
         vision = std::move(*loaded);
     }
     if (o.text.source) {
-        auto loaded = QwenTextEncoder::load(o.text.config, o.text.source, o.device, o.compute, o.placement, o.progress);
+        auto loaded =
+            QwenTextEncoder::load(o.text.config, o.text.source, o.device, compute_of(o.text), o.placement, o.progress);
         if (!loaded) return loaded.error();
         text = std::move(*loaded);
     }
@@ -142,7 +148,7 @@ Result<HunyuanPromptSide::State::Got> HunyuanPromptSide::State::find_or_encode(c
 Result<void> HunyuanPromptSide::State::encode_text(const ChatTokens& chat, HunyuanText& result) const {
     const QwenTextConfig& config = options.text.config;
     if (auto fits = check_ids(chat.ids, config.vocab, "text encoder"); !fits) return fits;
-    Wanted wanted{key("qwen text", options.text.weights_key, fmt::format("crop {}", chat.crop), chat.ids),
+    Wanted wanted{key("qwen text", options.text, fmt::format("crop {}", chat.crop), chat.ids),
                   std::ssize(chat.ids) - static_cast<std::int64_t>(chat.crop),
                   config.dim,
                   "this prompt",
@@ -166,7 +172,7 @@ Result<void> HunyuanPromptSide::State::encode_glyph(HunyuanText& result) const {
     const ByT5Tokens tokens = byt5_tokens(glyph_line(result.quoted), options.max_glyph_tokens);
     result.quoted_truncated = tokens.truncated;
     if (auto fits = check_ids(tokens.ids, options.glyph->config.vocab, "glyph encoder"); !fits) return fits;
-    Wanted wanted{key("glyph", options.glyph->weights_key, "", tokens.ids),
+    Wanted wanted{key("glyph", *options.glyph, "", tokens.ids),
                   std::ssize(tokens.ids),
                   width,
                   "the quoted text of this prompt",
@@ -184,7 +190,7 @@ Result<void> HunyuanPromptSide::State::encode_glyph(HunyuanText& result) const {
 Result<void> HunyuanPromptSide::State::encode_vision(const Picture& picture, HunyuanPicture& result) const {
     const SiglipConfig& config = options.vision.config;
     const at::Tensor pixels = siglip_pixels(picture, config.image);
-    Wanted wanted{key("siglip", options.vision.weights_key, hash_of(pixels), {}),
+    Wanted wanted{key("siglip", options.vision, hash_of(pixels), {}),
                   config.patches(),
                   config.dim,
                   "this picture",

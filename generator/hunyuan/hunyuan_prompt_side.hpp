@@ -64,6 +64,8 @@ struct HunyuanEncoderPart {
     CheckpointPart::TensorSource source; // empty: only what is in the cache can be answered
     // Names the weights, for the cache: another checkpoint, another key.
     std::string weights_key;
+    // None: the side's. The published run has its text in fp16; byT5 is small enough for float32.
+    std::optional<at::ScalarType> compute{};
 };
 
 struct HunyuanPromptSideOptions {
@@ -74,7 +76,7 @@ struct HunyuanPromptSideOptions {
     HunyuanEncoderPart<SiglipConfig> vision;
     std::optional<HunyuanVae> vae{}; // with its encoder; without it there is no cond latent
     at::Device device = at::kCPU;
-    at::ScalarType compute = at::kFloat;
+    at::ScalarType compute = at::kFloat; // also what is handed out
     TextPlacement placement = TextPlacement::streamed;
     std::filesystem::path cache_folder{};   // empty: no cache
     std::int64_t cache_bytes = 256ll << 20; // the least recently used entries go first

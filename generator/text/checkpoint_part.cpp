@@ -51,12 +51,12 @@ Result<void> CheckpointPart::check(const Shapes& required, const std::string& wh
     }
     if (differences.empty()) return {};
     return Error{ErrorCode::bad_input,
-                 fmt::format("{}: does not hold {}: {}", path.string(), what, differences.text())};
+                 fmt::format("{}: does not hold {}: {}", file.path().string(), what, differences.text())};
 }
 
 Result<CheckpointPart> open_checkpoint_part(const TensorFile& file, const TensorRoles& roles, const std::string& what) {
     CheckpointPart part;
-    part.path = file.path();
+    part.file = file;
     auto names = std::make_shared<std::map<std::string, std::string>>(); // native -> in the file
     Differences differences;
     for (const auto& [name, info] : file.tensors()) {
@@ -75,7 +75,7 @@ Result<CheckpointPart> open_checkpoint_part(const TensorFile& file, const Tensor
     }
     if (!differences.empty()) {
         return Error{ErrorCode::bad_input,
-                     fmt::format("{}: does not hold {}: {}", part.path.string(), what, differences.text())};
+                     fmt::format("{}: does not hold {}: {}", file.path().string(), what, differences.text())};
     }
     part.source = [file, names](const std::string& name, const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
         const auto found = names->find(name);

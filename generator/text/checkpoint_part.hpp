@@ -34,7 +34,7 @@ struct CheckpointPart {
     TensorSource source; // keeps the file mapped
     Shapes shapes;       // native names
     std::map<std::string, std::size_t> extras;
-    std::filesystem::path path;
+    TensorFile file; // for a cache's key of the weights
 
     // "not read: 390 of visual, 1 of lm_head"; empty where everything is read.
     std::string extras_text() const;

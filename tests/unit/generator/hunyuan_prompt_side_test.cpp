@@ -179,6 +179,22 @@ TEST_F(HunyuanPromptSideTest, PlacementAndTypeChangeNoShape) {
     }
 }
 
+TEST_F(HunyuanPromptSideTest, APartMayComputeInATypeOfItsOwn) {
+    options_.compute = at::kBFloat16;
+    auto all_bf16 = open();
+    const auto coarse = unwrap(all_bf16.encode_text("ab"));
+    options_.text.compute = at::kFloat;
+    auto fine_text = open();
+    const auto fine = unwrap(fine_text.encode_text("ab"));
+    EXPECT_FALSE(fine.from_cache) << "another type, another entry";
+    EXPECT_EQ(fine.states.scalar_type(), at::kBFloat16);
+    EXPECT_FALSE(at::equal(fine.states, coarse.states));
+    const auto encoder = unwrap(
+        QwenTextEncoder::load(options_.text.config, small_weight, at::kCPU, at::kFloat, TextPlacement::resident));
+    const auto chat = chat_tokens(unwrap(BytePairTokenizer::open(options_.tokenizer)), kInstruction, "ab");
+    EXPECT_TRUE(at::equal(fine.states, encoder.encode(chat.ids, chat.crop).to(at::kBFloat16)));
+}
+
 TEST_F(HunyuanPromptSideTest, WhatIsMissingOrOfAnotherModelIsNamed) {
     const auto refused = [&](const HunyuanPromptSideOptions& options, const std::string& words) {
         const auto side = HunyuanPromptSide::open(options);
