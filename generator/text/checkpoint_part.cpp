@@ -31,6 +31,7 @@ private:
 
 std::string CheckpointPart::extras_text() const {
     std::vector<std::string> groups;
+    groups.reserve(extras.size());
     for (const auto& [kind, count] : extras) groups.push_back(fmt::format("{} of {}", count, kind));
     return groups.empty() ? std::string() : fmt::format("not read: {}", fmt::join(groups, ", "));
 }

@@ -61,8 +61,8 @@ std::vector<Taps> taps_of(const Axis& axis, PictureFilter filter) {
             continue;
         }
         const double center = (axis.begin + i + 0.5) * scale;
-        taps.first = std::max(static_cast<int>(center - support + 0.5), 0);
-        const int end = std::min(static_cast<int>(center + support + 0.5), axis.from);
+        taps.first = std::max(static_cast<int>(std::floor(center - support + 0.5)), 0);
+        const int end = std::min(static_cast<int>(std::floor(center + support + 0.5)), axis.from);
         exact.clear();
         double sum = 0;
         for (int x = taps.first; x < end; ++x) {

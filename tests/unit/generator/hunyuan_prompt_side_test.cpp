@@ -165,6 +165,18 @@ TEST_F(HunyuanPromptSideTest, TheCacheGivesTheSameWithoutAnyWeights) {
     }
 }
 
+// A picture's file gives its levels as they are; at its own size the other reader gives the same.
+TEST(PictureLevels, OfAFile) {
+    const fs::path file = fs::path(WANDER_SOURCE_DIR) / "assets/world/starts/village_fountain.png";
+    const Picture picture = unwrap(read_picture_levels(file));
+    ASSERT_EQ(picture.rgb.size(),
+              static_cast<std::size_t>(picture.size.width) * static_cast<std::size_t>(picture.size.height) * 3);
+    const at::Tensor pixels = unwrap(read_picture(file, picture.size.width, picture.size.height));
+    const at::Tensor levels = ((pixels + 1) * 127.5).round().to(at::kByte)[0].permute({1, 2, 0}).contiguous();
+    EXPECT_TRUE(std::equal(picture.rgb.begin(), picture.rgb.end(), levels.const_data_ptr<std::uint8_t>()));
+    EXPECT_FALSE(read_picture_levels("/nonexistent.png"));
+}
+
 TEST_F(HunyuanPromptSideTest, PlacementAndTypeChangeNoShape) {
     options_.cache_folder.clear();
     for (const auto type : {at::kBFloat16, at::kHalf, at::kFloat}) {
