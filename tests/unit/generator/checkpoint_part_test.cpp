@@ -4,6 +4,7 @@
 #include "generator/text/qwen_text.hpp"
 #include "generator/vision/siglip.hpp"
 #include "tests/support/golden.hpp"
+#include "tests/support/torch_archive_writer.hpp"
 #include "tests/unit/render_video/test_folder.hpp"
 
 namespace wander::testing {
@@ -212,6 +213,31 @@ TEST_F(GlyphFilesTest, AWholeFileOpensAndPlainByT5IsNamed) {
     expect_refused(open_glyph_weights(folder_ / "glyph.safetensors"), "byT5-small itself");
     write("glyph.safetensors", {{"other.weight", at::zeros({1})}});
     expect_refused(open_glyph_weights(folder_ / "glyph.safetensors"), "is missing");
+}
+
+// As published: torch.save of {"state_dict": {...}}.
+TEST_F(GlyphFilesTest, TheTorchFileOpens) {
+    std::vector<test::SavedTensor> tensors;
+    for (const auto& [native, shape] : small(1510).tensor_shapes()) {
+        tensors.push_back({"module.text_tower.encoder." + published(native), Dtype::f32, shape});
+    }
+    tensors.push_back({"module.logit_scale", Dtype::f32, {1}});
+    std::ofstream file(folder_ / "byt5_model.pt", std::ios::binary);
+    test::save_tensors(
+        [&](const void* data, std::size_t size) {
+            file.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
+        },
+        "state_dict", tensors,
+        [&](std::size_t i, const test::Write& write) {
+            const std::vector<float> values(static_cast<std::size_t>(tensors[i].elements()), 0.01F);
+            write(values.data(), values.size() * sizeof(float));
+        });
+    file.close();
+    const auto weights = unwrap(open_glyph_weights(folder_ / "byt5_model.pt"));
+    EXPECT_EQ(weights.part.extras_text(), "not read: 1 of module");
+    const auto encoder =
+        unwrap(Umt5Encoder::load(weights.config, weights.part.source, at::kCPU, at::kFloat, TextPlacement::resident));
+    EXPECT_TRUE(encoder.encode({100, 1}).isfinite().all().item<bool>());
 }
 
 class SiglipFilesTest : public CheckpointPartTest {
