@@ -16,7 +16,7 @@ namespace wander {
 
 // How the text is recognised.
 struct SystemPromptMark {
-    std::string_view sha256 = "547f3e99c78b2d9b0786a721b726d41be95ee2f52ebf90db55f381b1511c3905";
+    std::string sha256 = "547f3e99c78b2d9b0786a721b726d41be95ee2f52ebf90db55f381b1511c3905";
     std::size_t bytes = 477;
     std::size_t crop = 108; // tokens of the chat up to the prompt, with Qwen2.5's vocabulary
 };

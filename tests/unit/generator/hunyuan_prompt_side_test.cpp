@@ -3,6 +3,7 @@
 
 #include "generator/hunyuan/hunyuan_prompt_side.hpp"
 
+#include "generator/hunyuan/hunyuan_prompt_files.hpp"
 #include "generator/plain/sha256.hpp"
 #include "generator/text/byt5_encoder.hpp"
 #include "generator/text/plain/glyph_text.hpp"
@@ -235,6 +236,83 @@ TEST_F(HunyuanPromptSideTest, WhatIsMissingOrOfAnotherModelIsNamed) {
         return small_weight(name, shape);
     };
     refused(options, "model.layers.2.");
+}
+
+// Everything out of files that lie as the downloads put them.
+class HunyuanPromptFilesTest : public HunyuanPromptSideTest {
+protected:
+    HunyuanPromptFilesTest() {
+        for (const char* part : {"text_encoder/Glyph-SDXL-v2/checkpoints", "vision_encoder/siglip/image_encoder"}) {
+            fs::create_directories(folder_ / part);
+        }
+        fs::rename(folder_ / "llm", folder_ / "text_encoder/llm");
+        std::ofstream(folder_ / "system_prompt.txt") << kInstruction;
+        write_weights("text_encoder/llm/model.safetensors", options_.text.config.tensor_shapes(), "lm_head.weight");
+        write_weights("vision_encoder/siglip/image_encoder/model.safetensors", options_.vision.config.tensor_shapes(),
+                      "vision_model.head.probe");
+        const auto& t = options_.text.config;
+        write_json("text_encoder/llm/config.json", {{"model_type", "qwen2_5_vl"},
+                                                    {"vocab_size", t.vocab},
+                                                    {"hidden_size", t.dim},
+                                                    {"num_attention_heads", t.heads},
+                                                    {"num_key_value_heads", t.kv_heads},
+                                                    {"num_hidden_layers", t.file_layers},
+                                                    {"intermediate_size", t.ffn},
+                                                    {"rms_norm_eps", t.eps},
+                                                    {"hidden_act", "silu"},
+                                                    {"rope_theta", t.rope_theta}});
+        const auto& v = options_.vision.config;
+        write_json("vision_encoder/siglip/image_encoder/config.json", {{"model_type", "siglip_vision_model"},
+                                                                       {"image_size", v.image},
+                                                                       {"patch_size", v.patch},
+                                                                       {"hidden_size", v.dim},
+                                                                       {"num_attention_heads", v.heads},
+                                                                       {"num_hidden_layers", v.layers},
+                                                                       {"intermediate_size", v.ffn}});
+    }
+    void write_weights(const char* file, const CheckpointPart::Shapes& shapes, const char* extra) const {
+        std::map<std::string, at::Tensor> tensors{{extra, at::zeros({1})}};
+        for (const auto& [name, shape] : shapes) tensors[name] = unwrap(small_weight(name, shape));
+        const auto written = write_safetensors(folder_ / file, tensors);
+        ASSERT_TRUE(written) << written.error().message;
+    }
+    void write_json(const char* file, const nlohmann::json& json) const {
+        std::ofstream(folder_ / file) << json.dump();
+    }
+};
+
+TEST_F(HunyuanPromptFilesTest, AFolderGivesWhatItsWeightsGive) {
+    options_.tokenizer = folder_ / "text_encoder/llm";
+    options_.glyph.reset(); // there is no file of it
+    options_.cache_folder.clear();
+    auto expected = open();
+    auto files = unwrap(open_hunyuan_prompt_files(HunyuanPromptPlaces::in(folder_.path()), options_.mark));
+    ASSERT_EQ(files.notes.size(), 2u);
+    EXPECT_NE(files.notes[0].find("not read: 1 of lm_head"), std::string::npos) << files.notes[0];
+    EXPECT_FALSE(files.options.glyph);
+    EXPECT_NE(files.options.text.weights_key, files.options.vision.weights_key);
+    files.options.vae = options_.vae;
+    auto side = unwrap(HunyuanPromptSide::open(files.options));
+    EXPECT_TRUE(
+        at::equal(unwrap(side.encode_text("ab \"c\"")).states, unwrap(expected.encode_text("ab \"c\"")).states));
+    EXPECT_TRUE(at::equal(unwrap(side.encode_picture(picture_, {32, 16})).vision,
+                          unwrap(expected.encode_picture(picture_, {32, 16})).vision));
+}
+
+TEST_F(HunyuanPromptFilesTest, WhatIsMissingIsNamed) {
+    const auto refused = [&](const std::string& words) {
+        const auto files = open_hunyuan_prompt_files(HunyuanPromptPlaces::in(folder_.path()), options_.mark);
+        ASSERT_FALSE(files) << words;
+        EXPECT_NE(files.error().message.find(words), std::string::npos) << files.error().message;
+    };
+    std::ofstream(folder_ / "text_encoder/Glyph-SDXL-v2/checkpoints/byt5_model.pt") << "no zip";
+    refused("byt5_model.pt");
+    fs::remove(folder_ / "vision_encoder/siglip/image_encoder/model.safetensors");
+    refused("image_encoder/model.safetensors");
+    fs::remove(folder_ / "text_encoder/llm/config.json");
+    refused("llm/config.json");
+    fs::remove(folder_ / "system_prompt.txt");
+    refused("--system-prompt-from");
 }
 
 TEST_F(HunyuanPromptSideTest, LongPromptsAreCutAndSaySo) {
