@@ -44,7 +44,8 @@ double steady_seconds() {
 
 // Before anything slow: everything that will be written can be written.
 Result<void> check_outputs(const Options& options) {
-    for (const auto* file : {&options.out, &options.metrics, &options.session_out, &options.walk_out, &options.path_out}) {
+    for (const auto* file :
+         {&options.out, &options.metrics, &options.session_out, &options.walk_out, &options.path_out}) {
         if (file->empty()) continue;
         if (auto checked = render::check_writable(*file); !checked) return checked;
     }
@@ -90,8 +91,8 @@ public:
     Result<void> check_script() const {
         for (const ControlsEntry& entry : script_.entries()) {
             if (entry.rewind > 0 && !walk_.info().keeps_walks) {
-                return Error{ErrorCode::bad_input, script_.where(entry) + "\"rewind\": walks of " +
-                                                       walk_.info().model + " cannot be rewound"};
+                return Error{ErrorCode::bad_input, script_.where(entry) + "\"rewind\": walks of " + walk_.info().model +
+                                                       " cannot be rewound"};
             }
             if (entry.cache) {
                 if (auto checked = check_format(entry, *entry.cache); !checked) return checked;

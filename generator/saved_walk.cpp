@@ -19,8 +19,8 @@ constexpr auto kStateNumbers = static_cast<std::int64_t>(SteeredCamera::kStateNu
 constexpr int kLabels = 81;
 
 Error damaged(const std::filesystem::path& file, const std::string& what) {
-    return {ErrorCode::bad_input, fmt::format("{}: {}; this is no walk that Wander saved, or it is damaged",
-                                              file.string(), what)};
+    return {ErrorCode::bad_input,
+            fmt::format("{}: {}; this is no walk that Wander saved, or it is damaged", file.string(), what)};
 }
 
 at::Tensor pack(const std::vector<LatentCamera>& cameras) {
@@ -61,10 +61,10 @@ public:
             return found == facts.end() ? std::string() : found->second;
         };
         if (fact("wander_walk") != kVersion) {
-            return damaged(path_, facts.contains("wander_walk")
-                                      ? fmt::format("it has version {}, this program reads {}", fact("wander_walk"),
-                                                    kVersion)
-                                      : "\"wander_walk\" is not among its facts");
+            return damaged(path_,
+                           facts.contains("wander_walk")
+                               ? fmt::format("it has version {}, this program reads {}", fact("wander_walk"), kVersion)
+                               : "\"wander_walk\" is not among its facts");
         }
         walk.model = fact("model");
         walk.prompt = fact("prompt");

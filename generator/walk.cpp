@@ -3,8 +3,8 @@
 #include "generator/camera/pose_json.hpp"
 #include "generator/decode_thread.hpp"
 #include "generator/errors.hpp"
-#include "generator/walk_model.hpp"
 #include "generator/saved_walk.hpp"
+#include "generator/walk_model.hpp"
 #include "generator/walk_run.hpp"
 
 #include <c10/core/InferenceMode.h>
@@ -47,24 +47,6 @@ WalkInfo describe(const WalkModel& model) {
     return info;
 }
 
-Result<WalkStart> start_from(const WalkModel& model, SavedWalk saved, const std::filesystem::path& file) {
-    const auto refuse = [&](const std::string& why) {
-        return Error{ErrorCode::wrong_use, fmt::format("--resume {}: {}", file.string(), why)};
-    };
-    if (!model.keeps_walks) return refuse(fmt::format("walks of {} cannot be resumed", model.name));
-    if (saved.model != model.name)
-        return refuse(fmt::format("it is a walk of {}; open that with --model", saved.model));
-    const auto latent = saved.memory.history.latents.sizes().slice(1);
-    if (latent != at::IntArrayRef({model.decoder->latent_channels(), model.latent_rows, model.latent_cols})) {
-        return refuse(fmt::format("its pictures are {}x{}, the model is opened at {}x{}; take the same --size",
-                                  latent[2] * model.pixels_per_latent, latent[1] * model.pixels_per_latent,
-                                  model.width(), model.height()));
-    }
-    WalkStart start;
-    start.memory = std::move(saved.memory);
-    return start;
-}
-
 } // namespace
 
 Walk::Walk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -77,22 +59,20 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
         if (!device) return device.error();
         set_own_thread_count(device->threads);
         WalkOptions open = options;
-        std::optional<SavedWalk> resumed;
         if (!options.resume.empty()) {
             auto saved = read_saved_walk(options.resume);
             if (!saved) return saved.error();
-            open.seed = saved->seed;
             if (open.prompt.empty()) open.prompt = saved->prompt;
-            resumed = std::move(*saved);
         }
         auto model = load_walk_model(open, *device);
         if (!model) return model.error();
         auto impl = std::make_unique<Impl>();
         impl->model = std::move(*model);
         warm_up_decoder(*impl->model.decoder, *device, impl->model.latent_rows, impl->model.latent_cols);
-        auto start = resumed ? start_from(impl->model, std::move(*resumed), options.resume)
-                             : choose_start(impl->model, options.start, options.start_pose);
+        auto start = !options.resume.empty() ? resume_walk(impl->model, options.resume)
+                                             : choose_start(impl->model, options.start, options.start_pose);
         if (!start) return start.error();
+        if (!options.prompt.empty()) impl->model.prompt = options.prompt; // whatever a resumed walk was under
         impl->start = std::move(*start);
         impl->info = describe(impl->model);
         return std::unique_ptr<Walk>(new Walk(std::move(impl)));

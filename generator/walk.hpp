@@ -10,6 +10,7 @@
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/frame_sink.hpp"
 #include "generator/plain/load_progress.hpp"
+#include "generator/plain/picture_size.hpp"
 #include "generator/plain/result.hpp"
 #include "generator/plain/telemetry.hpp"
 #include "generator/rollout/plain/window_choice.hpp"
@@ -26,13 +27,6 @@
 #include <vector>
 
 namespace wander {
-
-// Pixels.
-struct PictureSize {
-    int width = 0;
-    int height = 0;
-    bool operator==(const PictureSize&) const = default;
-};
 
 struct WalkOptions {
     std::string model = "embedded"; // or a model folder
@@ -87,7 +81,7 @@ struct FormatInfo {
 struct WalkInfo {
     std::string model;
     std::uint64_t seed = 0; // at the start: a resumed walk's is its own
-    std::string device; // "cpu" or "cuda"
+    std::string device;     // "cpu" or "cuda"
     std::string device_name;
     std::array<std::uint8_t, 16> device_uuid{}; // of the CUDA device, zeros on the CPU
     std::string precision;                      // "fp32" or "bf16"
@@ -109,6 +103,12 @@ struct WalkInfo {
     std::vector<std::string> warnings; // for the terminal or the log (say, an ignored prompt)
 };
 
+// What a saved or resumed walk is made under.
+struct KeptWalk {
+    std::string prompt;
+    std::uint64_t seed = 0;
+};
+
 // What a chunk is given. From the keyboard, or from a script.
 struct ChunkControls {
     ControlState state;
@@ -116,12 +116,13 @@ struct ChunkControls {
     quant::CacheRulesChange cache_rules;     // likewise
     std::optional<std::string> prompt;
     std::optional<bool> camera_words;
-    bool wait_for_prompt = true; // false: go on under the old prompt until the new one is encoded
-    int rewind = 0;              // chunks to be forgotten first; see WalkInfo::keeps_walks
-    std::filesystem::path save;  // where to write the walk as it is then; empty: nowhere
-    std::function<void(const Result<void>&)> saved; // what came of it, on the worker thread
-    bool make_chunk = true;      // false: only the above, and controls are asked for again under the same index
-    bool stop = false;           // no further chunk
+    bool wait_for_prompt = true;                       // false: go on under the old prompt until the new one is encoded
+    int rewind = 0;                                    // chunks to be forgotten first; see WalkInfo::keeps_walks
+    std::filesystem::path save;                        // where to write the walk as it is then; empty: nowhere
+    std::filesystem::path resume;                      // a saved walk of this model to go on from; empty: none
+    std::function<void(const Result<KeptWalk>&)> kept; // what came of save or resume, on the worker thread
+    bool make_chunk = true; // false: only the above, and controls are asked for again under the same index
+    bool stop = false;      // no further chunk
 };
 // Called on the worker thread right before chunk `index`; may block (pause, pacing) until `stop`.
 using ControlSource = std::function<ChunkControls(std::int64_t index, const std::stop_token& stop)>;

@@ -27,7 +27,7 @@ struct WalkMemory {
 struct WalkStart {
     at::Tensor latent; // [C, rows, cols] float32 CPU; undefined: none
     Pose pose;
-    int world = 0; // of the embedded world
+    int world = 0;                    // of the embedded world
     std::optional<WalkMemory> memory; // goes on from here; then the rest has no meaning
 };
 
@@ -55,8 +55,8 @@ public:
     virtual int contexts_made_again() const { return 0; }
     // The walk so far; nothing where it cannot be kept, or has no chunk yet.
     virtual std::optional<WalkMemory> memory() const { return std::nullopt; }
-    // Forgets the newest chunks, at most all of them; false where walks cannot be kept. `show` gets the last latents that
-    // are left, for a decoder that begins anew with them.
+    // Forgets the newest chunks, at most all of them; false where walks cannot be kept. `show` gets the last latents
+    // that are left, for a decoder that begins anew with them.
     virtual bool rewind(int /*chunks*/, const Show& /*show*/) { return false; }
     // DitPass::between_blocks of every pass; empty for none.
     virtual void set_between_blocks(std::function<void()> between_blocks) = 0;

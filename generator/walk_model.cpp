@@ -119,9 +119,9 @@ Result<void> refuse_worldplay_options(const WalkOptions& options) {
                                                   {"--path", !options.path.empty()}};
     for (const auto& [name, is_given] : given) {
         if (is_given) {
-            return Error{ErrorCode::wrong_use,
-                         fmt::format("{} is for HY-WorldPlay's models; leave it out with --model {}", name,
-                                     options.model)};
+            return Error{
+                ErrorCode::wrong_use,
+                fmt::format("{} is for HY-WorldPlay's models; leave it out with --model {}", name, options.model)};
         }
     }
     return {};

@@ -58,8 +58,8 @@ public:
             if (controls.stop || stop_.stop_requested()) break;
             if (auto done = go_back(controls); !done) return done;
             rewound += controls.rewind;
-            if (auto done = obey(controls); !done) return done;
             keep(controls);
+            if (auto done = obey(controls); !done) return done;
             if (!controls.make_chunk) {
                 --index;
                 continue;
@@ -94,9 +94,8 @@ private:
 
     void begin() {
         const MemoryTurnGuard guard(turn());
-        loop_.begin(start_, [this](const at::Tensor& latents, const std::vector<Pose>& poses) {
-            open_video(latents, poses);
-        });
+        loop_.begin(start_,
+                    [this](const at::Tensor& latents, const std::vector<Pose>& poses) { open_video(latents, poses); });
     }
 
     // What is seen before the first chunk. Of several latents the last is shown, the others lead the decoder there.
@@ -111,17 +110,33 @@ private:
         const MemoryTurnGuard guard(turn());
         restart_video_ = true;
         any_shown_ = false;
-        const bool done = loop_.rewind(controls.rewind, [this](const at::Tensor& latents, const std::vector<Pose>& poses) {
-            open_video(latents, poses);
-        });
+        const bool done = loop_.rewind(
+            controls.rewind,
+            [this](const at::Tensor& latents, const std::vector<Pose>& poses) { open_video(latents, poses); });
         if (done) return {};
         return Error{ErrorCode::wrong_use, fmt::format("{} cannot be rewound", model_.name)};
     }
 
     void keep(const ChunkControls& controls) {
-        if (controls.save.empty()) return;
-        const Result<void> outcome = save_walk(model_, controls.save);
-        if (controls.saved) controls.saved(outcome);
+        if (controls.save.empty() && controls.resume.empty()) return;
+        Result<KeptWalk> outcome = KeptWalk{};
+        if (!controls.save.empty()) {
+            if (auto done = save_walk(model_, controls.save); !done) outcome = done.error();
+        }
+        if (!controls.resume.empty() && outcome) {
+            if (auto done = resume(controls.resume); !done) outcome = done.error();
+        }
+        if (outcome) *outcome = {model_.prompt, model_.seed};
+        if (controls.kept) controls.kept(outcome);
+    }
+
+    Result<void> resume(const std::filesystem::path& file) {
+        auto start = resume_walk(model_, file);
+        if (!start) return start.error();
+        start_ = std::move(*start);
+        if (steering_) steering_->set_prompt(model_.prompt);
+        begin();
+        return {};
     }
 
     // What a script or the person asks for beside moving.
@@ -224,17 +239,17 @@ private:
     }
 
     WalkModel& model_;
-    const WalkStart& start_;
+    WalkStart start_;
     WalkLoop& loop_;
     std::stop_token stop_;
     ChunkReports reports_;
     ThreadShares shares_;
     std::optional<PromptSteering> steering_;
     MemoryTurn turn_;
-    bool any_shown_ = false;  // a latent was submitted: the video has begun
+    bool any_shown_ = false;     // a latent was submitted: the video has begun
     bool restart_video_ = false; // the next latents begin a new video
-    bool decode_due_ = false; // a chunk was submitted and its first latent not let in yet
-    DecodeThread decoder_;    // last: its thread uses what is above
+    bool decode_due_ = false;    // a chunk was submitted and its first latent not let in yet
+    DecodeThread decoder_;       // last: its thread uses what is above
 };
 
 } // namespace

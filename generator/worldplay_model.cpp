@@ -25,6 +25,9 @@ Result<std::shared_ptr<const Wan22Vae>> read_vae(const ModelPart& part, const Va
     return std::shared_ptr<const Wan22Vae>(std::make_shared<Wan22Vae>(std::move(*vae)));
 }
 
+// Points that views are compared by: the same for every walk, so that a kept one goes on the same under any seed.
+constexpr std::uint64_t kOverlapSeed = 0;
+
 class WorldPlayLoader {
 public:
     WorldPlayLoader(const WalkOptions& options, WalkModel model) : options_(options), model_(std::move(model)) {}
@@ -104,7 +107,7 @@ private:
         model_.capacity.view_latents = config.schedule.context.latents + kLatentsPerChunk;
         auto rollout =
             std::make_unique<WorldPlayRollout>(model_.dit, std::move(*cache), std::move(config),
-                                               make_noise(model_, options_.seed), ViewOverlap::of_seed(options_.seed));
+                                               make_noise(model_, options_.seed), ViewOverlap::of_seed(kOverlapSeed));
         auto path = read_path();
         if (!path) return path.error();
         model_.loop =

@@ -2,17 +2,13 @@
 // Pictures of 8 bits a colour, scaled and cropped as HunyuanVideo 1.5's picture side was trained with: the arithmetic
 // of Pillow 11.3, level by level (hy-worldplay.md 3.3). No torch. Pure, any thread.
 
+#include "generator/plain/picture_size.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace wander {
-
-struct PictureSize {
-    int width = 0;
-    int height = 0;
-    bool operator==(const PictureSize&) const = default;
-};
 
 struct Picture {
     PictureSize size;
