@@ -127,7 +127,7 @@ constexpr const char* kBase = "Wan-AI/Wan2.2-TI2V-5B-Diffusers";
 constexpr PartOrigin kOrigins[] = {
     {PartKind::transformer, "Hugging Face", "tencent/HY-WorldPlay", "wan_distilled_model/model.pt", 21'172'900'608,
      "wan_distilled_model/model.pt"},
-    {PartKind::vae, "Hugging Face", kBase, "vae/diffusion_pytorch_model.safetensors", 2'818'760'560,
+    {PartKind::vae, "Hugging Face", kBase, "vae/diffusion_pytorch_model.safetensors", 2'818'754'672,
      "Wan2.2-TI2V-5B-Diffusers/vae/diffusion_pytorch_model.safetensors"},
     {PartKind::tiny_vae, "", "", "", 0, ""},
     {PartKind::text_encoder, "Hugging Face", kBase, "text_encoder/ (all files)", 11'361'820'672,
