@@ -121,6 +121,15 @@ def main():
         expect(run(wander, "convert", code=2), "wander convert --help")
         expect(run(wander, "info", official, "--colour", code=2), "--colour")
         expect(run(wander, "info", "--help"), "wander info")
+        expect(run(wander, "convert", "--help"), "--system-prompt-from")
+        expect(run(wander, "info", official, "--system-prompt-from", "x.py", code=2), "--system-prompt-from")
+        expect(run(wander, "convert", official, "--system-prompt-from", __file__, code=2), "no folder of HY-WorldPlay 8B")
+        expect(run(wander, "convert", Path(name) / "wan5b-diffusers", "--system-prompt-from", __file__, code=2), "WAN-5B needs none")
+        eight = Path(name) / "eight"
+        eight.mkdir()
+        (eight / "wander-model.json").write_text('{"version": 1, "model": "worldplay-8b"}')
+        expect(run(wander, "convert", eight, "--system-prompt-from", __file__, code=2), "holds no text whose SHA-256 is 547f3e99")
+        expect(run(wander, "info", eight), "HY-WorldPlay 8B", "ar_distilled_action_model", "Qwen2.5-VL-7B", "in the way", "not wired yet", "not yet")
         expect(run(wander, "info", "embedded"), "6 layers", "can run")
     print("info and convert: as expected")
 

@@ -222,9 +222,12 @@ TEST(WorldPlayFolder, SizesOfTheDownloadsAreThoseOfTheTensors) {
     const auto sizes = test::worldplay_sizes(false);
     EXPECT_EQ(wan5b_shapes(sizes.dit).size(), 889U);
     EXPECT_EQ(sizes.vae.tensor_shapes(true, true).size(), 196U);
-    EXPECT_EQ(worldplay_origin(PartKind::transformer).bytes, bytes(wan5b_shapes(sizes.dit), Dtype::f32));
-    EXPECT_EQ(worldplay_origin(PartKind::vae).bytes, bytes(sizes.vae.tensor_shapes(true, true), Dtype::f32));
-    EXPECT_EQ(worldplay_origin(PartKind::text_encoder).bytes, bytes(sizes.text.tensor_shapes(), Dtype::bf16));
+    const auto wan = worldplay_parts(ModelFamily::wan_5b);
+    EXPECT_EQ(wan[0].origin.bytes, bytes(wan5b_shapes(sizes.dit), Dtype::f32));
+    EXPECT_EQ(wan[1].origin.bytes, bytes(sizes.vae.tensor_shapes(true, true), Dtype::f32));
+    EXPECT_EQ(wan[2].origin.bytes, bytes(sizes.text.tensor_shapes(), Dtype::bf16));
+    EXPECT_EQ(worldplay_parts(ModelFamily::hunyuan_8b)[1].origin.bytes,
+              bytes(HunyuanVaeConfig().tensor_shapes(true, true), Dtype::f32));
 }
 
 TEST_F(WorldPlayFolderTest, DistilledWeightsArePreferredAndOthersNeedAWord) {
