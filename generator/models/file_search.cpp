@@ -40,7 +40,8 @@ std::vector<fs::path> find_model_files(const fs::path& folder) {
                 if (name != "wander" && level < kLevels && folders.size() < kMaxFolders)
                     folders.emplace_back(entry->path(), level + 1);
             } else if (entry->is_regular_file(ignored) && files.size() < kMaxFiles &&
-                       (name == "tokenizer.json" || (TensorFile::has_known_name(name) && !is_shard(name)))) {
+                       (name == "tokenizer.json" || name == "vocab.json" ||
+                        (TensorFile::has_known_name(name) && !is_shard(name)))) {
                 files.push_back(entry->path());
             }
         }

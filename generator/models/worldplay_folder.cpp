@@ -4,8 +4,11 @@
 #include "generator/models/converted_part.hpp"
 #include "generator/models/description.hpp"
 #include "generator/models/hunyuan_sizes.hpp"
-#include "generator/models/system_prompt.hpp"
+#include "generator/models/kept_system_prompt.hpp"
 #include "generator/models/worldplay_parts.hpp"
+#include "generator/text/byt5_encoder.hpp"
+#include "generator/text/qwen_text.hpp"
+#include "generator/vision/siglip.hpp"
 #include "generator/wan/wan5b_names.hpp"
 
 #include <fmt/format.h>
@@ -183,7 +186,7 @@ private:
 
     Result<void> check(const ModelPart& part) {
         if (family_ == ModelFamily::hunyuan_8b)
-            return part.kind == PartKind::vae ? check_hunyuan_vae(part) : Result<void>();
+            return part.kind == PartKind::vae ? check_hunyuan_vae(part) : check_hunyuan_encoder(part);
         switch (part.kind) {
             case PartKind::transformer: return check_transformer(part);
             case PartKind::vae: return check_vae(part);
@@ -286,6 +289,17 @@ private:
         return part.tensors->check(found->tensor_shapes(true, true), {}, "the VAE of HunyuanVideo 1.5");
     }
 
+    // Each has a reader of its own, which wants a folder or a file; it lists what does not fit.
+    static Result<void> check_hunyuan_encoder(const ModelPart& part) {
+        const auto result = [](const auto& opened) { return opened ? Result<void>() : Result<void>(opened.error()); };
+        switch (part.kind) {
+            case PartKind::text_encoder: return result(open_qwen_text(part.path.parent_path()));
+            case PartKind::vision_encoder: return result(open_siglip(part.path.parent_path()));
+            case PartKind::glyph_encoder: return result(open_glyph_weights(part.path));
+            default: return {};
+        }
+    }
+
     Result<void> check_text_encoder(const ModelPart& part) {
         auto found = umt5_of_shapes(part.tensors->shapes());
         if (!found) return at_path(part.path, found.error());
@@ -352,7 +366,7 @@ private:
                 (model_.folder / origin.place).parent_path().string()));
         }
         if (family_ != ModelFamily::hunyuan_8b) return;
-        if (const auto prompt = read_system_prompt(model_.folder); !prompt)
+        if (const auto prompt = kept_system_prompt(model_.folder); !prompt)
             model_.obstacles.push_back(prompt.error().message);
         model_.obstacles.push_back(fmt::format("{}: walking with {} is not wired yet; this version walks {}",
                                                model_.folder.string(), model_.model_name(),

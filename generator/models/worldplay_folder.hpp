@@ -7,8 +7,11 @@
 //     WanDit::load(model.dit, model.part(PartKind::transformer)->source(), ...)       the second branch's bias is in
 //     Wan22Vae::load(model.vae, model.part(PartKind::vae)->source(), ..., true, true)
 //     model.text with part(PartKind::text_encoder)->source(), part(PartKind::tokenizer)->path
-// The same holds for small networks: every size is read from the files. Of the 8B the parts are found and the VAE is
-// checked; obstacles say that it cannot be walked. Any thread.
+// The same holds for small networks: every size is read from the files. Of the 8B the parts are found and checked, all
+// but the transformer's names; obstacles say that it cannot be walked. Its encoders are opened with
+//     open_qwen_text(folder of part(text_encoder)), BytePairTokenizer::open(folder of part(tokenizer)),
+//     open_siglip(folder of part(vision_encoder)), open_glyph_weights(part(glyph_encoder)), kept_system_prompt(folder).
+// Any thread.
 
 #include "generator/hunyuan/hunyuan_vae.hpp"
 #include "generator/models/model_files.hpp"

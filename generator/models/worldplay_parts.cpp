@@ -33,16 +33,20 @@ struct Content {
     bool entry = false; // it is one entry of several in its file
 };
 
-// umT5's tokenizer is of the unigram kind, Qwen's of the byte-pair kind with marks of a chat.
-std::optional<Content> content_of_tokenizer(const fs::path& path) {
+bool holds(const fs::path& path, const char* words) {
     std::error_code failed;
     const auto bytes = fs::file_size(path, failed);
-    if (failed || bytes > kMaxTokenizerBytes) return std::nullopt;
+    if (failed || bytes > kMaxTokenizerBytes) return false;
     std::string text(bytes, '\0');
     std::ifstream(path, std::ios::binary).read(text.data(), static_cast<std::streamsize>(bytes));
-    const auto has = [&](const char* words) { return text.find(words) != std::string::npos; };
-    if (has("\"Unigram\"")) return Content{ModelFamily::wan_5b, PartKind::tokenizer};
-    if (has("\"BPE\"") && has("<|im_start|>")) return Content{ModelFamily::hunyuan_8b, PartKind::tokenizer};
+    return text.find(words) != std::string::npos;
+}
+
+// umT5's is one file of the unigram kind; Qwen's are three files.
+std::optional<ModelFamily> family_of_tokenizer(const fs::path& path) {
+    if (path.filename() == "tokenizer.json" && holds(path, "\"Unigram\"")) return ModelFamily::wan_5b;
+    if (path.filename() == "vocab.json" && holds(path.parent_path() / "tokenizer_config.json", "\"Qwen2Tokenizer"))
+        return ModelFamily::hunyuan_8b;
     return std::nullopt;
 }
 
@@ -169,9 +173,9 @@ std::map<ModelFamily, WorldPlayFiles> scan_worldplay(const fs::path& folder) {
     std::map<ModelFamily, WorldPlayFiles> found;
     for (const fs::path& path : find_model_files(folder)) {
         const bool distilled = is_distilled_name(path.lexically_relative(folder));
-        if (path.filename() == "tokenizer.json") {
-            if (const auto content = content_of_tokenizer(path))
-                found[content->family].parts[PartKind::tokenizer].push_back({path, false, std::nullopt});
+        if (path.extension() == ".json" && !TensorFile::has_known_name(path)) {
+            if (const auto family = family_of_tokenizer(path))
+                found[*family].parts[PartKind::tokenizer].push_back({path, false, std::nullopt});
             continue;
         }
         const auto file = TensorFile::open(path);

@@ -2,9 +2,11 @@
 // encoder is taken out of source code by its hash. The text itself is not ours, so tests have one of their own.
 
 #include "generator/models/convert.hpp"
-#include "generator/models/system_prompt.hpp"
+#include "generator/models/kept_system_prompt.hpp"
 #include "generator/models/worldplay_folder.hpp"
+#include "generator/models/worldplay_parts.hpp"
 #include "generator/plain/sha256.hpp"
+#include "tests/support/hunyuan_folder_writer.hpp"
 #include "tests/support/weight_files.hpp"
 #include "tests/support/worldplay_folder_writer.hpp"
 #include "tests/unit/render_video/test_folder.hpp"
@@ -22,34 +24,13 @@ void expect_parts(const std::string& text, std::initializer_list<const char*> pa
     for (const char* part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
 }
 
-HunyuanVaeConfig small_vae() {
-    HunyuanVaeConfig vae;
-    vae.z = 4;
-    vae.widths = {8, 8, 16, 16, 16};
-    return vae;
-}
-
-// The places that public scripts use; of every network the few tensors that tell it apart.
-void write_8b(const fs::path& folder, const std::string& transformer = "ar_distilled_action_model/model.safetensors") {
+// The places that public scripts use, and a neighbour that has no use: byT5 as it was.
+void write_8b(const fs::path& folder) {
+    test::HunyuanRecipe recipe;
+    recipe.small = true;
+    const auto written = test::write_hunyuan_folder(folder, recipe);
+    ASSERT_TRUE(written) << written.error().message;
     test::WeightFiles files(folder, 1, {});
-    const auto tensors = [](std::initializer_list<const char*> names) {
-        ShapeTable shapes;
-        for (const char* name : names) shapes[name] = {16, 16};
-        return test::named_tensors(shapes, Dtype::f32);
-    };
-    files.safetensors(transformer, tensors({"double_blocks.0.img_attn_q.weight",
-                                            "double_blocks.0.img_attn_prope_proj.weight", "action_in.mlp.0.weight"}));
-    files.safetensors("vae/diffusion_pytorch_model.safetensors",
-                      test::named_tensors(small_vae().tensor_shapes(true, true), Dtype::f32));
-    files.shards(
-        "text_encoder/llm/model", 2,
-        tensors({"model.layers.0.mlp.gate_proj.weight", "model.norm.weight", "visual.patch_embed.proj.weight"}));
-    files.text("text_encoder/llm/tokenizer.json", R"({"model": {"type": "BPE"}, "added_tokens": ["<|im_start|>"]})");
-    files.safetensors("vision_encoder/siglip/image_encoder/model.safetensors",
-                      tensors({"vision_model.embeddings.patch_embedding.bias"}));
-    files.torch("text_encoder/Glyph-SDXL-v2/checkpoints/byt5_model.pt", "state_dict",
-                tensors({"module.text_tower.encoder.block.0.layer.0.SelfAttention.q.weight"}));
-    // A neighbour that has no use: byT5 as it was.
     files.safetensors("text_encoder/byt5-small/model.safetensors",
                       test::named_tensors({{"shared.weight", {384, 1472}}}, Dtype::bf16));
     ASSERT_TRUE(files.done()) << files.done().error().message;
@@ -77,7 +58,7 @@ TEST(HunyuanFolder, PartsAreFoundAndWalkingIsNotPromised) {
     for (const ModelPart& part : model.parts) EXPECT_FALSE(part.problem) << part.problem->message;
     EXPECT_EQ(model.part(PartKind::text_encoder)->path.filename(), "model.safetensors.index.json");
     EXPECT_EQ(model.part(PartKind::glyph_encoder)->path.filename(), "byt5_model.pt");
-    EXPECT_EQ(model.hunyuan_vae.widths, small_vae().widths);
+    EXPECT_EQ(model.hunyuan_vae.widths, test::hunyuan_sizes(true).vae.widths);
     EXPECT_EQ(model.hunyuan_vae.z, 4);
     EXPECT_EQ(model.hunyuan_vae.temporal_levels, 2);
     EXPECT_EQ(model.pixels_per_latent(), 16);
@@ -92,7 +73,10 @@ TEST(HunyuanFolder, PartsAreFoundAndWalkingIsNotPromised) {
 
 TEST(HunyuanFolder, WhatIsMissingIsNamed) {
     const test::TestFolder folder;
-    write_8b(folder / "model", "bidirectional_model/diffusion_pytorch_model.safetensors");
+    write_8b(folder / "model");
+    fs::create_directories(folder / "model/bidirectional_model");
+    fs::rename(folder / "model/ar_distilled_action_model/model.safetensors",
+               folder / "model/bidirectional_model/diffusion_pytorch_model.safetensors");
     fs::remove_all(folder / "model/vision_encoder");
     fs::remove_all(folder / "model/text_encoder");
     const auto model = open(folder / "model");
@@ -102,13 +86,29 @@ TEST(HunyuanFolder, WhatIsMissingIsNamed) {
     const std::string text = model.ready().error().message;
     expect_parts(text, {"Qwen/Qwen2.5-VL-7B-Instruct", "FLUX.1-Redux-dev"});
     EXPECT_EQ(text.find("Glyph"), std::string::npos) << "only words in quotes need it";
+    EXPECT_EQ(model.part(PartKind::transformer)->path.parent_path().filename(), "bidirectional_model");
     // The VAE is checked by name and shape.
-    auto shapes = small_vae().tensor_shapes(true, true);
+    auto shapes = test::hunyuan_sizes(true).vae.tensor_shapes(true, true);
     shapes.erase("decoder.norm_out.gamma");
     test::WeightFiles files(folder / "model", 1, {});
     files.safetensors("vae/diffusion_pytorch_model.safetensors", test::named_tensors(shapes, Dtype::f32));
     expect_parts(open(folder / "model").ready().error().message,
                  {"does not fit the VAE of HunyuanVideo 1.5", "decoder.norm_out.gamma"});
+}
+
+TEST(HunyuanFolder, EveryEncoderIsChecked) {
+    const test::TestFolder folder;
+    write_8b(folder / "model");
+    const auto sizes = test::hunyuan_sizes(true);
+    test::WeightFiles files(folder / "model", 1, {});
+    auto vision = sizes.vision.tensor_shapes();
+    vision["vision_model.encoder.layers.0.mlp.fc1.bias"] = {7};
+    files.safetensors("vision_encoder/siglip/image_encoder/model.safetensors",
+                      test::named_tensors(vision, Dtype::bf16));
+    fs::remove(folder / "model/text_encoder/llm/config.json");
+    fs::resize_file(folder / "model/text_encoder/Glyph-SDXL-v2/checkpoints/byt5_model.pt", 5000);
+    expect_parts(open(folder / "model").ready().error().message,
+                 {"vision_model.encoder.layers.0.mlp.fc1.bias", "llm/config.json", "byt5_model.pt"});
 }
 
 TEST(HunyuanFolder, BesideWan5BTheManifestDecides) {
@@ -130,9 +130,13 @@ TEST(HunyuanFolder, BesideWan5BTheManifestDecides) {
 TEST(HunyuanFolder, ConversionHasNamesOfItsOwn) {
     const test::TestFolder folder;
     write_8b(folder / "model");
+    EXPECT_EQ(plan_conversion(open(folder / "model"))->parts.size(), 1U) << "the VAE; the transformer is bf16 already";
+    test::WeightFiles files(folder / "model", 1, {}); // in float32, as the file may be
+    files.safetensors("ar_distilled_action_model/model.safetensors",
+                      test::named_tensors(test::published_hunyuan_shapes(test::hunyuan_sizes(true)), Dtype::f32));
     const auto done = convert_model(open(folder / "model"));
     ASSERT_TRUE(done) << done.error().message;
-    ASSERT_EQ(done->parts.size(), 2U) << "transformer and VAE";
+    ASSERT_EQ(done->parts.size(), 2U);
     EXPECT_EQ(done->parts[0].target.filename(), "worldplay_8b.safetensors");
     EXPECT_EQ(done->parts[1].target.filename(), "hunyuan_vae.safetensors");
     const auto model = open(folder / "model");
@@ -140,46 +144,32 @@ TEST(HunyuanFolder, ConversionHasNamesOfItsOwn) {
     EXPECT_TRUE(model.part(PartKind::vae)->converted);
 }
 
-std::string hash_of(const std::string& text) {
-    Sha256 hash;
-    hash.update({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
-    return hash.hex();
-}
-
-TEST(SystemPrompt, IsFoundByItsHashAndKept) {
+TEST(SystemPrompt, IsKeptBesideTheModelAndChecked) {
     const test::TestFolder folder;
     const std::string text = "Describe the video:          1. What moves.          2. Where.";
-    const std::string sha = hash_of(text);
-    std::ofstream(folder / "init.py")
-        << "# code\nOTHER = 'Describe'\nTEMPLATE = [{'role': 'system', 'content':\n"
-           "    \"Describe the video: \\\n         1. What moves. \\\n         2. Where.\"}]\n";
-    const auto found = find_system_prompt(folder / "init.py", sha);
-    ASSERT_TRUE(found) << found.error().message;
-    EXPECT_EQ(*found, text);
-    std::ofstream(folder / "plain.txt") << text;
-    EXPECT_EQ(*find_system_prompt(folder / "plain.txt", sha), text) << "the text alone";
-
-    const auto missing = read_system_prompt(folder.path(), sha);
+    Sha256 hash;
+    hash.update({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+    const std::string sha = hash.hex();
+    const SystemPromptMark mark{sha, text.size(), 0};
+    const auto missing = kept_system_prompt(folder.path(), mark);
     ASSERT_FALSE(missing);
+    EXPECT_EQ(missing.error().code, ErrorCode::unavailable);
     expect_parts(missing.error().message, {"--system-prompt-from", "wander convert"});
-    ASSERT_TRUE(keep_system_prompt(folder.path(), text));
-    const auto kept = read_system_prompt(folder.path(), sha);
+    const auto kept = keep_system_prompt(folder.path(), text);
     ASSERT_TRUE(kept) << kept.error().message;
-    EXPECT_EQ(*kept, text);
-    std::ofstream(folder / "wander/system_prompt.txt", std::ios::app) << ' ';
-    expect_parts(read_system_prompt(folder.path(), sha).error().message, {"not the text it should be", "again"});
+    EXPECT_EQ(*kept, folder / "wander/system_prompt.txt");
+    EXPECT_EQ(*kept_system_prompt(folder.path(), mark), text);
+    std::ofstream(*kept, std::ios::app) << ' ';
+    EXPECT_EQ(kept_system_prompt(folder.path(), mark).error().code, ErrorCode::bad_input);
 }
 
-TEST(SystemPrompt, OtherFilesAreRefused) {
-    const test::TestFolder folder;
-    std::ofstream(folder / "init.py") << "x = 'another text'\n";
-    for (const char* file : {"init.py", "absent.py", ""}) {
-        const auto refused = find_system_prompt(folder / file);
-        ASSERT_FALSE(refused) << file;
-        EXPECT_EQ(refused.error().code, ErrorCode::bad_input);
-    }
-    expect_parts(find_system_prompt(folder / "init.py").error().message,
-                 {"init.py", kSystemPromptSha256.data(), "hyvideo/models/text_encoders/__init__.py"});
+TEST(HunyuanFolder, NamesAndCountsArePublishedOnes) {
+    const auto shapes = test::published_hunyuan_shapes(test::hunyuan_sizes(false));
+    EXPECT_EQ(shapes.size(), 1905U);
+    std::uint64_t parameters = 0;
+    for (const auto& [name, shape] : shapes) parameters += TensorInfo{Dtype::bf16, shape}.elements();
+    EXPECT_EQ(parameters, 8'557'933'856U);
+    EXPECT_EQ(worldplay_parts(ModelFamily::hunyuan_8b)[0].origin.bytes, 2 * parameters);
 }
 
 } // namespace
