@@ -277,6 +277,8 @@ private:
             gui_.toast(gui::ToastKind::warning, "This model's walks cannot be saved");
             return;
         }
+        std::error_code ignored; // writing the file tells
+        std::filesystem::create_directories(capture_.folder(), ignored);
         const std::filesystem::path file = unused_file(capture_.folder(), "Wander", kWalkExtension + 1);
         live_.save(file, [this, file](const Result<KeptWalk>& outcome) {
             kept_.put("Walk saved: " + file.string(), outcome);

@@ -226,7 +226,7 @@ void memory_panel(const PanelContext& ui) {
     ImGui::PopStyleVar();
     ImGui::Dummy({0, 0});
 
-    const bool with_forecast = !ui.model.session.camera_steering;
+    const bool with_forecast = !ui.model.session.camera_steering || ui.model.session.takes_prompt;
     const float below = ui.px(with_forecast ? 2 * kSmallSize + 14 : kSmallSize + 8);
     sparkline(ui, std::max(ui.px(with_forecast ? 8 : 24), ImGui::GetContentRegionAvail().y - below));
     facts(ui, ledger, unit, right);

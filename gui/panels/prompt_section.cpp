@@ -44,6 +44,17 @@ void editor(const PanelContext& ui, PromptDraft& draft) {
     ImGui::EndDisabled();
 }
 
+// What the person should know of the newest text.
+void note(const PanelContext& ui) {
+    if (ui.model.history.empty()) return;
+    const ChunkTelemetry& chunk = ui.model.history.newest();
+    const FontScope small(ui.fonts.text, kSmallSize);
+    ImGui::PushTextWrapPos(0);
+    if (!chunk.prompt_note.empty()) text(chunk.prompt_note, colour::kWarning);
+    if (chunk.prompt_pending) text("a new text is being read...", colour::kWarning);
+    ImGui::PopTextWrapPos();
+}
+
 // The text that the newest chunk was made under; what the keys added stands out.
 void in_effect(const PanelContext& ui) {
     if (ui.model.history.empty()) return;
@@ -54,9 +65,8 @@ void in_effect(const PanelContext& ui) {
     if (words.starts_with(ui.model.prompt)) words.remove_prefix(ui.model.prompt.size());
     text(words.empty() ? std::string_view("keys add nothing now") : words,
          words.empty() ? colour::kDim : colour::kAccent);
-    if (!chunk.prompt_note.empty()) text(chunk.prompt_note, colour::kWarning);
-    if (chunk.prompt_pending) text("a new text is being read...", colour::kWarning);
     ImGui::PopTextWrapPos();
+    note(ui);
 }
 
 void window_choice(const PanelContext& ui) {
@@ -88,6 +98,10 @@ void prompt_section(const PanelContext& ui, PromptDraft& draft) {
         return;
     }
     editor(ui, draft);
+    if (ui.model.session.camera_steering) { // keys move a camera, the text is the person's alone
+        note(ui);
+        return;
+    }
     ImGui::SameLine();
     bool words = ui.model.camera_words;
     if (ImGui::Checkbox("keys become words", &words)) ui.commands.camera_words = words;

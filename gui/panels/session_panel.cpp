@@ -132,11 +132,9 @@ void session_panel(const PanelContext& ui, PromptDraft& draft) {
     }
     facts(ui);
     ImGui::Dummy({0, ui.px(1)});
-    if (ui.model.session.camera_steering) {
-        gallery(ui);
-    } else {
-        prompt_section(ui, draft);
-    }
+    const bool text_model = !ui.model.session.camera_steering;
+    if (text_model || ui.model.session.takes_prompt) prompt_section(ui, draft);
+    if (!text_model) gallery(ui);
     ImGui::End();
 }
 
