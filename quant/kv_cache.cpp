@@ -298,6 +298,21 @@ void KvCache::clear() {
     impl.chunk_latents = 0;
 }
 
+void KvCache::set_text(std::vector<TextRows> layers) {
+    Impl& impl = *impl_;
+    TORCH_CHECK(layers.empty() || std::ssize(layers) == impl.shape.layers, "KvCache: a text needs all layers");
+    for (const TextRows& rows : layers) {
+        for (const at::Tensor& tensor : {rows.keys, rows.values}) {
+            TORCH_CHECK(tensor.dim() == 3 && tensor.size(0) > 0 && tensor.size(0) == layers.front().keys.size(0) &&
+                            tensor.size(1) == impl.shape.heads && tensor.size(2) == impl.shape.head_dim &&
+                            tensor.is_contiguous() && tensor.scalar_type() == impl.compute,
+                        "KvCache: text must be dense [tokens, heads, head_dim] in the cache's compute type");
+        }
+    }
+    impl.in_chunk = false; // scratch may have another size: the next pass begins anew
+    impl.attention->set_text(std::move(layers));
+}
+
 void KvCache::skip_to(std::int64_t first_latent) {
     TORCH_CHECK(!impl_->in_chunk, "KvCache: skip_to() inside begin_chunk() .. commit()");
     if (!impl_->table.has_history()) return;

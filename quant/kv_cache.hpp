@@ -67,6 +67,11 @@ struct ReadView {
     at::Tensor new_inverse;     // float32 [latents, 4, 4] P^-1, CPU
 };
 
+// Keys and values of a text, of one layer: [tokens, heads, head_dim], compute type, dense, on the cache's device.
+struct TextRows {
+    at::Tensor keys, values;
+};
+
 class KvCache {
 public:
     // Fails with wrong_use for an unknown format or one that would not be smaller than BF16 on this shape.
@@ -91,7 +96,12 @@ public:
 
     void write(int layer, const at::Tensor& k, const at::Tensor& v);
     void commit();
-    void clear();
+    void clear(); // but not the text
+
+    // Outside begin_chunk() .. commit(), and between the passes of an abandoned chunk: every layer's text, which each
+    // attend() reads in front of the history, neither turned by RoPE nor by cameras, alike in both branches. Empty: no
+    // text. The tensors are shared, not copied; they belong to no page and are not in the ledger.
+    void set_text(std::vector<TextRows> layers);
 
     // Between chunks: the next chunk begins at `first_latent`, later than where history ends; what lies between was
     // evicted in the walk that is being rebuilt. Without history it does nothing: any first chunk may begin anywhere.
