@@ -5,7 +5,7 @@
 
 #include <ATen/ATen.h>
 
-#include <set>
+#include <utility>
 
 namespace wander {
 namespace {
@@ -19,46 +19,34 @@ at::Tensor HunyuanDit::Weights::vectors(const std::vector<double>& timesteps, co
     return time(timesteps, device, wide) + action({labels.begin(), labels.end()}, device, wide);
 }
 
-void HunyuanDit::Weights::make_rows(const std::vector<Key>& keys) const {
-    std::vector<double> timesteps;
-    std::vector<int> labels;
-    for (const auto& [timestep, label] : keys) {
-        timesteps.push_back(timestep);
-        labels.push_back(label);
-    }
-    const auto count = static_cast<std::int64_t>(keys.size());
-    const at::Tensor active = at::silu(vectors(timesteps, labels)).to(compute);
+// One at a time: products of several rows round otherwise, and a row must not depend on what came beside it, or a walk
+// that goes on would not be the walk that was saved.
+const HunyuanDit::Weights::Rows& HunyuanDit::Weights::rows_of(const Key& key) const {
+    if (const auto found = rows_.find(key); found != rows_.end()) return found->second;
+    const at::Tensor active = at::silu(vectors({key.first}, {key.second})).to(compute);
     std::vector<at::Tensor> layers;
     layers.reserve(blocks.size());
     for (const HunyuanBlock& block : blocks) layers.push_back(block.modulation(active).to(wide));
-    const at::Tensor rows = at::stack(layers, 1).view({count, config.layers, 6, config.dim});
-    rows.select(2, 1).add_(1);
-    rows.select(2, 4).add_(1);
-    const at::Tensor head_rows = head_modulation(active).to(wide).view({count, 2, config.dim});
-    head_rows.select(1, 1).add_(1);
-    for (std::int64_t i = 0; i < count; ++i)
-        rows_[keys[static_cast<std::size_t>(i)]] = {rows[i].clone(), head_rows[i].clone()};
+    Rows rows{at::cat(layers).view({config.layers, 6, config.dim}),
+              head_modulation(active).to(wide).view({2, config.dim}).clone()};
+    rows.blocks.select(1, 1).add_(1);
+    rows.blocks.select(1, 4).add_(1);
+    rows.head[1].add_(1);
+    return rows_.emplace(key, std::move(rows)).first->second;
 }
 
 HunyuanDit::Weights::Modulation HunyuanDit::Weights::modulation_of(const DitPass& pass) const {
     const std::lock_guard lock(rows_mutex_);
-    std::vector<Key> keys;
-    for (std::size_t i = 0; i < pass.timesteps.size(); ++i) keys.emplace_back(pass.timesteps[i], pass.labels.at(i));
-    std::set<Key> all(keys.begin(), keys.end());
-    std::vector<Key> missing;
-    for (const Key& key : all)
-        if (!rows_.contains(key)) missing.push_back(key);
-    if (!missing.empty()) {
-        if (rows_.size() + missing.size() > kMaxRows) {
-            rows_.clear();
-            missing.assign(all.begin(), all.end());
-        }
-        make_rows(missing);
-    }
-    if (all.size() == 1) keys.resize(1);
+    if (rows_.size() + pass.timesteps.size() > kMaxRows) rows_.clear();
+    const auto same = [&](std::size_t i) {
+        return pass.timesteps[i] == pass.timesteps[0] && pass.labels.at(i) == pass.labels[0];
+    };
+    std::size_t groups = 1;
+    for (std::size_t i = 0; i < pass.timesteps.size(); ++i)
+        if (!same(i)) groups = pass.timesteps.size();
     std::vector<at::Tensor> block_rows, head_rows;
-    for (const Key& key : keys) {
-        const Rows& rows = rows_.at(key);
+    for (std::size_t i = 0; i < groups; ++i) {
+        const Rows& rows = rows_of({pass.timesteps[i], pass.labels[i]});
         block_rows.push_back(rows.blocks);
         head_rows.push_back(rows.head);
     }

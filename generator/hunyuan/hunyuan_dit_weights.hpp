@@ -67,8 +67,8 @@ private:
         at::Tensor blocks; // [layers, 6, dim]
         at::Tensor head;   // [2, dim]
     };
-    using Key = std::pair<double, int>; // timestep, label
-    void make_rows(const std::vector<Key>& keys) const;
+    using Key = std::pair<double, int>;        // timestep, label
+    const Rows& rows_of(const Key& key) const; // under the mutex
 
     mutable std::mutex rows_mutex_;
     mutable std::map<Key, Rows> rows_;
