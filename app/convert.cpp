@@ -2,6 +2,8 @@
 
 #include "app/exit_code.hpp"
 #include "generator/models/convert.hpp"
+#include "generator/models/text_video_folder.hpp"
+#include "generator/models/worldplay_folder.hpp"
 
 #include <cmath>
 #include <cstdio>
@@ -47,14 +49,10 @@ private:
     double shown_seconds_ = 0;
 };
 
-} // namespace
-
-int run_convert(const std::string& model) {
-    const auto folder = TextVideoFolder::open(model);
-    if (!folder) return fail_with(folder.error());
+int convert_files(const ModelFiles& files) {
     ConvertLine shown;
     double seconds = 0;
-    const auto done = convert_model(*folder, [&](const ConvertProgress& progress) {
+    const auto done = convert_model(files, [&](const ConvertProgress& progress) {
         seconds = progress.seconds;
         shown.show(progress);
         return true;
@@ -65,11 +63,22 @@ int run_convert(const std::string& model) {
         fmt::print("{}", fmt::format("{}: {:.2f} GB in {}\n", part_name(part.kind), gigabytes(part.bytes),
                                      part.target.string()));
     if (done->parts.empty()) {
-        fmt::print("{}", fmt::format("{}: nothing to convert\n", folder->folder.string()));
+        fmt::print("{}", fmt::format("{}: nothing to convert\n", files.folder.string()));
     } else {
         fmt::print("{}", fmt::format("{:.2f} GB in {:.1f} s\n", gigabytes(done->bytes()), seconds));
     }
     return kExitDone;
+}
+
+} // namespace
+
+int run_convert(const std::string& model) {
+    if (WorldPlayFolder::looks_like_one(model)) {
+        const auto folder = WorldPlayFolder::open(model);
+        return folder ? convert_files(*folder) : fail_with(folder.error());
+    }
+    const auto folder = TextVideoFolder::open(model);
+    return folder ? convert_files(*folder) : fail_with(folder.error());
 }
 
 } // namespace wander

@@ -272,6 +272,8 @@ WalkOptions walk_options(const Options& options) {
     walk.rebuild_on_prompt = options.rebuild_on_prompt;
     walk.window = options.window;
     walk.chunk_latents = options.chunk_latents;
+    walk.size = options.size;
+    walk.context_latents = options.context_latents;
     walk.prompt = options.prompt;
     walk.seed = options.seed;
     walk.cache_format = options.cache.value_or("bf16");

@@ -4,6 +4,7 @@
 #include "app/paths.hpp"
 #include "generator/models/convert.hpp"
 #include "generator/models/text_video_folder.hpp"
+#include "generator/models/worldplay_folder.hpp"
 #include "generator/world/embedded_world.hpp"
 
 #include <cstdio>
@@ -50,22 +51,20 @@ void print_part(const ModelPart& part, const std::filesystem::path& folder) {
     if (part.problem) line("", "cannot be used: " + part.problem->message);
 }
 
-int print_folder(const TextVideoFolder& model) {
-    const ModelFolder& settings = model.settings;
-    fmt::print("{}", fmt::format("{}: {}, {}\n", model.folder.string(), settings.name, model.layout_name()));
+void print_files(const ModelFiles& model) {
     for (const ModelPart& part : model.parts) print_part(part, model.folder);
     for (const MissingPart& part : model.missing)
         line(part.needed ? "missing" : "not there", part.text() + (part.needed ? "" : " (a walk does without)"));
-    if (model.part(PartKind::transformer)) {
-        const DitConfig& dit = settings.dit;
-        line("sizes", fmt::format("{} layers of {} channels, {} heads of {}, FFN {}; text {} x {}", dit.layers, dit.dim,
-                                  dit.heads, dit.head_dim, dit.ffn, dit.text_len, dit.text_dim));
-    }
-    line("picture",
-         fmt::format("{}x{} at {} frames a second, {} latents a chunk; remembers the first {} and the last {}",
-                     settings.latent_cols * 8, settings.latent_rows * 8, settings.fps, settings.chunk_latents,
-                     settings.sink_latents,
-                     settings.window_latents > 0 ? std::to_string(settings.window_latents) : "all"));
+}
+
+void print_sizes(const ModelFiles& model, const DitConfig& dit) {
+    if (!model.part(PartKind::transformer)) return;
+    line("sizes", fmt::format("{} layers of {} channels, {} heads of {}, FFN {}; text {} x {}", dit.layers, dit.dim,
+                              dit.heads, dit.head_dim, dit.ffn, dit.text_len, dit.text_dim));
+}
+
+// What a walk needs, and whether it can begin.
+int print_state(const ModelFiles& model) {
     std::string weights;
     for (const PartKind kind : {PartKind::transformer, PartKind::vae, PartKind::tiny_vae, PartKind::text_encoder}) {
         const std::uint64_t bytes = model.weight_bytes(kind);
@@ -73,8 +72,8 @@ int print_folder(const TextVideoFolder& model) {
             weights += fmt::format("{}{} {}", weights.empty() ? "" : ", ", part_name(kind), size_text(bytes));
     }
     if (!weights.empty())
-        line("memory",
-             "weights in bf16: " + weights + ". One VAE is enough; the text encoder can wait in the computer's memory");
+        line("memory", "weights in bf16: " + weights + "; the text encoder can wait in the computer's memory" +
+                           (model.encodes_pictures ? "" : ", one VAE is enough"));
     const auto plan = plan_conversion(model);
     if (!plan) {
         line("conversion", plan.error().message);
@@ -88,6 +87,36 @@ int print_folder(const TextVideoFolder& model) {
     const auto ready = model.ready();
     line("can run", ready ? "yes" : "not yet: see what is missing or cannot be used above");
     return kExitDone;
+}
+
+int print_folder(const TextVideoFolder& model) {
+    const ModelFolder& settings = model.settings;
+    fmt::print("{}", fmt::format("{}: {}, {}\n", model.folder.string(), settings.name, model.layout_name()));
+    print_files(model);
+    print_sizes(model, settings.dit);
+    line("picture",
+         fmt::format("{}x{} at {} frames a second, {} latents a chunk; remembers the first {} and the last {}",
+                     settings.latent_cols * 8, settings.latent_rows * 8, settings.fps, settings.chunk_latents,
+                     settings.sink_latents,
+                     settings.window_latents > 0 ? std::to_string(settings.window_latents) : "all"));
+    return print_state(model);
+}
+
+int print_folder(const WorldPlayFolder& model) {
+    const std::string kind = model.name == model.model_name() ? "" : fmt::format(", {}", model.model_name());
+    fmt::print("{}", fmt::format("{}: {}{}\n", model.folder.string(), model.name, kind));
+    print_files(model);
+    print_sizes(model, model.dit);
+    const int scale = model.pixels_per_latent();
+    std::string others;
+    for (const LatentSize& size : model.sizes) {
+        if (size != model.size)
+            others += fmt::format("{}{}x{}", others.empty() ? "" : ", ", size.cols * scale, size.rows * scale);
+    }
+    line("picture", fmt::format("{}x{} (also {}) at {} frames a second, {} latents a chunk; sees up to {} earlier ones",
+                                model.size.cols * scale, model.size.rows * scale, others,
+                                model.schedule.frames_per_second, kLatentsPerChunk, model.schedule.context.latents));
+    return print_state(model);
 }
 
 int print_embedded() {
@@ -111,6 +140,10 @@ int print_embedded() {
 
 int run_info(const std::string& model) {
     if (model == "embedded") return print_embedded();
+    if (WorldPlayFolder::looks_like_one(model)) {
+        const auto folder = WorldPlayFolder::open(model);
+        return folder ? print_folder(*folder) : fail_with(folder.error());
+    }
     const auto folder = TextVideoFolder::open(model);
     return folder ? print_folder(*folder) : fail_with(folder.error());
 }

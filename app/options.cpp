@@ -11,6 +11,7 @@ namespace wander {
 namespace {
 
 constexpr int kMaxThreads = 1024;
+constexpr int kMaxSide = 8192; // pixels
 
 const char* const kFooter =
     "Files: --controls takes a file with one JSON object a line, {\"chunk\": 3, \"hold\": [\"forward\", "
@@ -101,6 +102,35 @@ void add_text_options(CLI::App& app, Options& options) {
         ->check(CLI::Range(1, 64));
 }
 
+// "1280x704". False: something else.
+bool parse_size(const std::string& text, PictureSize& size) {
+    const char* end = text.data() + text.size();
+    const auto width = std::from_chars(text.data(), end, size.width);
+    if (width.ec != std::errc{} || width.ptr == end || *width.ptr != 'x') return false;
+    const auto height = std::from_chars(width.ptr + 1, end, size.height);
+    return height.ec == std::errc{} && height.ptr == end && size.width > 0 && size.height > 0 &&
+           size.width <= kMaxSide && size.height <= kMaxSide;
+}
+
+// For HY-WorldPlay.
+void add_worldplay_options(CLI::App& app, Options& options) {
+    app.add_option_function<std::string>(
+           "--size",
+           [&options](const std::string& text) {
+               PictureSize size;
+               if (!parse_size(text, size))
+                   throw CLI::ValidationError("--size", "'" + text + "' is no WIDTHxHEIGHT, such as 832x480");
+               options.size = size;
+           },
+           "Size of HY-WorldPlay's pictures; default: what it was trained at")
+        ->type_name("WxH");
+    app.add_option_function<int>(
+           "--context", [&options](const int& latents) { options.context_latents = latents; },
+           "Earlier latents that a chunk of HY-WorldPlay reads; 16 as published, 48 or 56 for a long memory")
+        ->type_name("N")
+        ->check(CLI::Range(8, 4096));
+}
+
 void add_options(CLI::App& app, Options& options, std::string& start_pose, std::string& cache, std::int64_t& chunks) {
     const auto path = [&app](const char* name, std::filesystem::path& target, const char* help, const char* type) {
         app.add_option_function<std::string>(
@@ -125,11 +155,13 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
         ->type_name("N");
     app.add_option("--model", options.model, "The world model: 'embedded' or a model folder")
         ->type_name("embedded|DIR");
-    app.add_option("--start", options.start, "Start point, or a picture together with --start-pose")
-        ->type_name("NAME|IMAGE");
+    app.add_option("--start", options.start,
+                   "Start point or a picture (in the embedded world with --start-pose); none: the prompt alone")
+        ->type_name("NAME|IMAGE|none");
     app.add_option("--start-pose", start_pose, "Where a start picture was taken; radians")
         ->type_name("WORLD,X,Z,YAW,PITCH");
     add_text_options(app, options);
+    add_worldplay_options(app, options);
     add_cache_options(app, options, cache);
     app.add_option("--device", options.device, "Where the model runs")
         ->type_name("auto|cpu|cuda")

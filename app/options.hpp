@@ -4,6 +4,7 @@
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/result.hpp"
 #include "generator/rollout/plain/window_choice.hpp"
+#include "generator/walk.hpp"
 #include "quant/plain/cache_rules.hpp"
 
 #include <cstdint>
@@ -29,6 +30,8 @@ struct Options {
     bool rebuild_on_prompt = false;
     std::optional<WindowChoice> window;
     std::optional<int> chunk_latents;
+    std::optional<PictureSize> size;
+    std::optional<int> context_latents;
     std::optional<std::string> cache;    // registry name; absent: headless bf16, the window remembers
     quant::CacheRulesChange cache_rules; // absent: as CacheRules has it; the window remembers some
     bool fp8_attention = false;

@@ -30,12 +30,12 @@ WalkInfo describe(const WalkModel& model) {
     info.height = model.height();
     info.fps = model.fps;
     info.chunk_frames = 4 * model.chunk_latents;
-    info.camera_steering = model.world.has_value();
+    info.camera_steering = model.camera_steering;
     info.takes_prompt = model.prompts != nullptr;
     info.prompt = model.prompt;
     info.window = model.window;
     info.decoder = model.decoder->name();
-    if (model.world) info.starts = model.world->starts;
+    info.starts = model.starts;
     info.formats = model.formats;
     info.cache_layers = model.dit->config().layers;
     info.warnings = model.warnings;

@@ -27,10 +27,17 @@
 
 namespace wander {
 
+// Pixels.
+struct PictureSize {
+    int width = 0;
+    int height = 0;
+    bool operator==(const PictureSize&) const = default;
+};
+
 struct WalkOptions {
-    std::string model = "embedded";                         // or a model folder
-    std::filesystem::path assets;                           // folder that holds world/ (the embedded world)
-    std::string start;                                      // start point's name or a picture; empty: the model's first
+    std::string model = "embedded"; // or a model folder
+    std::filesystem::path assets;   // folder that holds world/ (the embedded world)
+    std::string start; // start point's name, a picture, or "none": from the prompt alone; empty: the model's first
     std::optional<std::pair<std::string, Pose>> start_pose; // world name and pose, for a picture
     std::string prompt;
     std::string text_encoder = "auto";    // a text model: gpu, streamed through it layer by layer, or by what is free
@@ -40,6 +47,8 @@ struct WalkOptions {
     bool rebuild_on_prompt = false;       // a text model: history is made again under a new prompt
     std::optional<WindowChoice> window;   // a text model: what it sees; absent: what its folder says
     std::optional<int> chunk_latents;     // a text model: latents made together; absent: what it was trained for
+    std::optional<PictureSize> size;      // HY-WorldPlay: of its pictures; absent: what it was trained at
+    std::optional<int> context_latents;   // HY-WorldPlay: earlier latents that a chunk reads; absent: as published
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";
     quant::CacheRules cache_rules;

@@ -1,10 +1,15 @@
 #include "generator/walk_model.hpp"
 
+#include "generator/causal_walk.hpp"
+#include "generator/models/worldplay_folder.hpp"
 #include "generator/walk_model_parts.hpp"
 #include "quant/cache/frame_importance.hpp"
 #include "quant/format.hpp"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <filesystem>
 
 namespace wander {
 
@@ -50,16 +55,13 @@ std::vector<FormatInfo> describe_formats(const quant::CacheShape& shape, at::Sca
 
 } // namespace
 
-Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Config config,
-                          const WalkOptions& options) {
+Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape shape,
+                                                   const WalkOptions& options) {
     const DitConfig& dit = model.dit->config();
     shape.layers = dit.layers;
     shape.heads = dit.heads;
     shape.head_dim = dit.head_dim;
     shape.tokens_per_latent = model.token_rows() * model.token_cols();
-    config.rows = model.latent_rows;
-    config.cols = model.latent_cols;
-    config.draw_ahead = true;
     // The centroids' seed stays 0: pages shall not depend on what was walked before.
     quant::CachePolicy policy;
     static_cast<quant::CacheRules&>(policy) = options.cache_rules;
@@ -73,27 +75,52 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     model.window.sink_latents = shape.sink_latents;
     model.window.view_latents =
         shape.window_latents > 0 ? shape.sink_latents + shape.window_latents + model.chunk_latents : 0;
-    model.window.slot_positions = config.slot_positions;
     model.capacity.view_latents = model.window.view_latents;
     model.capacity.sink_latents = shape.sink_latents;
     model.capacity.chunk_latents = model.chunk_latents;
     model.capacity.raw_latent_bytes = std::int64_t{2} * shape.layers * shape.heads * shape.head_dim *
                                       shape.tokens_per_latent *
                                       static_cast<std::int64_t>(c10::elementSize(model.device.compute));
-    config.keep_latents = model.rebuild_on_prompt;
-    model.noise = std::make_shared<NoiseSource>(keyed_noise(options.seed));
-    const auto draw = [source = model.noise](std::int64_t latent, int step, const std::vector<std::int64_t>& size) {
+    return cache;
+}
+
+NoiseSource make_noise(WalkModel& model, std::uint64_t seed) {
+    model.noise = std::make_shared<NoiseSource>(keyed_noise(seed));
+    return [source = model.noise](std::int64_t latent, int step, const std::vector<std::int64_t>& size) {
         return (*source)(latent, step, size);
     };
-    model.rollout = std::make_shared<Rollout>(model.dit, std::move(*cache), std::move(config), draw);
+}
+
+Result<void> make_causal_walk(WalkModel& model, const quant::CacheShape& shape, Rollout::Config config,
+                              const WalkOptions& options) {
+    auto cache = make_cache(model, shape, options);
+    if (!cache) return cache.error();
+    model.window.slot_positions = config.slot_positions;
+    config.rows = model.latent_rows;
+    config.cols = model.latent_cols;
+    config.draw_ahead = true;
+    config.keep_latents = model.rebuild_on_prompt;
+    auto rollout =
+        std::make_unique<Rollout>(model.dit, std::move(*cache), std::move(config), make_noise(model, options.seed));
+    model.loop = std::make_shared<CausalWalk>(model.dit, std::move(rollout), model.world,
+                                              CausalWalk::Settings{.chunk_latents = model.chunk_latents,
+                                                                   .token_rows = model.token_rows(),
+                                                                   .token_cols = model.token_cols(),
+                                                                   .rebuild_on_text = model.rebuild_on_prompt});
     return {};
 }
 
 Result<WalkModel> load_walk_model(const WalkOptions& options, const ComputeDevice& device) {
     WalkModel model;
     model.device = device;
-    return options.model == "embedded" ? load_embedded(options, std::move(model))
-                                       : load_text_model(options, std::move(model));
+    model.assets = options.assets;
+    if (options.model == "embedded") return load_embedded(options, std::move(model));
+    if (!std::filesystem::is_directory(options.model)) {
+        return Error{ErrorCode::wrong_use,
+                     fmt::format("--model {}: no such folder; use embedded or a model folder", options.model)};
+    }
+    return WorldPlayFolder::looks_like_one(options.model) ? load_worldplay_model(options, std::move(model))
+                                                          : load_text_model(options, std::move(model));
 }
 
 } // namespace wander

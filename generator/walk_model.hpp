@@ -7,11 +7,13 @@
 #include "generator/camera/camera_phrases.hpp"
 #include "generator/device.hpp"
 #include "generator/prompt_desk.hpp"
-#include "generator/rollout/rollout.hpp"
 #include "generator/walk.hpp"
-#include "generator/wan/vae.hpp"
+#include "generator/walk_loop.hpp"
+#include "generator/wan/video_decoder.hpp"
 #include "generator/world/embedded_world.hpp"
 
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,7 +24,7 @@ namespace wander {
 struct WalkModel {
     std::string name;
     ComputeDevice device;
-    std::optional<EmbeddedWorld> world; // places and cameras; none for a text model
+    std::shared_ptr<const EmbeddedWorld> world; // places and cameras; none for other models
     std::shared_ptr<WanDit> dit;
     std::shared_ptr<PromptDesk> prompts; // none: the text cannot change
     CameraPhrases phrases;
@@ -30,10 +32,17 @@ struct WalkModel {
     bool camera_words = true;
     bool rebuild_on_prompt = false;
     std::shared_ptr<const VideoDecoder> decoder;
-    std::shared_ptr<Rollout> rollout;
+    std::shared_ptr<WalkLoop> loop;
+    std::vector<StartPoint> starts; // by name; the first is where a walk begins if nobody says anything
+    std::filesystem::path assets;   // themes, for starts that are drawn
+    // Any thread that holds the model: a start picture, [1, 3, height, width] float32 CPU in [-1, 1], as a latent
+    // [C, rows, cols] float32 CPU. Empty: the model takes no pictures.
+    std::function<Result<at::Tensor>(const at::Tensor& picture)> encode_start;
+    bool camera_steering = true;        // keys move a camera; else they become words of the prompt
     std::shared_ptr<NoiseSource> noise; // what the roll-out draws from; replaced to change the seed
     int latent_rows = 0;
     int latent_cols = 0;
+    int pixels_per_latent = 8;
     int chunk_latents = 1;
     WindowChoice window;
     CapacityFacts capacity;
@@ -41,15 +50,12 @@ struct WalkModel {
     std::vector<FormatInfo> formats;
     std::vector<std::string> warnings;
 
-    int width() const { return latent_cols * 8; }
-    int height() const { return latent_rows * 8; }
+    int width() const { return latent_cols * pixels_per_latent; }
+    int height() const { return latent_rows * pixels_per_latent; }
     int token_rows() const { return latent_rows / 2; }
     int token_cols() const { return latent_cols / 2; }
 };
 
 Result<WalkModel> load_walk_model(const WalkOptions& options, const ComputeDevice& device);
-
-// The embedded world's encoder on a picture: [16, rows, cols] float32 CPU.
-Result<at::Tensor> encode_picture(const WalkModel& model, const std::filesystem::path& picture);
 
 } // namespace wander

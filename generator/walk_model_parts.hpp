@@ -5,13 +5,20 @@
 
 namespace wander {
 
-// model.dit, device and sizes must be there. Makes cache, noise and roll-out, and describes the formats.
-Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Config config,
-                          const WalkOptions& options);
+// model.dit, device and sizes must be there. Describes the formats, window and capacity as well.
+Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape shape,
+                                                   const WalkOptions& options);
+// model.noise, so that restart() can change the seed of what draws from the result.
+NoiseSource make_noise(WalkModel& model, std::uint64_t seed);
+// Cache, noise and loop of a causal model.
+Result<void> make_causal_walk(WalkModel& model, const quant::CacheShape& shape, Rollout::Config config,
+                              const WalkOptions& options);
 
 // The embedded world of options.assets.
 Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model);
 // A folder with a text-to-video model, converting it first where that is due.
 Result<WalkModel> load_text_model(const WalkOptions& options, WalkModel model);
+// A folder with HY-WorldPlay, likewise.
+Result<WalkModel> load_worldplay_model(const WalkOptions& options, WalkModel model);
 
 } // namespace wander

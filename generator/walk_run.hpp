@@ -7,13 +7,6 @@
 
 namespace wander {
 
-// Where a run begins. A model without a place has none: its first chunk is made from noise.
-struct WalkStart {
-    at::Tensor latent; // [16, rows, cols] float32 CPU; undefined: none
-    Pose pose;
-    int world = 0;
-};
-
 // By name, or a picture with a pose; an empty name is the model's first. wrong_use with the names that there are.
 Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
                                const std::optional<std::pair<std::string, Pose>>& pose);

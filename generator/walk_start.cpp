@@ -1,4 +1,6 @@
 #include "generator/walk_run.hpp"
+#include "generator/world/start_picture.hpp"
+#include "generator/world/theme_starts.hpp"
 
 #include <fmt/format.h>
 
@@ -10,6 +12,12 @@ namespace {
 
 Error wrong_start(const EmbeddedWorld& world, const std::string& what) {
     return {ErrorCode::wrong_use, fmt::format("--start: {}; start points are {}", what, world.start_names())};
+}
+
+Result<at::Tensor> encode_start(const WalkModel& model, const std::filesystem::path& picture) {
+    auto pixels = read_picture(picture, model.width(), model.height());
+    if (!pixels) return pixels.error();
+    return model.encode_start(*pixels);
 }
 
 Result<WalkStart> start_from_picture(const WalkModel& model, const std::filesystem::path& picture,
@@ -27,20 +35,39 @@ Result<WalkStart> start_from_picture(const WalkModel& model, const std::filesyst
                         "within {} rad",
                         pose.x, pose.z, pose.pitch, world_name, world.limits.pitch_limit)};
     }
-    auto latent = encode_picture(model, picture);
+    auto latent = encode_start(model, picture);
     if (!latent) return latent.error();
     return WalkStart{*latent, pose, *number};
+}
+
+// A model that goes on from any picture, or from none.
+Result<WalkStart> choose_picture(const WalkModel& model, const std::string& name, bool with_pose) {
+    if (!model.encode_start) {
+        if (name.empty()) return WalkStart{};
+        return Error{ErrorCode::wrong_use, fmt::format("{} has no start points; leave --start out", model.name)};
+    }
+    if (with_pose) {
+        return Error{
+            ErrorCode::wrong_use,
+            fmt::format("--start-pose: {} has no map, every walk begins at the origin; leave it out", model.name)};
+    }
+    if (name == "none" || (name.empty() && model.starts.empty())) return WalkStart{};
+    std::error_code ignored;
+    auto pixels = std::filesystem::is_regular_file(name, ignored)
+                      ? read_picture(name, model.width(), model.height())
+                      : draw_theme_start(model.assets, name.empty() ? model.starts.front().name : name, model.width(),
+                                         model.height(), model.device.threads);
+    if (!pixels) return pixels.error();
+    auto latent = model.encode_start(*pixels);
+    if (!latent) return latent.error();
+    return WalkStart{*latent, {}, 0};
 }
 
 } // namespace
 
 Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
                                const std::optional<std::pair<std::string, Pose>>& pose) {
-    if (!model.world) {
-        if (!name.empty())
-            return Error{ErrorCode::wrong_use, fmt::format("{} has no start points; leave --start out", model.name)};
-        return WalkStart{};
-    }
+    if (!model.world) return choose_picture(model, name, pose.has_value());
     const EmbeddedWorld& world = *model.world;
     const auto number = name.empty() ? std::optional<std::size_t>(0) : world.find_start(name);
     if (number && !pose) {

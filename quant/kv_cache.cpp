@@ -41,8 +41,8 @@ Result<const PageFormat*> find_format(const std::string& name, const CacheShape&
 }
 
 Result<void> check_rules(const CacheRules& rules, const CacheShape& shape, at::ScalarType compute) {
-    if (rules.keep_recent < 1) {
-        return Error{ErrorCode::wrong_use, "KV cache: at least one recent chunk must stay uncompressed"};
+    if (rules.keep_recent < 0) {
+        return Error{ErrorCode::wrong_use, "KV cache: as many recent chunks as stay uncompressed cannot be negative"};
     }
     for (const LayerFormat& entry : rules.layer_formats) {
         if (entry.first_layer < 0 || entry.last_layer < entry.first_layer || entry.last_layer >= shape.layers) {

@@ -58,7 +58,7 @@ Result<std::filesystem::path> target_folder(const std::filesystem::path& model) 
 
 class Conversion {
 public:
-    Conversion(const TextVideoFolder& model, const ConvertPlan& plan, const ConvertReport& report)
+    Conversion(const ModelFiles& model, const ConvertPlan& plan, const ConvertReport& report)
         : model_(model), plan_(plan), report_(report), begun_(steady_seconds()) {
         progress_.bytes_total = plan.bytes();
     }
@@ -71,8 +71,8 @@ public:
         const auto list = converted_tensors(tensors);
         progress_.kind = part.kind;
         if (!report()) return stopped();
-        auto stream = SafetensorsStream::create(
-            part.target, list, {{kConvertedKey, *key}, {kConvertedFrom, part.source.filename().string()}});
+        auto stream = SafetensorsStream::create(part.target, list,
+                                                {{kConvertedKey, *key}, {kConvertedFrom, shown_source(part.source)}});
         if (!stream) return stream.error();
         for (const StreamedTensor& target : list) {
             auto tensor = tensors.tensor(target.name, target.shape);
@@ -101,6 +101,12 @@ private:
         return {};
     }
 
+    // Below the model's folder where it lies there: model.pt alone would not say which.
+    std::string shown_source(const std::filesystem::path& source) const {
+        const auto inside = source.lexically_relative(model_.folder);
+        return inside.empty() || inside.native().starts_with("..") ? source.filename().string() : inside.string();
+    }
+
     bool report() {
         progress_.seconds = steady_seconds() - begun_;
         const auto done = static_cast<double>(progress_.bytes_done);
@@ -113,7 +119,7 @@ private:
         return {ErrorCode::unavailable, "the conversion was stopped; parts that are done stay done"};
     }
 
-    const TextVideoFolder& model_;
+    const ModelFiles& model_;
     const ConvertPlan& plan_;
     const ConvertReport& report_;
     const double begun_;
@@ -128,24 +134,25 @@ std::uint64_t ConvertPlan::bytes() const {
     return sum;
 }
 
-Result<ConvertPlan> plan_conversion(const TextVideoFolder& model) {
+Result<ConvertPlan> plan_conversion(const ModelFiles& model) {
     ConvertPlan plan;
     std::filesystem::path folder;
     for (const ModelPart& part : model.parts) {
-        if (!part.usable() || !part.tensors || converted_name(part.kind).empty() || part.converted) continue;
+        if (!part.usable() || !part.tensors || part.converted) continue;
+        const std::string name = converted_name(part.kind, part.tensors->family());
+        if (name.empty()) continue;
         if (!wants_conversion(*part.tensors)) continue;
         if (folder.empty()) {
             auto target = target_folder(model.folder);
             if (!target) return target.error();
             folder = *target;
         }
-        plan.parts.push_back(
-            {part.kind, part.path, folder / converted_name(part.kind), bytes_of(converted_tensors(*part.tensors))});
+        plan.parts.push_back({part.kind, part.path, folder / name, bytes_of(converted_tensors(*part.tensors))});
     }
     return plan;
 }
 
-Result<ConvertPlan> convert_model(const TextVideoFolder& model, const ConvertReport& report) {
+Result<ConvertPlan> convert_model(const ModelFiles& model, const ConvertReport& report) {
     for (const ModelPart& part : model.parts) {
         if (part.problem) return *part.problem;
     }

@@ -5,7 +5,7 @@
 // Streams tensor by tensor in slices, so memory stays below some 300 MB. A part is written as NAME.part and renamed
 // when it is whole; a run that was stopped goes on with the next part that is missing. Runs on the caller's thread.
 
-#include "generator/models/text_video_folder.hpp"
+#include "generator/models/model_files.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -38,10 +38,10 @@ struct ConvertPlan {
 };
 
 // Parts that hold more than bf16 and are not converted yet. io where no folder can be written to.
-Result<ConvertPlan> plan_conversion(const TextVideoFolder& model);
+Result<ConvertPlan> plan_conversion(const ModelFiles& model);
 
 // Writes them. Errors: bad_input (a part has a problem), io (no room, cannot be written; says how much is needed), or
 // unavailable where `report` stopped it or another Wander is converting the same folder.
-Result<ConvertPlan> convert_model(const TextVideoFolder& model, const ConvertReport& report = {});
+Result<ConvertPlan> convert_model(const ModelFiles& model, const ConvertReport& report = {});
 
 } // namespace wander

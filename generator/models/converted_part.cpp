@@ -28,10 +28,11 @@ std::vector<std::filesystem::path> converted_folders(const std::filesystem::path
     return folders;
 }
 
-std::string converted_name(PartKind kind) {
+std::string converted_name(PartKind kind, ModelFamily family) {
+    const bool wan_5b = family == ModelFamily::wan_5b;
     switch (kind) {
-        case PartKind::transformer: return "dit.safetensors";
-        case PartKind::vae: return "vae.safetensors";
+        case PartKind::transformer: return wan_5b ? "worldplay_wan5b.safetensors" : "dit.safetensors";
+        case PartKind::vae: return wan_5b ? "wan22_vae.safetensors" : "vae.safetensors";
         case PartKind::text_encoder: return "text_encoder.safetensors";
         default: return "";
     }
@@ -51,8 +52,8 @@ Result<std::string> source_key(const TensorFile& source) {
 }
 
 std::optional<std::filesystem::path> find_converted(const std::filesystem::path& model, PartKind kind,
-                                                    const std::string& key) {
-    const std::string name = converted_name(kind);
+                                                    ModelFamily family, const std::string& key) {
+    const std::string name = converted_name(kind, family);
     if (name.empty()) return std::nullopt;
     for (const auto& folder : converted_folders(model)) {
         std::error_code ignored;

@@ -19,15 +19,16 @@ inline constexpr const char* kConvertedFrom = "wander.source";
 // MODEL/wander, then the user's cache folder for models that cannot be written to. None needs to exist.
 std::vector<std::filesystem::path> converted_folders(const std::filesystem::path& model);
 
-// "dit.safetensors"; empty for parts that are never converted.
-std::string converted_name(PartKind kind);
+// "dit.safetensors"; empty for parts that are never converted. Families have names of their own where their networks
+// differ, so one folder may hold two models.
+std::string converted_name(PartKind kind, ModelFamily family);
 
 // Of the file a part is read from. bad_input where it cannot be looked at.
 Result<std::string> source_key(const TensorFile& source);
 
 // The converted file of `kind` whose key is `key`.
 std::optional<std::filesystem::path> find_converted(const std::filesystem::path& model, PartKind kind,
-                                                    const std::string& key);
+                                                    ModelFamily family, const std::string& key);
 
 // What a tensor becomes: matrices bf16; vectors (biases, gains) and modulation float32; everything else stays.
 Dtype converted_dtype(const std::string& native_name, const TensorInfo& info);

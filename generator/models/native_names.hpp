@@ -13,9 +13,11 @@ namespace wander {
 std::string bare_checkpoint_key(std::string key);
 
 // Names of the diffusers and transformers libraries -> native; nothing for a name that has no native form.
-// Transformer: their norm2 is the native norm3 (the affine norm before cross attention).
-std::optional<std::string> native_dit_name(std::string_view name);
-std::optional<std::string> native_vae_name(std::string_view name); // 2 residual blocks a level, as published
+// Transformer: their norm2 is the native norm3 (the affine norm before cross attention). VAEs: 2 residual blocks a
+// level of the encoder and 3 of the decoder, as published.
+std::optional<std::string> native_dit_name(std::string_view name);   // WAN-5B's additions too
+std::optional<std::string> native_vae_name(std::string_view name);   // Wan 2.1's
+std::optional<std::string> native_vae22_name(std::string_view name); // Wan 2.2's
 std::optional<std::string> native_umt5_name(std::string_view name);
 
 } // namespace wander

@@ -113,6 +113,56 @@ Result<VaeConfig> vae_of_shapes(const ShapeTable& shapes) {
     return sizes.give(vae);
 }
 
+Result<DitConfig> wan5b_of_shapes(const ShapeTable& shapes, int head_dim) {
+    auto dit = dit_of_shapes(shapes, head_dim);
+    if (!dit) return dit;
+    dit->action_label = true;
+    dit->prope = true;
+    return dit;
+}
+
+ShapeTable wan5b_shapes(const DitConfig& dit) {
+    ShapeTable shapes = dit.tensor_shapes();
+    for (int layer = 0; layer < dit.layers; ++layer)
+        shapes[fmt::format("blocks.{}.self_attn.prope_proj.bias", layer)] = {dit.dim};
+    return shapes;
+}
+
+Result<Vae22Config> vae22_of_shapes(const ShapeTable& shapes) {
+    Sizes sizes(shapes);
+    Vae22Config vae = Vae22Config::published();
+    vae.z = sizes.size("conv2.weight", 5, 0);
+    vae.decoder_dim = sizes.size("decoder.head.2.weight", 5, 1);
+    if (shapes.contains("encoder.conv1.weight")) vae.dim = sizes.size("encoder.conv1.weight", 5, 0);
+    const int colours = sizes.size("decoder.head.2.weight", 5, 0);
+    vae.patch = colours >= 12 ? 2 : 1;
+    if (colours != 3 * vae.patch * vae.patch)
+        sizes.complain(fmt::format("its decoder makes {} numbers a pixel, not the 12 of 2 x 2 colours", colours));
+    // The decoder's levels, widest first.
+    const auto in_level = [](std::size_t level, int layer, const char* tensor) {
+        return fmt::format("decoder.upsamples.{}.upsamples.{}.{}", level, layer, tensor);
+    };
+    vae.multipliers.clear();
+    while (vae.multipliers.size() < 16 && shapes.contains(in_level(vae.multipliers.size(), 0, "residual.2.weight"))) {
+        const int width = sizes.size(in_level(vae.multipliers.size(), 0, "residual.2.weight"), 5, 0);
+        if (width % vae.decoder_dim != 0)
+            sizes.complain(fmt::format("a level of {} channels is no multiple of {}", width, vae.decoder_dim));
+        vae.multipliers.insert(vae.multipliers.begin(), width / vae.decoder_dim);
+    }
+    const std::size_t levels = vae.multipliers.size();
+    if (levels < 2) {
+        sizes.complain("it has no levels 'decoder.upsamples.0.upsamples.0'");
+        return sizes.give(vae);
+    }
+    int blocks = 0;
+    while (blocks < 16 && shapes.contains(in_level(0, blocks, "residual.2.weight"))) ++blocks;
+    vae.residual_blocks = blocks - 1;
+    vae.temporal_downsample.assign(levels - 1, false);
+    for (std::size_t level = 0; level + 1 < levels; ++level)
+        vae.temporal_downsample[levels - 2 - level] = shapes.contains(in_level(level, blocks, "time_conv.weight"));
+    return sizes.give(vae);
+}
+
 Result<Umt5Config> umt5_of_shapes(const ShapeTable& shapes) {
     Sizes sizes(shapes);
     Umt5Config text;

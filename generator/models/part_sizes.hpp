@@ -6,6 +6,7 @@
 #include "generator/wan/dit.hpp"
 #include "generator/wan/taehv.hpp"
 #include "generator/wan/vae.hpp"
+#include "generator/wan/vae22_config.hpp"
 #include "generator/weights/tensor_file.hpp"
 
 #include <cstdint>
@@ -27,8 +28,13 @@ void set_rope_split(DitConfig& dit);
 // Sizes from the shapes in a file, in native names; bad_input where a tensor that says them is missing or odd. A strict
 // check with tensor_shapes() has to follow. head_dim: 128, or what the model's own config.json says.
 Result<DitConfig> dit_of_shapes(const ShapeTable& shapes, int head_dim);
+Result<DitConfig> wan5b_of_shapes(const ShapeTable& shapes, int head_dim); // with labels and the second branch
 Result<VaeConfig> vae_of_shapes(const ShapeTable& shapes);
+Result<Vae22Config> vae22_of_shapes(const ShapeTable& shapes); // means and deviations: those of Wan 2.2
 Result<Umt5Config> umt5_of_shapes(const ShapeTable& shapes);
 Result<TaehvConfig> taehv_of_shapes(const ShapeTable& shapes);
+
+// What a WAN-5B checkpoint holds: the network's tensors, and the second branch's bias (wan5b_names.hpp).
+ShapeTable wan5b_shapes(const DitConfig& dit);
 
 } // namespace wander

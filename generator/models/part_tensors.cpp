@@ -1,12 +1,14 @@
 #include "generator/models/part_tensors.hpp"
 
 #include "generator/models/native_names.hpp"
+#include "generator/wan/wan5b_names.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <set>
 #include <utility>
@@ -16,9 +18,11 @@ namespace {
 
 constexpr std::size_t kListed = 4;
 
-// Outer entry of a training checkpoint: the averaged weights if there are any.
-std::string find_outer_entry(const TensorFile& file) {
-    for (const char* entry : {"generator_ema", "generator"}) {
+// Outer entry of a training checkpoint: the averaged weights if there are any. WAN-5B's code reads the plain ones.
+std::string find_outer_entry(const TensorFile& file, ModelFamily family) {
+    std::array<const char*, 2> entries = {"generator_ema", "generator"};
+    if (family == ModelFamily::wan_5b) std::swap(entries[0], entries[1]);
+    for (const char* entry : entries) {
         const std::string prefix = std::string(entry) + "/";
         const auto at = file.tensors().lower_bound(prefix);
         if (at != file.tensors().end() && at->first.starts_with(prefix)) return entry;
@@ -26,10 +30,10 @@ std::string find_outer_entry(const TensorFile& file) {
     return "";
 }
 
-std::optional<std::string> native_name(PartKind kind, const std::string& name) {
+std::optional<std::string> native_name(PartKind kind, ModelFamily family, const std::string& name) {
     switch (kind) {
         case PartKind::transformer: return native_dit_name(name);
-        case PartKind::vae: return native_vae_name(name);
+        case PartKind::vae: return family == ModelFamily::wan_5b ? native_vae22_name(name) : native_vae_name(name);
         case PartKind::text_encoder: return native_umt5_name(name);
         default: return name;
     }
@@ -75,6 +79,7 @@ const char* part_name(PartKind kind) {
 struct PartTensors::State {
     TensorFile file;
     PartKind kind = PartKind::transformer;
+    ModelFamily family = ModelFamily::self_forcing;
     std::string outer;
     bool translated = false;
     std::map<std::string, std::string> names;  // native -> in the file
@@ -88,16 +93,19 @@ struct PartTensors::State {
         if (!name.starts_with(outer + "/")) return std::nullopt;
         return bare_checkpoint_key(name.substr(outer.size() + 1));
     }
-    std::string native(const std::string& key) const { return translated ? native_name(kind, key).value_or(key) : key; }
+    std::string native(const std::string& key) const {
+        return translated ? native_name(kind, family, key).value_or(key) : key;
+    }
 };
 
-Result<PartTensors> PartTensors::open(const std::filesystem::path& path, PartKind kind) {
+Result<PartTensors> PartTensors::open(const std::filesystem::path& path, PartKind kind, ModelFamily family) {
     auto file = TensorFile::open(path);
     if (!file) return file.error();
     auto state = std::make_shared<State>();
     state->file = std::move(*file);
     state->kind = kind;
-    if (kind == PartKind::transformer) state->outer = find_outer_entry(state->file);
+    state->family = family;
+    if (kind == PartKind::transformer) state->outer = find_outer_entry(state->file, family);
     std::vector<std::pair<std::string, std::string>> bare; // stripped, in the file
     std::set<std::string> keys;
     for (const auto& [name, info] : state->file.tensors()) {
@@ -126,6 +134,7 @@ Result<PartTensors> PartTensors::open(const std::filesystem::path& path, PartKin
 
 const TensorFile& PartTensors::file() const { return state_->file; }
 PartKind PartTensors::kind() const { return state_->kind; }
+ModelFamily PartTensors::family() const { return state_->family; }
 const std::string& PartTensors::outer_entry() const { return state_->outer; }
 bool PartTensors::translated() const { return state_->translated; }
 const ShapeTable& PartTensors::shapes() const { return state_->shapes; }
@@ -165,9 +174,12 @@ Result<at::Tensor> PartTensors::tensor(const std::string& native_name, const std
 }
 
 PartTensors::TensorSource PartTensors::source() const {
-    return [tensors = *this](const std::string& name, const std::vector<std::int64_t>& shape) {
+    TensorSource plain = [tensors = *this](const std::string& name, const std::vector<std::int64_t>& shape) {
         return tensors.tensor(name, shape);
     };
+    if (state_->kind == PartKind::transformer && state_->family == ModelFamily::wan_5b)
+        return with_second_bias(std::move(plain));
+    return plain;
 }
 
 void PartTensors::release(const std::string& native_name) const {

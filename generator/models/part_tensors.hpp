@@ -15,6 +15,9 @@ namespace wander {
 
 enum class PartKind { transformer, vae, tiny_vae, text_encoder, tokenizer, text_embedding };
 
+// Which networks the parts are of: it decides how names are read.
+enum class ModelFamily { self_forcing, wan_5b };
+
 // For a person: "transformer", "text encoder".
 const char* part_name(PartKind kind);
 
@@ -23,12 +26,15 @@ public:
     using TensorSource =
         std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
 
-    // Takes the outer entry of a checkpoint (generator_ema, else generator, else all), strips wrappers, and translates
-    // the names of diffusers and transformers. bad_input where two tensors end up with one name.
-    static Result<PartTensors> open(const std::filesystem::path& path, PartKind kind);
+    // Takes the outer entry of a checkpoint (generator_ema, else generator, else all; of WAN-5B generator first),
+    // strips wrappers, and translates the names of diffusers and transformers. bad_input where two tensors end up with
+    // one name.
+    static Result<PartTensors> open(const std::filesystem::path& path, PartKind kind,
+                                    ModelFamily family = ModelFamily::self_forcing);
 
     const TensorFile& file() const;
     PartKind kind() const;
+    ModelFamily family() const;
     // "generator_ema", or empty.
     const std::string& outer_entry() const;
     bool translated() const; // the names were those of diffusers or transformers
@@ -40,7 +46,8 @@ public:
     std::string dtypes() const;
 
     Result<at::Tensor> tensor(const std::string& native_name, const std::vector<std::int64_t>& shape) const;
-    // For WanDit::load and the like. Keeps the file mapped as long as it lives.
+    // For WanDit::load and the like. Keeps the file mapped as long as it lives. Of a WAN-5B transformer the bias of the
+    // second attention branch is added into self_attn.o.bias (wan5b_names.hpp).
     TensorSource source() const;
     // Its pages may leave memory.
     void release(const std::string& native_name) const;

@@ -2,6 +2,7 @@
 
 #include "generator/json_fields.hpp"
 #include "generator/models/converted_part.hpp"
+#include "generator/models/description.hpp"
 #include "generator/models/part_places.hpp"
 
 #include <ATen/ATen.h>
@@ -36,58 +37,6 @@ ModelFolder published_settings() {
     return settings;
 }
 
-// The transformer's description beside its file, if any; not a config.json of our own kind.
-struct Description {
-    std::filesystem::path path;
-    json values;
-};
-
-Result<std::optional<Description>> read_description(const std::filesystem::path& path) {
-    std::error_code ignored;
-    if (!std::filesystem::is_regular_file(path, ignored)) return std::optional<Description>();
-    auto values = read_json_file(path);
-    if (!values) return values.error();
-    if (!values->is_object()) return Error{ErrorCode::bad_input, fmt::format("{}: is no JSON object", path.string())};
-    return std::optional<Description>({path, std::move(*values)});
-}
-
-// A whole number of a description; nothing where the key is absent.
-std::optional<int> whole(const Description& description, const char* key) {
-    const auto found = description.values.find(key);
-    if (found == description.values.end() || !found->is_number_integer()) return std::nullopt;
-    const auto number = found->get<std::int64_t>();
-    return number >= 0 && number < (1 << 30) ? std::optional<int>(static_cast<int>(number)) : std::nullopt;
-}
-
-struct Expected {
-    const char* key;
-    int value;
-};
-
-Result<void> compare(const Description& description, std::initializer_list<Expected> sizes,
-                     const std::filesystem::path& weights) {
-    for (const Expected& size : sizes) {
-        const auto number = whole(description, size.key);
-        if (number && *number != size.value)
-            return Error{ErrorCode::bad_input,
-                         fmt::format("{}: \"{}\" is {}, but the tensors of {} say {}", description.path.string(),
-                                     size.key, *number, weights.string(), size.value)};
-    }
-    return {};
-}
-
-bool take_list(const Description& description, const char* key, std::vector<double>& target) {
-    const auto found = description.values.find(key);
-    if (found == description.values.end() || !found->is_array() || found->size() != target.size()) return false;
-    std::vector<double> values;
-    for (const auto& value : *found) {
-        if (!value.is_number()) return false;
-        values.push_back(value.get<double>());
-    }
-    target = std::move(values);
-    return true;
-}
-
 class Opener {
 public:
     explicit Opener(const std::filesystem::path& folder) { model_.folder = folder; }
@@ -117,7 +66,7 @@ private:
     // A config.json of our own kind says everything (docs/formats.md, "Model folder").
     Result<void> read_own_config() {
         model_.settings = published_settings();
-        auto config = read_description(model_.folder / "config.json");
+        auto config = Description::read(model_.folder / "config.json");
         if (!config) return config.error();
         if (!*config || !(*config)->values.contains("kind")) return {};
         auto settings = ModelFolder::read(model_.folder);
@@ -133,7 +82,7 @@ private:
         part.kind = kind;
         if (!found) {
             // The converted file serves alone when its source was deleted.
-            const std::string name = converted_name(kind);
+            const std::string name = converted_name(kind, ModelFamily::self_forcing);
             std::error_code ignored;
             if (name.empty() || !std::filesystem::is_regular_file(model_.folder / "wander" / name, ignored)) return;
             found = FoundPart{model_.folder / "wander" / name, FoundPart::Layout::downloaded};
@@ -148,27 +97,8 @@ private:
             }
         }
         if (kind == PartKind::transformer) transformer_ = *found;
-        if (kind != PartKind::tokenizer) open_tensors(part);
+        if (kind != PartKind::tokenizer) open_tensors(part, model_.folder, ModelFamily::self_forcing);
         model_.parts.push_back(std::move(part));
-    }
-
-    void open_tensors(ModelPart& part) {
-        auto tensors = PartTensors::open(part.path, part.kind);
-        if (!tensors) {
-            part.problem = tensors.error();
-            return;
-        }
-        part.tensors = std::move(*tensors);
-        const auto key = source_key(part.tensors->file());
-        if (!key || part.converted) return;
-        const auto converted = find_converted(model_.folder, part.kind, *key);
-        if (!converted) return;
-        auto ready = PartTensors::open(*converted, part.kind);
-        if (!ready) return;
-        part.original = part.path;
-        part.path = *converted;
-        part.tensors = std::move(*ready);
-        part.converted = true;
     }
 
     Result<void> check(const ModelPart& part) {
@@ -183,10 +113,10 @@ private:
 
     // The first description that is one of a transformer: beside its file, in the folder, in the base model's.
     Result<std::optional<Description>> transformer_description(const ModelPart& part) {
-        const auto& file = part.original.empty() ? part.path : part.original;
+        const auto& file = part.published();
         for (const auto& folder : {file.parent_path(), model_.folder, model_.folder / "Wan2.1-T2V-1.3B",
                                    model_.folder / "wan_models" / "Wan2.1-T2V-1.3B"}) {
-            auto description = read_description(folder / "config.json");
+            auto description = Description::read(folder / "config.json");
             if (!description) return description.error();
             if (*description && ((*description)->values.contains("num_heads") ||
                                  (*description)->values.contains("num_attention_heads")))
@@ -202,10 +132,10 @@ private:
             if (!description) return description.error();
             int head_dim = 128;
             if (*description) {
-                const auto heads = whole(**description, "num_heads");
-                const auto dim = whole(**description, "dim");
+                const auto heads = (*description)->whole("num_heads");
+                const auto dim = (*description)->whole("dim");
                 if (heads && dim && *heads > 0 && *dim % *heads == 0) head_dim = *dim / *heads;
-                head_dim = whole(**description, "attention_head_dim").value_or(head_dim);
+                head_dim = (*description)->whole("attention_head_dim").value_or(head_dim);
                 if (head_dim < 2 || head_dim % 2 != 0 || head_dim > 1024)
                     return Error{ErrorCode::bad_input, fmt::format("{}: heads of {} channels cannot be used",
                                                                    (*description)->path.string(), head_dim)};
@@ -215,22 +145,21 @@ private:
             dit = *found;
             if (*description) {
                 const Description& said = **description;
-                if (auto same = compare(said,
-                                        {{"dim", dit.dim},
-                                         {"num_heads", dit.heads},
-                                         {"num_attention_heads", dit.heads},
-                                         {"num_layers", dit.layers},
-                                         {"ffn_dim", dit.ffn},
-                                         {"freq_dim", dit.freq_dim},
-                                         {"in_dim", dit.channels},
-                                         {"out_dim", dit.channels},
-                                         {"in_channels", dit.channels},
-                                         {"out_channels", dit.channels},
-                                         {"text_dim", dit.text_dim}},
-                                        part.path);
+                if (auto same = said.compare({{"dim", dit.dim},
+                                              {"num_heads", dit.heads},
+                                              {"num_attention_heads", dit.heads},
+                                              {"num_layers", dit.layers},
+                                              {"ffn_dim", dit.ffn},
+                                              {"freq_dim", dit.freq_dim},
+                                              {"in_dim", dit.channels},
+                                              {"out_dim", dit.channels},
+                                              {"in_channels", dit.channels},
+                                              {"out_channels", dit.channels},
+                                              {"text_dim", dit.text_dim}},
+                                             part.path);
                     !same)
                     return same.error();
-                const int text_len = whole(said, "text_len").value_or(dit.text_len);
+                const int text_len = said.whole("text_len").value_or(dit.text_len);
                 if (text_len >= 1 && text_len <= 1 << 14) dit.text_len = text_len;
             }
         }
@@ -245,15 +174,16 @@ private:
             auto found = vae_of_shapes(part.tensors->shapes());
             if (!found) return at_path(part.path, found.error());
             vae = *found;
-            const auto& file = part.original.empty() ? part.path : part.original;
+            const auto& file = part.published();
             if (file.parent_path().filename() == "vae") {
-                const auto description = read_description(file.parent_path() / "config.json");
+                const auto description = Description::read(file.parent_path() / "config.json");
                 if (!description) return description.error();
                 if (*description) {
-                    if (auto same = compare(**description, {{"base_dim", vae.dim}, {"z_dim", vae.z}}, part.path); !same)
+                    if (auto same = (*description)->compare({{"base_dim", vae.dim}, {"z_dim", vae.z}}, part.path);
+                        !same)
                         return same.error();
-                    take_list(**description, "latents_mean", vae.latent_mean);
-                    take_list(**description, "latents_std", vae.latent_std);
+                    (*description)->take_list("latents_mean", vae.latent_mean);
+                    (*description)->take_list("latents_std", vae.latent_std);
                     for (const double deviation : vae.latent_std) {
                         if (!(deviation > 0))
                             return Error{ErrorCode::bad_input, fmt::format("{}: \"latents_std\" holds {}",
@@ -385,18 +315,6 @@ private:
 
 } // namespace
 
-std::string MissingPart::text() const {
-    const auto count = static_cast<double>(bytes);
-    std::string size;
-    if (bytes >= 1'000'000'000) {
-        size = fmt::format(" ({:.2f} GB)", count / 1e9);
-    } else if (bytes > 0) {
-        size = fmt::format(" ({:.0f} MB)", count / 1e6);
-    }
-    return fmt::format("{}: {}{} of {} {}, to be put at {}", part_name(kind), file, size, site, repository,
-                       place.string());
-}
-
 bool TextVideoFolder::looks_like_one(const std::filesystem::path& folder) {
     return std::any_of(std::begin(kPartKinds), std::end(kPartKinds),
                        [&](PartKind kind) { return find_part(folder, kind).has_value(); });
@@ -421,27 +339,6 @@ Result<TextVideoFolder> TextVideoFolder::open(const std::filesystem::path& given
     return Opener(folder).run();
 }
 
-const ModelPart* TextVideoFolder::part(PartKind kind) const {
-    for (const ModelPart& part : parts) {
-        if (part.kind == kind) return part.usable() ? &part : nullptr;
-    }
-    return nullptr;
-}
-
-Result<void> TextVideoFolder::ready() const {
-    std::string reasons;
-    const auto add = [&reasons](const std::string& more) { reasons += (reasons.empty() ? "" : "; ") + more; };
-    for (const ModelPart& part : parts) {
-        if (part.problem) add(part.problem->message);
-    }
-    if (!reasons.empty()) return Error{ErrorCode::bad_input, reasons};
-    for (const MissingPart& part : missing) {
-        if (part.needed) add(part.text());
-    }
-    if (reasons.empty()) return {};
-    return Error{ErrorCode::bad_input, fmt::format("{}: something is missing: {}", folder.string(), reasons)};
-}
-
 Result<at::Tensor> TextVideoFolder::text_embedding() const {
     for (const ModelPart& part : parts) {
         if (part.kind != PartKind::text_embedding) continue;
@@ -449,19 +346,6 @@ Result<at::Tensor> TextVideoFolder::text_embedding() const {
         return settings.text_embedding();
     }
     return Error{ErrorCode::bad_input, fmt::format("{}: holds no ready text embedding", folder.string())};
-}
-
-std::uint64_t TextVideoFolder::weight_bytes(PartKind kind) const {
-    const ModelPart* found = part(kind);
-    if (!found || !found->tensors) return 0;
-    const bool decoder_only = kind == PartKind::vae || kind == PartKind::tiny_vae;
-    std::uint64_t sum = 0;
-    for (const auto& [name, shape] : found->tensors->shapes()) {
-        if (decoder_only && !name.starts_with("decoder.") && !name.starts_with("conv2.")) continue;
-        const TensorInfo& info = *found->tensors->info(name);
-        sum += TensorInfo{converted_dtype(name, info), shape}.bytes();
-    }
-    return sum;
 }
 
 const char* TextVideoFolder::layout_name() const {

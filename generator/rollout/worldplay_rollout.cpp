@@ -11,6 +11,8 @@ namespace wander {
 
 namespace {
 
+enum Mark { denoise_begins, denoise_ends, context_begins, context_ends };
+
 std::vector<std::int64_t> range(std::int64_t first, std::int64_t count) {
     std::vector<std::int64_t> list(static_cast<std::size_t>(count));
     std::iota(list.begin(), list.end(), first);
@@ -25,7 +27,8 @@ WorldPlayRollout::WorldPlayRollout(std::shared_ptr<const WorldPlayNet> dit, std:
       cache_(std::move(cache)),
       config_(std::move(config)),
       noise_(std::move(noise)),
-      overlap_(std::move(overlap)) {
+      overlap_(std::move(overlap)),
+      clock_(dit_->device()) {
     TORCH_CHECK(config_.schedule.context.valid(), "WorldPlayRollout: rules of context do not add up");
     view_.prope = dit_->prope();
     dit_->fill_rope(view_, config_.rows, config_.cols);
@@ -81,8 +84,9 @@ void WorldPlayRollout::begin_pass(const std::vector<std::int64_t>& history, cons
 
 // Keys and values of all chosen latents at once: they see each other in both directions, and nothing else.
 void WorldPlayRollout::make_context(const std::vector<LatentCamera>& cameras) {
+    clock_.mark(context_begins);
     cache_->clear();
-    if (context_.latents.empty()) return;
+    if (context_.latents.empty()) return clock_.mark(context_ends);
     begin_pass({}, context_.latents, cameras);
     WorldPlayPass pass;
     if (context_.latents.front() == 0) pass.picture = picture_;
@@ -97,6 +101,7 @@ void WorldPlayRollout::make_context(const std::vector<LatentCamera>& cameras) {
     pass.between_blocks = config_.between_blocks;
     dit_->forward(pass, *cache_);
     cache_->commit();
+    clock_.mark(context_ends);
 }
 
 void WorldPlayRollout::prepare(std::span<const LatentCamera> expected) {
@@ -115,6 +120,7 @@ at::Tensor WorldPlayRollout::generate(std::span<const LatentCamera> cameras) {
     if (!usable) make_context(all);
     prepared_ = false;
 
+    clock_.mark(denoise_begins);
     const SamplerConfig& sampler = config_.schedule.sampler;
     const WorldPlayChunk chunk =
         plan_chunk(config_.schedule, next_, context_.latents.size(), next_ == 0 && picture_.defined());
@@ -138,10 +144,15 @@ at::Tensor WorldPlayRollout::generate(std::span<const LatentCamera> cameras) {
         if (config_.on_step) config_.on_step(step, x, flow);
         x = euler_step(sampler, step, x.to(flow.scalar_type()), flow, chunk.fixed);
     }
+    clock_.mark(denoise_ends);
     for (const at::Tensor& latent : x.unbind()) latents_.push_back(latent);
     cameras_ = all;
     next_ += kLatentsPerChunk;
     return x;
+}
+
+RolloutTimes WorldPlayRollout::last_times() const {
+    return {clock_.ms_between(denoise_begins, denoise_ends), clock_.ms_between(context_begins, context_ends)};
 }
 
 WorldPlayHistory WorldPlayRollout::history() const {

@@ -8,6 +8,7 @@
 
 #include "generator/memory/context_choice.hpp"
 #include "generator/rollout/noise.hpp"
+#include "generator/rollout/stage_clock.hpp"
 #include "generator/rollout/worldplay_net.hpp"
 #include "generator/rollout/worldplay_schedule.hpp"
 #include "generator/wan/dit.hpp"
@@ -58,6 +59,8 @@ public:
     // Optional, before the input of the next chunk is read: makes the context with cameras as they are expected to be.
     // The next generate() uses it if the real cameras choose the same context, else makes it again.
     void prepare(std::span<const LatentCamera> expected);
+    // What was prepared holds no longer, say under another text.
+    void forget_prepared() { prepared_ = false; }
 
     // Denoises the next chunk. Returns clean latents [4, C, h, w], float32 (or double).
     at::Tensor generate(std::span<const LatentCamera> cameras);
@@ -71,6 +74,13 @@ public:
     void restore(const WorldPlayHistory& history);
 
     quant::KvCache& cache() { return *cache_; }
+    // Of the newest chunk and the newest context pass, which is the next chunk's after prepare(); on a GPU it waits for
+    // both.
+    RolloutTimes last_times() const;
+    // Replaces Config::between_blocks; empty for none.
+    void set_between_blocks(std::function<void()> between_blocks) {
+        config_.between_blocks = std::move(between_blocks);
+    }
 
 private:
     std::vector<LatentCamera> with_new(std::span<const LatentCamera> cameras) const;
@@ -84,6 +94,7 @@ private:
     Config config_;
     NoiseSource noise_;
     ViewOverlap overlap_;
+    StageClock clock_;
     quant::ReadView view_; // frequencies and angles stay, the rest is filled for each pass
     std::int64_t next_ = 0;
     std::vector<at::Tensor> latents_;   // [C, h, w] each, on the network's device

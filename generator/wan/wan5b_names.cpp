@@ -88,15 +88,20 @@ std::optional<std::string> wan5b_name(std::string_view native) {
 }
 
 WanDit::TensorSource wan5b_source(WanDit::TensorSource published) {
-    return [published = std::move(published)](const std::string& name,
-                                              const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
+    return with_second_bias([published = std::move(published)](
+                                const std::string& name, const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
         const auto theirs = wan5b_name(name);
         if (!theirs) return Error{ErrorCode::bad_input, fmt::format("WAN-5B has no tensor {}", name)};
-        auto tensor = published(*theirs, shape);
+        return published(*theirs, shape);
+    });
+}
+
+WanDit::TensorSource with_second_bias(WanDit::TensorSource native) {
+    return [native = std::move(native)](const std::string& name,
+                                        const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
+        auto tensor = native(name, shape);
         if (!tensor || !name.ends_with(".self_attn.o.bias")) return tensor;
-        const auto second =
-            wan5b_name(name.substr(0, name.size() - std::string_view("o.bias").size()) + "prope_proj.bias");
-        auto bias = published(*second, shape);
+        auto bias = native(name.substr(0, name.size() - std::string_view("o.bias").size()) + "prope_proj.bias", shape);
         if (!bias) return bias;
         return at::Tensor(tensor->to(at::kFloat) + bias->to(at::kFloat));
     };

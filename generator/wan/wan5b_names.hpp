@@ -21,4 +21,7 @@ std::optional<std::string> wan5b_name(std::string_view native);
 // `published` gives tensors by the checkpoint's names, the result by native ones.
 WanDit::TensorSource wan5b_source(WanDit::TensorSource published);
 
+// `native` has native names already, and the second branch's bias as blocks.N.self_attn.prope_proj.bias.
+WanDit::TensorSource with_second_bias(WanDit::TensorSource native);
+
 } // namespace wander

@@ -2,7 +2,6 @@
 
 #include "generator/walk_model_parts.hpp"
 #include "generator/weights/safetensors.hpp"
-#include "generator/world/start_picture.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -27,11 +26,11 @@ Result<void> load_dit(WalkModel& model, const DitConfig& config, const std::file
     return {};
 }
 
-Result<std::shared_ptr<const WanVae>> load_vae(const WalkModel& model, const VaeConfig& config,
+Result<std::shared_ptr<const WanVae>> load_vae(const ComputeDevice& device, const VaeConfig& config,
                                                const std::filesystem::path& path, bool encoder) {
     auto file = Safetensors::open(path);
     if (!file) return file.error();
-    auto vae = WanVae::load(config, tensors_of(*file), model.device.device, model.device.compute, encoder, !encoder);
+    auto vae = WanVae::load(config, tensors_of(*file), device.device, device.compute, encoder, !encoder);
     if (!vae) return Error{vae.error().code, fmt::format("{}: {}", path.string(), vae.error().message)};
     return std::shared_ptr<const WanVae>(std::make_shared<WanVae>(std::move(*vae)));
 }
@@ -46,11 +45,12 @@ Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model) {
     model.latent_cols = world->latent_cols();
     model.chunk_latents = world->chunk_latents;
     model.fps = world->fps;
-    model.world = std::move(*world);
+    model.world = std::make_shared<EmbeddedWorld>(std::move(*world));
     const EmbeddedWorld& w = *model.world;
+    model.starts = w.starts;
     if (!options.prompt.empty()) model.warnings.emplace_back("--prompt is ignored: the embedded world takes no text");
     if (auto done = load_dit(model, w.dit, w.folder / "dit.safetensors", options); !done) return done.error();
-    auto decoder = load_vae(model, w.vae, w.folder / "vae.safetensors", false);
+    auto decoder = load_vae(model.device, w.vae, w.folder / "vae.safetensors", false);
     if (!decoder) return decoder.error();
     model.decoder = *decoder;
     const quant::CacheShape shape{
@@ -62,19 +62,14 @@ Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model) {
     config.translation_scale = w.camera.translation_scale;
     config.focal_x = w.camera.focal_x;
     config.focal_y = w.camera.focal_y;
-    if (auto done = make_rollout(model, shape, config, options); !done) return done.error();
+    if (auto done = make_causal_walk(model, shape, config, options); !done) return done.error();
+    // Its weights are small and read when a picture comes.
+    model.encode_start = [device = model.device, world = model.world](const at::Tensor& picture) -> Result<at::Tensor> {
+        auto encoder = load_vae(device, world->vae, world->folder / "vae.safetensors", true);
+        if (!encoder) return encoder.error();
+        return (*encoder)->encode(picture.to(device.device, device.compute)).to(at::kCPU, at::kFloat)[0].contiguous();
+    };
     return model;
-}
-
-Result<at::Tensor> encode_picture(const WalkModel& model, const std::filesystem::path& picture) {
-    auto pixels = read_picture(picture, model.width(), model.height());
-    if (!pixels) return pixels.error();
-    auto encoder = load_vae(model, model.world->vae, model.world->folder / "vae.safetensors", true);
-    if (!encoder) return encoder.error();
-    return (*encoder)
-        ->encode(pixels->to(model.device.device, model.device.compute))
-        .to(at::kCPU, at::kFloat)[0]
-        .contiguous();
 }
 
 } // namespace wander

@@ -27,7 +27,7 @@ inline const char* attention_name(AttentionType type) { return type == Attention
 
 struct CacheRules {
     std::vector<LayerFormat> layer_formats; // later entries win
-    int keep_recent = 1;                    // newest chunks that stay uncompressed; at least 1
+    int keep_recent = 1;                    // newest chunks that stay uncompressed; 0: all are packed at their commit
     bool keep_sink = true;                  // the sink stays uncompressed
     bool bias_correction = false;           // logits of packed keys, see quant/cache/logit_bias.hpp
     bool operator==(const CacheRules&) const = default;

@@ -30,6 +30,9 @@ inline std::string diffusers_dit_name(const std::string& native) {
         {R"(time_embedding\.2\.(.*))", "condition_embedder.time_embedder.linear_2.$1"},
         {R"(time_projection\.1\.(.*))", "condition_embedder.time_proj.$1"},
         {R"(head\.modulation)", "scale_shift_table"},
+        {R"(action_in\.mlp\.0\.(.*))", "condition_embedder.action_embedder.linear_1.$1"},
+        {R"(action_in\.mlp\.2\.(.*))", "condition_embedder.action_embedder.linear_2.$1"},
+        {R"((blocks\.\d+)\.self_attn\.prope_proj\.(.*))", "$1.attn1.to_out_prope.0.$2"},
         {R"(head\.head\.(.*))", "proj_out.$1"},
         {R"((blocks\.\d+)\.modulation)", "$1.scale_shift_table"},
         {R"((blocks\.\d+)\.norm3\.(.*))", "$1.norm2.$2"},
@@ -44,6 +47,13 @@ inline std::string diffusers_dit_name(const std::string& native) {
     };
     return rename(native, rules);
 }
+
+// Within a residual block of either VAE.
+inline const Replacements kVaeResidual = {
+    {R"((.*)\.residual\.0\.(.*))", "$1.norm1.$2"},      {R"((.*)\.residual\.2\.(.*))", "$1.conv1.$2"},
+    {R"((.*)\.residual\.3\.(.*))", "$1.norm2.$2"},      {R"((.*)\.residual\.6\.(.*))", "$1.conv2.$2"},
+    {R"((.*)\.shortcut\.(.*))", "$1.conv_shortcut.$2"}, {R"((.*))", "$1"},
+};
 
 inline std::string diffusers_vae_name(std::string native) {
     // decoder.upsamples.I: four entries a level, three of them residual.
@@ -67,12 +77,26 @@ inline std::string diffusers_vae_name(std::string native) {
         {R"(encoder\.downsamples\.(.*))", "encoder.down_blocks.$1"},
         {R"((decoder\.up_blocks\..*))", "$1"},
     };
-    static const Replacements residual = {
-        {R"((.*)\.residual\.0\.(.*))", "$1.norm1.$2"},      {R"((.*)\.residual\.2\.(.*))", "$1.conv1.$2"},
-        {R"((.*)\.residual\.3\.(.*))", "$1.norm2.$2"},      {R"((.*)\.residual\.6\.(.*))", "$1.conv2.$2"},
-        {R"((.*)\.shortcut\.(.*))", "$1.conv_shortcut.$2"}, {R"((.*))", "$1"},
+    return rename(rename(native, rules), kVaeResidual);
+}
+
+// The Wan 2.2 VAE: levels are lists within a list, the last entry of one changes the size.
+inline std::string diffusers_vae22_name(const std::string& native) {
+    static const Replacements rules = {
+        {R"(conv1\.(.*))", "quant_conv.$1"},
+        {R"(conv2\.(.*))", "post_quant_conv.$1"},
+        {R"((encoder|decoder)\.conv1\.(.*))", "$1.conv_in.$2"},
+        {R"((encoder|decoder)\.head\.0\.(.*))", "$1.norm_out.$2"},
+        {R"((encoder|decoder)\.head\.2\.(.*))", "$1.conv_out.$2"},
+        {R"((encoder|decoder)\.middle\.0\.(.*))", "$1.mid_block.resnets.0.$2"},
+        {R"((encoder|decoder)\.middle\.1\.(.*))", "$1.mid_block.attentions.0.$2"},
+        {R"((encoder|decoder)\.middle\.2\.(.*))", "$1.mid_block.resnets.1.$2"},
+        {R"(encoder\.downsamples\.(\d)\.downsamples\.2\.(.*))", "encoder.down_blocks.$1.downsampler.$2"},
+        {R"(encoder\.downsamples\.(\d)\.downsamples\.(\d)\.(.*))", "encoder.down_blocks.$1.resnets.$2.$3"},
+        {R"(decoder\.upsamples\.(\d)\.upsamples\.3\.(.*))", "decoder.up_blocks.$1.upsampler.$2"},
+        {R"(decoder\.upsamples\.(\d)\.upsamples\.(\d)\.(.*))", "decoder.up_blocks.$1.resnets.$2.$3"},
     };
-    return rename(rename(native, rules), residual);
+    return rename(rename(native, rules), kVaeResidual);
 }
 
 inline std::string transformers_umt5_name(const std::string& native) {

@@ -60,16 +60,7 @@ public:
 
     // `produce` writes the entry's bytes, in pieces.
     void entry(const std::string& name, const std::function<void(const Write&)>& produce) {
-        Entry entry{.name = name};
-        entry.offset = offset_;
-        constexpr std::size_t kHeader = 30;
-        constexpr std::size_t kAlignment = 64;
-        // As torch does: an extra field of padding, so that the data begin on a multiple of 64 bytes.
-        std::size_t padding = kAlignment - (offset_ + kHeader + name.size() + 4) % kAlignment;
-        std::string header = numbers32({0x04034b50}) + numbers16({45, 8, 0, 0, 0}) + numbers32({0, 0, 0}) +
-                             numbers16({name.size(), padding + 4}) + name + numbers16({0x4246, padding});
-        header.append(padding, 'Z');
-        put(header);
+        const Entry begun = begin_entry(name);
         Crc32 crc;
         const std::uint64_t begin = offset_;
         produce([&](const void* data, std::size_t size) {
@@ -77,12 +68,17 @@ public:
             sink_(data, size);
             offset_ += size;
         });
-        entry.crc = crc.value();
-        entry.size = offset_ - begin;
-        const bool wide = entry.size >= kLimit || zip64_;
-        put(numbers32({0x08074b50, entry.crc}) +
-            (wide ? numbers64({entry.size, entry.size}) : numbers32({entry.size, entry.size})));
-        entries_.push_back(entry);
+        end_entry(begun, offset_ - begin, crc.value());
+    }
+    // An entry whose bytes somebody else puts into the file: the sink gets no data for them, only their number.
+    // Returns where they begin.
+    std::uint64_t hole(const std::string& name, std::uint64_t size, std::uint32_t crc) {
+        const Entry begun = begin_entry(name);
+        const std::uint64_t begin = offset_;
+        sink_(nullptr, size);
+        offset_ += size;
+        end_entry(begun, size, crc);
+        return begin;
     }
     void entry(const std::string& name, const std::string& bytes) {
         entry(name, [&](const Write& write) { write(bytes.data(), bytes.size()); });
@@ -132,6 +128,27 @@ private:
     static std::string numbers16(std::initializer_list<std::uint64_t> values) { return numbers<2>(values); }
     static std::string numbers32(std::initializer_list<std::uint64_t> values) { return numbers<4>(values); }
     static std::string numbers64(std::initializer_list<std::uint64_t> values) { return numbers<8>(values); }
+
+    Entry begin_entry(const std::string& name) {
+        Entry entry{.name = name};
+        entry.offset = offset_;
+        constexpr std::size_t kHeader = 30;
+        constexpr std::size_t kAlignment = 64;
+        // As torch does: an extra field of padding, so that the data begin on a multiple of 64 bytes.
+        std::size_t padding = kAlignment - (offset_ + kHeader + name.size() + 4) % kAlignment;
+        std::string header = numbers32({0x04034b50}) + numbers16({45, 8, 0, 0, 0}) + numbers32({0, 0, 0}) +
+                             numbers16({name.size(), padding + 4}) + name + numbers16({0x4246, padding});
+        header.append(padding, 'Z');
+        put(header);
+        return entry;
+    }
+    void end_entry(Entry entry, std::uint64_t size, std::uint32_t crc) {
+        entry.size = size;
+        entry.crc = crc;
+        const bool wide = size >= kLimit || zip64_;
+        put(numbers32({0x08074b50, crc}) + (wide ? numbers64({size, size}) : numbers32({size, size})));
+        entries_.push_back(std::move(entry));
+    }
 
     void put(const std::string& bytes) {
         sink_(bytes.data(), bytes.size());
@@ -225,11 +242,13 @@ struct SavedTensor {
     }
 };
 
-// torch.save({outer: OrderedDict(tensors)}, ...), or of the OrderedDict itself where `outer` is empty. `values(i,
-// write)` writes the bytes of tensor i.
-inline void save_tensors(const Write& sink, const std::string& outer, const std::vector<SavedTensor>& tensors,
-                         const std::function<void(std::size_t, const Write&)>& values, bool zip64 = false,
+// The archive of torch.save({outer: OrderedDict(tensors)}), or of the OrderedDict itself where `outer` is empty.
+// `add(i, entry)` puts the bytes of tensor i into the zip under that name. with_others: the outer dict also holds
+// another network of one tensor and a number.
+inline void save_archive(ZipWriter& zip, const std::string& outer, const std::vector<SavedTensor>& tensors,
+                         bool with_others, const std::function<void(std::size_t, const std::string&)>& add,
                          const std::string& root = "archive") {
+    const std::string other_key = std::to_string(tensors.size());
     Pickler pickle;
     if (!outer.empty()) pickle.dict().mark().text(outer);
     pickle.ordered_dict().mark();
@@ -240,14 +259,35 @@ inline void save_tensors(const Write& sink, const std::string& outer, const std:
                     row_major(tensor.shape));
     }
     pickle.set_items();
+    if (with_others)
+        pickle.text("critic")
+            .dict()
+            .mark()
+            .text("head.weight")
+            .tensor("FloatStorage", other_key, 1, 0, {1}, {1})
+            .set_items()
+            .text("step")
+            .integer(4000);
     if (!outer.empty()) pickle.set_items();
-    ZipWriter zip(sink, zip64);
     zip.entry(root + "/data.pkl", pickle.stop().bytes);
     zip.entry(root + "/byteorder", "little");
-    for (std::size_t i = 0; i < tensors.size(); ++i)
-        zip.entry(root + "/data/" + std::to_string(i), [&](const Write& write) { values(i, write); });
+    for (std::size_t i = 0; i < tensors.size(); ++i) add(i, root + "/data/" + std::to_string(i));
+    if (with_others) zip.entry(root + "/data/" + other_key, std::string(4, '\0'));
     zip.entry(root + "/version", "3\n");
     zip.finish();
+}
+
+// The same, written as it comes: `values(i, write)` writes the bytes of tensor i.
+inline void save_tensors(const Write& sink, const std::string& outer, const std::vector<SavedTensor>& tensors,
+                         const std::function<void(std::size_t, const Write&)>& values, bool zip64 = false,
+                         const std::string& root = "archive") {
+    ZipWriter zip(sink, zip64);
+    save_archive(
+        zip, outer, tensors, false,
+        [&](std::size_t i, const std::string& entry) {
+            zip.entry(entry, [&](const Write& write) { values(i, write); });
+        },
+        root);
 }
 
 } // namespace wander::test

@@ -44,19 +44,30 @@ constexpr Pair kDitTop[] = {
     {"condition_embedder.time_embedder.linear_1", "time_embedding.0"},
     {"condition_embedder.time_embedder.linear_2", "time_embedding.2"},
     {"condition_embedder.time_proj", "time_projection.1"},
+    {"condition_embedder.action_embedder.linear_1", "action_in.mlp.0"},
+    {"condition_embedder.action_embedder.linear_2", "action_in.mlp.2"},
     {"scale_shift_table", "head.modulation"},
     {"proj_out", "head.head"},
 };
 
 constexpr Pair kDitBlock[] = {
-    {"scale_shift_table", "modulation"},   {"norm2", "norm3"}, // the two libraries number the norms differently
-    {"attn1.to_q", "self_attn.q"},         {"attn1.to_k", "self_attn.k"},
-    {"attn1.to_v", "self_attn.v"},         {"attn1.to_out.0", "self_attn.o"},
-    {"attn1.norm_q", "self_attn.norm_q"},  {"attn1.norm_k", "self_attn.norm_k"},
-    {"attn2.to_q", "cross_attn.q"},        {"attn2.to_k", "cross_attn.k"},
-    {"attn2.to_v", "cross_attn.v"},        {"attn2.to_out.0", "cross_attn.o"},
-    {"attn2.norm_q", "cross_attn.norm_q"}, {"attn2.norm_k", "cross_attn.norm_k"},
-    {"ffn.net.0.proj", "ffn.0"},           {"ffn.net.2", "ffn.2"},
+    {"scale_shift_table", "modulation"},
+    {"norm2", "norm3"}, // the two libraries number the norms differently
+    {"attn1.to_q", "self_attn.q"},
+    {"attn1.to_k", "self_attn.k"},
+    {"attn1.to_v", "self_attn.v"},
+    {"attn1.to_out.0", "self_attn.o"},
+    {"attn1.to_out_prope.0", "self_attn.prope_proj"},
+    {"attn1.norm_q", "self_attn.norm_q"},
+    {"attn1.norm_k", "self_attn.norm_k"},
+    {"attn2.to_q", "cross_attn.q"},
+    {"attn2.to_k", "cross_attn.k"},
+    {"attn2.to_v", "cross_attn.v"},
+    {"attn2.to_out.0", "cross_attn.o"},
+    {"attn2.norm_q", "cross_attn.norm_q"},
+    {"attn2.norm_k", "cross_attn.norm_k"},
+    {"ffn.net.0.proj", "ffn.0"},
+    {"ffn.net.2", "ffn.2"},
 };
 
 constexpr Pair kVaeTop[] = {
@@ -110,16 +121,23 @@ std::optional<std::string> below(const std::string& prefix, std::string_view res
     return name;
 }
 
-std::optional<std::string> native_vae_half(const std::string& half, std::string_view rest) {
+// What both VAEs share: the ends of a half and its middle.
+std::optional<std::string> native_vae_ends(const std::string& half, std::string_view rest) {
     if (auto name = below(half + ".", rest, kVaeHalf)) return name;
+    int block = 0;
+    if (!take(rest, "mid_block.")) return std::nullopt;
+    if (take(rest, "attentions.0.")) return below(half + ".middle.1.", rest, kVaeAttention);
+    // Two residual blocks, with the attention between them.
+    if (take(rest, "resnets.") && take_number(rest, block) && block < 2)
+        return below(half + ".middle." + std::to_string(2 * block) + ".", rest, kVaeResidual);
+    return std::nullopt;
+}
+
+std::optional<std::string> native_vae_half(const std::string& half, std::string_view rest) {
+    if (auto name = native_vae_ends(half, rest)) return name;
     int level = 0;
     int block = 0;
-    if (take(rest, "mid_block.")) {
-        if (take(rest, "attentions.0.")) return below(half + ".middle.1.", rest, kVaeAttention);
-        // Two residual blocks, with the attention between them.
-        if (take(rest, "resnets.") && take_number(rest, block) && block < 2)
-            return below(half + ".middle." + std::to_string(2 * block) + ".", rest, kVaeResidual);
-    } else if (half == "encoder" && take(rest, "down_blocks.") && take_number(rest, block)) {
+    if (half == "encoder" && take(rest, "down_blocks.") && take_number(rest, block)) {
         const std::string prefix = "encoder.downsamples." + std::to_string(block) + ".";
         if (auto name = below(prefix, rest, kVaeResidual)) return name;
         return below(prefix, rest, kVaeResample);
@@ -130,6 +148,23 @@ std::optional<std::string> native_vae_half(const std::string& half, std::string_
         if (take(rest, "upsamplers.0."))
             return below("decoder.upsamples." + std::to_string(4 * level + 3) + ".", rest, kVaeResample);
     }
+    return std::nullopt;
+}
+
+// Levels are lists within a list: the residual blocks, then what changes the size.
+std::optional<std::string> native_vae22_half(const std::string& half, std::string_view rest) {
+    if (auto name = native_vae_ends(half, rest)) return name;
+    const bool encoder = half == "encoder";
+    const int blocks = encoder ? 2 : 3;
+    int level = 0;
+    int block = 0;
+    if (!take(rest, encoder ? "down_blocks." : "up_blocks.") || !take_number(rest, level)) return std::nullopt;
+    const std::string list = encoder ? "downsamples." : "upsamples.";
+    const std::string prefix = half + "." + list + std::to_string(level) + "." + list;
+    if (take(rest, "resnets.") && take_number(rest, block) && block < blocks)
+        return below(prefix + std::to_string(block) + ".", rest, kVaeResidual);
+    if (take(rest, encoder ? "downsampler." : "upsampler."))
+        return below(prefix + std::to_string(blocks) + ".", rest, kVaeResample);
     return std::nullopt;
 }
 
@@ -157,6 +192,13 @@ std::optional<std::string> native_vae_name(std::string_view name) {
     if (auto top = replace_stem(name, kVaeTop)) return top;
     if (take(name, "encoder.")) return native_vae_half("encoder", name);
     if (take(name, "decoder.")) return native_vae_half("decoder", name);
+    return std::nullopt;
+}
+
+std::optional<std::string> native_vae22_name(std::string_view name) {
+    if (auto top = replace_stem(name, kVaeTop)) return top;
+    if (take(name, "encoder.")) return native_vae22_half("encoder", name);
+    if (take(name, "decoder.")) return native_vae22_half("decoder", name);
     return std::nullopt;
 }
 

@@ -4,6 +4,7 @@
 #include "generator/models/convert.hpp"
 
 #include "generator/models/converted_part.hpp"
+#include "generator/models/text_video_folder.hpp"
 #include "tests/support/model_folder_writer.hpp"
 #include "tests/unit/render_video/test_folder.hpp"
 

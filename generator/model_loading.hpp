@@ -1,0 +1,50 @@
+#pragma once
+// Steps that every published model takes on its way from a folder to a walk: conversion, text encoder. Room-internal;
+// the thread that opens the model.
+
+#include "generator/models/convert.hpp"
+#include "generator/models/model_files.hpp"
+#include "generator/walk_model.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string>
+
+namespace wander {
+
+inline void say_progress(const WalkOptions& options, const std::string& doing, double share = -1,
+                         double seconds_left = -1) {
+    if (options.progress) options.progress({doing, share, seconds_left});
+}
+
+// Converts what is not converted yet, with progress. True: something was written, so the folder has to be opened again.
+// A conversion that cannot be made is a warning: the model walks without it, only slower to start.
+bool convert_once(const ModelFiles& files, const WalkOptions& options, WalkModel& model);
+
+// options.model, converted where that is due. Folder: TextVideoFolder or WorldPlayFolder.
+template <typename Folder>
+Result<Folder> open_converted(const WalkOptions& options, WalkModel& model) {
+    say_progress(options, "reading the folder");
+    auto folder = Folder::open(options.model);
+    if (!folder) return folder.error();
+    if (auto ready = folder->ready(); !ready) return ready.error();
+    if (!convert_once(*folder, options, model)) return folder;
+    auto again = Folder::open(options.model);
+    if (!again) return again.error();
+    if (auto ready = again->ready(); !ready) return ready.error();
+    return again;
+}
+
+// An error of a file's contents, with the file in front.
+Error at_file(const std::filesystem::path& path, const Error& error);
+
+bool has_text_encoder(const ModelFiles& files);
+// The transformer in the weights that the options ask for.
+Result<void> load_transformer(WalkModel& model, const ModelFiles& files, const DitConfig& config,
+                              const WalkOptions& options);
+// model.prompt and model.prompts: the person's prompt, else the first of assets/prompts, and the encoder behind a desk.
+Result<void> load_text_encoder(WalkModel& model, const ModelFiles& files, const Umt5Config& config, int max_tokens,
+                               const WalkOptions& options);
+
+} // namespace wander

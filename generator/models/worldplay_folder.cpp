@@ -1,0 +1,365 @@
+#include "generator/models/worldplay_folder.hpp"
+
+#include "generator/json_fields.hpp"
+#include "generator/models/converted_part.hpp"
+#include "generator/models/description.hpp"
+#include "generator/models/worldplay_parts.hpp"
+#include "generator/wan/wan5b_names.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+namespace wander {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr PartKind kParts[] = {PartKind::transformer, PartKind::vae, PartKind::text_encoder, PartKind::tokenizer};
+constexpr const char* kManifest = "wander-model.json";
+constexpr const char* kManifestModel = "worldplay-wan5b";
+constexpr LatentSize kNativeSizes[] = {{44, 80}, {30, 52}}; // 704 x 1280 as trained, 480 x 832 as the faster one
+constexpr int kLongestContext = 56;
+
+const char* manifest_key(PartKind kind) {
+    switch (kind) {
+        case PartKind::transformer: return "transformer";
+        case PartKind::vae: return "vae";
+        case PartKind::text_encoder: return "text_encoder";
+        default: return "tokenizer";
+    }
+}
+
+Error at_path(const fs::path& path, const Error& error) { return {error.code, path.string() + ": " + error.message}; }
+
+bool is_there(const fs::path& path) {
+    std::error_code ignored;
+    return fs::exists(path, ignored);
+}
+
+class Opener {
+public:
+    explicit Opener(const fs::path& folder) {
+        model_.folder = folder;
+        model_.dit = wan5b_config();
+        model_.vae = Vae22Config::published();
+        model_.schedule = WorldPlaySchedule::wan_5b();
+        model_.sizes.assign(std::begin(kNativeSizes), std::end(kNativeSizes));
+        model_.size = model_.sizes.front();
+        model_.name = model_.model_name();
+        model_.encodes_pictures = true;
+    }
+
+    Result<WorldPlayFolder> run() {
+        if (auto done = read_manifest(); !done) return done.error();
+        files_ = scan_worldplay(model_.folder);
+        for (const PartKind kind : kParts) {
+            if (auto done = open_part(kind); !done) return done.error();
+        }
+        if (model_.parts.empty() && files_.base_transformer.empty())
+            return Error{
+                ErrorCode::bad_input,
+                fmt::format("{}: is no folder of a HY-WorldPlay model: neither it nor a folder below holds {}; "
+                            "docs/models.md says which files to put where",
+                            model_.folder.string(), worldplay_origin(PartKind::transformer).file)};
+        for (ModelPart& part : model_.parts) {
+            if (!part.tensors || part.problem) continue;
+            if (auto checked = check(part); !checked) {
+                part.problem = checked.error();
+                part.tensors.reset();
+            }
+        }
+        if (auto done = read_overrides(); !done) return done.error();
+        list_missing();
+        return std::move(model_);
+    }
+
+private:
+    // wander-model.json: parts that lie elsewhere, or which of several to take.
+    Result<void> read_manifest() {
+        const auto manifest = Description::read(model_.folder / kManifest);
+        if (!manifest) return manifest.error();
+        if (!*manifest) return {};
+        JsonFields fields((*manifest)->values, (*manifest)->path.string());
+        fields.integer("version", 1, 1);
+        if (fields.text("model") != kManifestModel)
+            fields.complain("model", fmt::format("is not \"{}\", the one that can be walked", kManifestModel));
+        for (const auto& [key, value] : (*manifest)->values.items()) {
+            const auto kind = std::find_if(std::begin(kParts), std::end(kParts),
+                                           [&](PartKind one) { return key == manifest_key(one); });
+            if (kind != std::end(kParts)) {
+                named_[*kind] = model_.folder / fs::path(fields.text(key.c_str())); // an absolute path stays one
+            } else if (key != "version" && key != "model") {
+                fields.complain(key.c_str(), "is no known key");
+            }
+        }
+        if (fields.error()) return *fields.error();
+        return {};
+    }
+
+    // The file of the manifest; it may name a folder.
+    Result<std::optional<WorldPlayFile>> named_file(PartKind kind) const {
+        const auto named = named_.find(kind);
+        if (named == named_.end()) return std::optional<WorldPlayFile>();
+        const auto complain = [&](const char* what) {
+            return Error{ErrorCode::bad_input, fmt::format("{}: \"{}\" is {}, {}", (model_.folder / kManifest).string(),
+                                                           manifest_key(kind), named->second.string(), what)};
+        };
+        std::error_code ignored;
+        if (fs::is_regular_file(named->second, ignored))
+            return std::optional<WorldPlayFile>({named->second, is_distilled_name(named->second), std::nullopt});
+        if (!fs::is_directory(named->second, ignored)) return complain("which is not there");
+        const WorldPlayFiles inside = scan_worldplay(named->second);
+        if (inside.of(kind).empty()) return complain("a folder that holds no such file");
+        return std::optional<WorldPlayFile>(inside.of(kind).front());
+    }
+
+    // What was converted serves alone when its source was deleted. The conversion of few-step weights goes before
+    // other weights that are still there.
+    std::optional<WorldPlayFile> converted_alone(PartKind kind) const {
+        const std::string name = converted_name(kind, ModelFamily::wan_5b);
+        const fs::path path = model_.folder / "wander" / name;
+        if (name.empty() || !is_there(path)) return std::nullopt;
+        const auto file = TensorFile::open(path);
+        if (!file) return WorldPlayFile{path, true, file.error()};
+        const auto from = file->metadata().find(kConvertedFrom);
+        return WorldPlayFile{path, from != file->metadata().end() && is_distilled_name(from->second), std::nullopt};
+    }
+
+    Result<void> open_part(PartKind kind) {
+        auto named = named_file(kind);
+        if (!named) return named.error();
+        std::optional<WorldPlayFile> file = std::move(*named);
+        ModelPart part;
+        part.kind = kind;
+        if (!file && !files_.of(kind).empty()) file = files_.of(kind).front();
+        const bool take_better = file && kind == PartKind::transformer && !file->distilled;
+        if (!file || take_better) {
+            const auto alone = converted_alone(kind);
+            if (alone && (!file || (alone->distilled && !alone->problem))) {
+                file = alone;
+                part.converted = true;
+            }
+        }
+        if (!file) return {};
+        part.path = file->path;
+        part.problem = file->problem;
+        if (kind == PartKind::transformer) model_.few_steps = file->distilled;
+        if (kind != PartKind::tokenizer && !part.problem) open_tensors(part, model_.folder, ModelFamily::wan_5b);
+        model_.parts.push_back(std::move(part));
+        return {};
+    }
+
+    Result<void> check(const ModelPart& part) {
+        switch (part.kind) {
+            case PartKind::transformer: return check_transformer(part);
+            case PartKind::vae: return check_vae(part);
+            case PartKind::text_encoder: return check_text_encoder(part);
+            default: return {};
+        }
+    }
+
+    // Beside the weights or, of the distilled file, in wan_transformer/.
+    Result<std::optional<Description>> transformer_description(const ModelPart& part) const {
+        std::vector<fs::path> folders = {part.published().parent_path(),
+                                         part.published().parent_path().parent_path() / "wan_transformer",
+                                         model_.folder / "wan_transformer"};
+        for (const WorldPlayFile& other : files_.transformer) folders.push_back(other.path.parent_path());
+        for (const fs::path& folder : folders) {
+            auto description = Description::read(folder / "config.json");
+            if (!description) return description.error();
+            if (*description && (*description)->values.contains("num_attention_heads")) return description;
+        }
+        return std::optional<Description>();
+    }
+
+    Result<void> check_transformer(const ModelPart& part) {
+        const auto description = transformer_description(part);
+        if (!description) return description.error();
+        int head_dim = model_.dit.head_dim;
+        if (*description) {
+            head_dim = (*description)->whole("attention_head_dim").value_or(head_dim);
+            if (head_dim < 4 || head_dim % 4 != 0 || head_dim > 1024)
+                return Error{ErrorCode::bad_input, fmt::format("{}: heads of {} channels cannot be used",
+                                                               (*description)->path.string(), head_dim)};
+        }
+        auto found = wan5b_of_shapes(part.tensors->shapes(), head_dim);
+        if (!found) return at_path(part.path, found.error());
+        model_.dit = *found;
+        DitConfig& dit = model_.dit;
+        if (*description) {
+            const Description& said = **description;
+            if (auto same = said.compare({{"num_attention_heads", dit.heads},
+                                          {"num_layers", dit.layers},
+                                          {"ffn_dim", dit.ffn},
+                                          {"freq_dim", dit.freq_dim},
+                                          {"in_channels", dit.channels},
+                                          {"out_channels", dit.channels},
+                                          {"text_dim", dit.text_dim}},
+                                         part.path);
+                !same)
+                return same;
+            const int text_len = said.whole("text_len").value_or(dit.text_len);
+            if (text_len >= 1 && text_len <= 1 << 14) dit.text_len = text_len;
+        }
+        return part.tensors->check(
+            wan5b_shapes(dit), {},
+            fmt::format("the WAN-5B transformer of {} layers and {} channels", dit.layers, dit.dim));
+    }
+
+    Result<void> check_vae(const ModelPart& part) {
+        auto found = vae22_of_shapes(part.tensors->shapes());
+        if (!found) return at_path(part.path, found.error());
+        Vae22Config& vae = model_.vae;
+        vae = *found;
+        const auto channels = static_cast<std::size_t>(vae.z);
+        if (vae.latent_mean.size() != channels) {
+            vae.latent_mean.assign(channels, 0);
+            vae.latent_std.assign(channels, 0);
+        }
+        const auto description = Description::read(part.published().parent_path() / "config.json");
+        if (!description) return description.error();
+        if (*description) {
+            const Description& said = **description;
+            if (auto same = said.compare({{"base_dim", vae.dim},
+                                          {"decoder_base_dim", vae.decoder_dim},
+                                          {"z_dim", vae.z},
+                                          {"num_res_blocks", vae.residual_blocks},
+                                          {"patch_size", vae.patch}},
+                                         part.path);
+                !same)
+                return same;
+            said.take_list("latents_mean", vae.latent_mean);
+            said.take_list("latents_std", vae.latent_std);
+        }
+        for (const double deviation : vae.latent_std) {
+            if (!(deviation > 0))
+                return Error{ErrorCode::bad_input,
+                             fmt::format("{}: its latents have {} channels, not the 48 of Wan 2.2, and no config.json "
+                                         "beside it gives \"latents_mean\" and a positive \"latents_std\" for them",
+                                         part.path.string(), vae.z)};
+        }
+        if (auto fits = part.tensors->check(vae.tensor_shapes(true, true), {}, "the Wan 2.2 VAE"); !fits) return fits;
+        if (model_.part(PartKind::transformer) && vae.z != model_.dit.channels)
+            return Error{ErrorCode::bad_input, fmt::format("{}: its latents have {} channels, but the transformer's {}",
+                                                           part.path.string(), vae.z, model_.dit.channels)};
+        return {};
+    }
+
+    Result<void> check_text_encoder(const ModelPart& part) {
+        auto found = umt5_of_shapes(part.tensors->shapes());
+        if (!found) return at_path(part.path, found.error());
+        model_.text = *found;
+        if (auto fits = part.tensors->check(
+                found->tensor_shapes(), {},
+                fmt::format("the umT5 encoder of {} layers and {} channels", found->layers, found->dim));
+            !fits)
+            return fits;
+        if (model_.part(PartKind::transformer) && found->dim != model_.dit.text_dim)
+            return Error{ErrorCode::bad_input, fmt::format("{}: gives {} numbers a token, but the transformer takes {}",
+                                                           part.path.string(), found->dim, model_.dit.text_dim)};
+        return {};
+    }
+
+    // wander.json: what a person may want otherwise than published.
+    Result<void> read_overrides() {
+        const auto file = Description::read(model_.folder / "wander.json");
+        if (!file) return file.error();
+        if (!*file) return {};
+        JsonFields fields((*file)->values, (*file)->path.string());
+        if (fields.has("latent_rows")) model_.size.rows = fields.integer("latent_rows", 2, 1024);
+        if (fields.has("latent_cols")) model_.size.cols = fields.integer("latent_cols", 2, 1024);
+        if (model_.size.rows % 2 != 0 || model_.size.cols % 2 != 0)
+            fields.complain("latent_rows", "or \"latent_cols\" is odd");
+        if (fields.has("name")) model_.name = fields.text("name");
+        if (fields.has("context_latents")) {
+            const int latents = fields.integer("context_latents", 4, kLongestContext);
+            if (!ContextRules::wan_5b_long(latents).valid())
+                fields.complain("context_latents", "is no whole number of chunks of 4, 8 at least");
+            if (!fields.error()) model_.schedule = WorldPlaySchedule::wan_5b(latents);
+        }
+        if (fields.has("fps")) model_.schedule.frames_per_second = fields.number("fps", 1, 240);
+        for (const auto& [key, value] : (*file)->values.items()) {
+            static constexpr std::array kKnown = {"latent_rows", "latent_cols", "name", "context_latents", "fps"};
+            if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
+                fields.complain(key.c_str(), "is no known key of this model");
+        }
+        if (fields.error()) return *fields.error();
+        return {};
+    }
+
+    void list_missing() {
+        for (const PartKind kind : kParts) {
+            const bool there = std::any_of(model_.parts.begin(), model_.parts.end(),
+                                           [&](const ModelPart& part) { return part.kind == kind; });
+            if (there) continue;
+            const PartOrigin& origin = worldplay_origin(kind);
+            model_.missing.push_back(
+                {kind, true, origin.site, origin.repository, origin.file, origin.bytes, model_.folder / origin.place});
+        }
+        const bool no_transformer = !model_.missing.empty() && model_.missing[0].kind == PartKind::transformer;
+        if (no_transformer && !files_.base_transformer.empty())
+            model_.warnings.push_back(
+                fmt::format("{} is the base model's transformer: it knows neither keys nor cameras and is not used",
+                            files_.base_transformer.front().string()));
+        if (const ModelPart* transformer = model_.part(PartKind::transformer); transformer && !model_.few_steps) {
+            const PartOrigin& origin = worldplay_origin(PartKind::transformer);
+            model_.warnings.push_back(fmt::format(
+                "{} does not look like the few-step weights, and with others the pictures are poor: put {} of {} {} "
+                "into {}",
+                transformer->path.string(), origin.file, origin.site, origin.repository,
+                (model_.folder / origin.place).parent_path().string()));
+        }
+    }
+
+    WorldPlayFolder model_;
+    WorldPlayFiles files_;
+    std::map<PartKind, fs::path> named_;
+};
+
+// A file of the model may be given, as it is dropped on the window: the model's folder is the one above the part's.
+fs::path folder_of(const fs::path& given) {
+    std::error_code ignored;
+    if (!fs::is_regular_file(given, ignored)) return given.filename().empty() ? given.parent_path() : given;
+    const fs::path folder = fs::absolute(given).parent_path();
+    for (const char* part : {"wan_distilled_model", "wan_transformer", "vae", "text_encoder", "tokenizer"}) {
+        if (folder.filename() == part) return folder.parent_path();
+    }
+    return folder;
+}
+
+} // namespace
+
+bool WorldPlayFolder::looks_like_one(const fs::path& given) {
+    const fs::path folder = folder_of(given);
+    if (is_there(folder / kManifest)) return true;
+    for (const PartKind kind : {PartKind::transformer, PartKind::vae}) {
+        if (is_there(folder / "wander" / converted_name(kind, ModelFamily::wan_5b))) return true;
+    }
+    const WorldPlayFiles files = scan_worldplay(folder);
+    return !files.transformer.empty() || !files.vae.empty() || !files.base_transformer.empty();
+}
+
+Result<WorldPlayFolder> WorldPlayFolder::open(const fs::path& given) {
+    fs::path folder = folder_of(given);
+    std::error_code ignored;
+    if (!fs::is_directory(folder, ignored))
+        return Error{ErrorCode::wrong_use, fmt::format("{}: no such folder", given.string())};
+    if (folder.filename() == "wander") { // our own conversion belongs to the folder around it
+        const fs::path around = fs::absolute(folder).parent_path();
+        if (looks_like_one(around)) folder = around;
+    }
+    return Opener(folder).run();
+}
+
+const char* WorldPlayFolder::model_name() const {
+    switch (model) {
+        case Model::wan_5b: return "HY-WorldPlay WAN-5B";
+        case Model::hunyuan_8b: return "HY-WorldPlay 8B";
+    }
+    return "";
+}
+
+} // namespace wander

@@ -1,0 +1,51 @@
+#pragma once
+// What a folder with a HY-WorldPlay model holds (hy-worldplay.md 11): several downloads, found by their content in the
+// folder and below, or named in its wander-model.json. docs/models.md.
+//
+// Opening maps the files and checks every name and shape; weights stay in their files. Use it like TextVideoFolder:
+// ready(), convert_model(), open again, then
+//     WanDit::load(model.dit, model.part(PartKind::transformer)->source(), ...)       the second branch's bias is in
+//     Wan22Vae::load(model.vae, model.part(PartKind::vae)->source(), ..., true, true)
+//     model.text with part(PartKind::text_encoder)->source(), part(PartKind::tokenizer)->path
+// The same holds for small networks: every size is read from the files. Any thread.
+
+#include "generator/models/model_files.hpp"
+#include "generator/rollout/worldplay_schedule.hpp"
+#include "generator/wan/vae22_config.hpp"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace wander {
+
+struct LatentSize {
+    int rows = 0;
+    int cols = 0;
+    bool operator==(const LatentSize&) const = default;
+};
+
+struct WorldPlayFolder : ModelFiles {
+    enum class Model { wan_5b, hunyuan_8b };
+
+    Model model = Model::wan_5b;
+    std::string name; // for a person: "HY-WorldPlay WAN-5B", or as wander.json says
+    DitConfig dit;
+    Vae22Config vae;
+    Umt5Config text;
+    WorldPlaySchedule schedule;
+    LatentSize size;               // of a walk, unless a person wants another one
+    std::vector<LatentSize> sizes; // that the model is meant for, the one it was trained at first
+    bool few_steps = false;        // the transformer's weights are the distilled ones
+
+    // wrong_use: no such folder. bad_input: nothing of such a model is in it, or a file that describes it is damaged. A
+    // damaged part is no error here but that part's problem.
+    static Result<WorldPlayFolder> open(const std::filesystem::path& folder);
+    // Is a transformer or a VAE of such a model in it, or a wander-model.json? Looks into the heads of files.
+    static bool looks_like_one(const std::filesystem::path& folder);
+
+    int pixels_per_latent() const { return vae.spatial_scale(); }
+    const char* model_name() const;
+};
+
+} // namespace wander

@@ -1,0 +1,48 @@
+#pragma once
+// The chunk loop of one kind of model as a run drives it: controls in, clean latents out. Owned by the worker, one
+// thread; InferenceMode is the caller's. On a GPU all work is queued on the current stream.
+
+#include "generator/plain/control_state.hpp"
+#include "generator/rollout/rollout.hpp"
+#include "quant/kv_cache.hpp"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace wander {
+
+// Where a run begins. A model without a place has none: its first chunk is made from noise.
+struct WalkStart {
+    at::Tensor latent; // [C, rows, cols] float32 CPU; undefined: none
+    Pose pose;
+    int world = 0; // of the embedded world
+};
+
+class WalkLoop {
+public:
+    // Latents that are ready to be seen, [n, C, rows, cols] on the device, and where the camera is at each of them (no
+    // poses: the model has no camera). Called on the worker as early as they are known.
+    using Show = std::function<void(const at::Tensor& latents, const std::vector<Pose>& poses)>;
+
+    virtual ~WalkLoop() = default;
+
+    // Forgets the walk and stands at the start; shows it where it is a picture.
+    virtual void begin(const WalkStart& start, const Show& show) = 0;
+    // The next chunk, steered by `state`, and whatever of the one after it does not depend on its controls.
+    virtual void generate(const ControlState& state, const Show& show) = 0;
+
+    // The embedding that the next chunk is made under, [L, text_dim].
+    virtual void set_text(const at::Tensor& embedding) = 0;
+
+    virtual std::int64_t next_latent() const = 0; // absolute index of the next chunk's first latent
+    virtual quant::KvCache& cache() = 0;
+    // Of the last generate(); on a GPU it waits for that chunk's passes.
+    virtual RolloutTimes last_times() const = 0;
+    // DitPass::between_blocks of every pass; empty for none.
+    virtual void set_between_blocks(std::function<void()> between_blocks) = 0;
+};
+
+} // namespace wander

@@ -1,0 +1,41 @@
+#pragma once
+// A walk by HY-WorldPlay: keys become cameras, and every chunk reads a context that is chosen by what they see.
+//
+// The context of the next chunk is made right behind a chunk, with the cameras that follow if the keys stay as they
+// are; it is made again where the keys that come choose another one (hy-worldplay.md 5).
+
+#include "generator/camera/steered_camera.hpp"
+#include "generator/rollout/worldplay_rollout.hpp"
+#include "generator/walk_loop.hpp"
+
+#include <memory>
+#include <optional>
+
+namespace wander {
+
+class WorldPlayWalk : public WalkLoop {
+public:
+    WorldPlayWalk(std::shared_ptr<WanDit> dit, std::unique_ptr<WorldPlayRollout> rollout, const SteeringRules& rules);
+
+    void begin(const WalkStart& start, const Show& show) override;
+    void generate(const ControlState& state, const Show& show) override;
+    void set_text(const at::Tensor& embedding) override;
+    std::int64_t next_latent() const override { return rollout_->next_latent(); }
+    quant::KvCache& cache() override { return rollout_->cache(); }
+    RolloutTimes last_times() const override { return rollout_->last_times(); }
+    void set_between_blocks(std::function<void()> between_blocks) override {
+        rollout_->set_between_blocks(std::move(between_blocks));
+    }
+
+private:
+    std::shared_ptr<WanDit> dit_;
+    std::unique_ptr<WorldPlayRollout> rollout_;
+    SteeringRules rules_;
+    std::optional<SteeredCamera> steering_;
+    bool start_shown_ = false;
+};
+
+// What panels and recordings show of a camera: place on the ground, yaw and pitch. Its height and roll are left out.
+Pose pose_of(const LatentCamera& camera);
+
+} // namespace wander
