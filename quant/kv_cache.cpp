@@ -222,6 +222,8 @@ std::vector<std::int64_t> KvCache::visible_history(std::int64_t first_latent) co
     return impl_->table.visible(first_latent);
 }
 
+const CacheShape& KvCache::shape() const { return impl_->shape; }
+
 void KvCache::begin_chunk(const ReadView& view) {
     Impl& impl = *impl_;
     if (!impl.table.has_history()) {
@@ -232,7 +234,7 @@ void KvCache::begin_chunk(const ReadView& view) {
                     view.first_latent, ", history ends at ", impl.table.next_latent());
     }
     impl.evict(view.first_latent);
-    impl.segments = impl.table.segments(view.first_latent);
+    impl.segments = view.chosen ? impl.table.segments_of(*view.chosen) : impl.table.segments(view.first_latent);
     const int history = impl.segments.empty() ? 0 : impl.segments.back().history_index + impl.segments.back().latents;
     impl.attention->begin_chunk(view, history);
     impl.arena.set_scratch(impl.attention->scratch_bytes());

@@ -178,51 +178,16 @@ TEST(ParityHunyuanDit, PassesOfTheNetwork) {
     }
 }
 
-struct SmallWalk {
-    explicit SmallWalk(const GoldenCase& golden)
-        : net(golden),
-          ball(ball_of(golden, "points.r", "points.p", "points.u")),
-          noise(frames_first(golden.tensor("noise"))) {}
-
-    WorldPlayRollout open() const {
-        const auto& c = net.c;
-        WorldPlayRollout::Config options;
-        options.schedule = WorldPlaySchedule::worldplay_8b();
-        options.schedule.context = {c.at("memory"), c.at("temporal"),
-                                    c.at("memory").get<int>() - c.at("temporal").get<int>() - kLatentsPerChunk,
-                                    kLatentsPerChunk};
-        options.rows = net.rows;
-        options.cols = net.cols;
-        return WorldPlayRollout(
-            std::shared_ptr<const WorldPlayNet>(net.dit),
-            hunyuan_cache(net.dit->config(), net.rows * net.cols, net.text), options,
-            [values = noise](std::int64_t latent, int, const std::vector<std::int64_t>&) {
-                return values[latent].clone();
-            },
-            ViewOverlap(ball));
-    }
-
-    std::span<const LatentCamera> next(const WorldPlayRollout& rollout) const {
-        const std::int64_t first = std::max<std::int64_t>(rollout.next_latent(), 1);
-        return std::span(net.cameras)
-            .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rollout.steered_latents()));
-    }
-
-    SmallNet net;
-    std::vector<BallPoint> ball;
-    at::Tensor noise;
-};
-
 TEST(ParityHunyuanDit, TenChunksFromAPicture) {
     const c10::InferenceMode inference;
     for (const auto& folder : golden_folders("hy-rollout")) {
         const GoldenCase golden(folder);
-        const SmallWalk walk(golden);
+        const HunyuanWalk walk(golden);
         const double tolerance = golden.tolerance_of("latents");
         const at::Tensor wanted = frames_first(golden.output("latents"));
         const at::Tensor selected = golden.output("selected").to(at::kLong);
         WorldPlayRollout rollout = walk.open();
-        rollout.start(walk.net.cameras.front(), walk.net.picture[0]);
+        rollout.start(walk.cameras.front(), walk.picture);
         double worst = 0;
         std::vector<at::Tensor> all;
         while (rollout.next_latent() < wanted.size(0)) {
@@ -245,9 +210,9 @@ TEST(ParityHunyuanDit, AWalkGoesOnFromItsLatentsCamerasAndPicture) {
     const c10::InferenceMode inference;
     for (const auto& folder : golden_folders("hy-rollout")) {
         const GoldenCase golden(folder);
-        const SmallWalk walk(golden);
+        const HunyuanWalk walk(golden);
         WorldPlayRollout rollout = walk.open();
-        rollout.start(walk.net.cameras.front(), walk.net.picture[0]);
+        rollout.start(walk.cameras.front(), walk.picture);
         for (int chunk = 0; chunk < 6; ++chunk) rollout.generate(walk.next(rollout));
         const WorldPlayHistory saved = rollout.history();
         std::vector<at::Tensor> went_on;
@@ -263,6 +228,27 @@ TEST(ParityHunyuanDit, AWalkGoesOnFromItsLatentsCamerasAndPicture) {
         without.picture.reset();
         other.restore(without);
         EXPECT_FALSE(at::equal(other.generate(walk.next(other)), went_on[0])) << "latent 0 keeps its picture channels";
+    }
+}
+
+// What half precision costs a pass: the reference itself runs in it.
+TEST(ParityHunyuanDit, Bfloat16StaysNear) {
+    const c10::InferenceMode inference;
+    for (const auto& folder : golden_folders("hy-rollout")) {
+        const GoldenCase golden(folder);
+        const HunyuanWalk walk(golden, at::kCPU, at::kBFloat16);
+        const at::Tensor wanted = frames_first(golden.output("latents"));
+        WorldPlayRollout rollout = walk.open();
+        rollout.start(walk.cameras.front(), walk.picture);
+        double worst = 0;
+        for (int chunk = 0; chunk < 3; ++chunk) {
+            const std::int64_t first = rollout.next_latent();
+            const at::Tensor part = wanted.narrow(0, first, kLatentsPerChunk);
+            const at::Tensor got = rollout.generate(walk.next(rollout)).to(at::kFloat);
+            worst = std::max(worst, ((got - part).abs().max() / part.abs().max()).item<double>());
+        }
+        RecordProperty("worst", fmt::format("{}", worst));
+        EXPECT_LT(worst, 0.05);
     }
 }
 

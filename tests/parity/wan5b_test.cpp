@@ -114,13 +114,15 @@ struct SmallWalk {
         ball = ball_of(golden, "points.r", "points.phi", "points.u");
     }
 
-    WorldPlayRollout open(std::function<void(std::size_t, const at::Tensor&, const at::Tensor&)> on_step = {}) const {
+    WorldPlayRollout open(std::function<void(std::size_t, const at::Tensor&, const at::Tensor&)> on_step = {},
+                          bool fast_context = false) const {
         WorldPlayRollout::Config options;
         options.schedule = WorldPlaySchedule::wan_5b();
         options.schedule.context = {config.at("memory"), config.at("temporal"), 0, kLatentsPerChunk};
         options.rows = config.at("lat_h");
         options.cols = config.at("lat_w");
         options.on_step = std::move(on_step);
+        options.fast_context = fast_context;
         return WorldPlayRollout(
             dit, cache_of(*dit, config.at("tokens_per_latent")), options,
             [values = noise](std::int64_t latent, int, const std::vector<std::int64_t>&) {
@@ -217,6 +219,26 @@ TEST(ParityWan5B, AContextMadeEarlyIsTheSameOrMadeAgain) {
             EXPECT_EQ(rollout.contexts_made_again(), wrong);
         }
         EXPECT_GT(wrong, 0) << "the case must have a choice that differs";
+    }
+}
+
+// Fast context is the published one as long as there is one chunk of it; then it is another, still near on this walk.
+TEST(ParityWan5B, FastContextBeginsAsThePublishedOne) {
+    const c10::InferenceMode inference;
+    for (const auto& folder : golden_folders("wan5b-rollout")) {
+        const GoldenCase golden(folder);
+        const SmallWalk walk(golden);
+        WorldPlayRollout rollout = walk.open({}, true);
+        rollout.start(walk.cameras.front(), walk.picture);
+        for (const char* name : {"x.0", "x.4"})
+            golden.expect(name, channels_first(rollout.generate(walk.next(rollout))));
+        at::Tensor x;
+        while (rollout.next_latent() < std::ssize(walk.cameras)) x = rollout.generate(walk.next(rollout));
+        const at::Tensor wanted = frames_first(golden.output(fmt::format("x.{}", rollout.next_latent() - 4)));
+        const double difference = ((x - wanted).abs().max() / wanted.abs().max()).item<double>();
+        EXPECT_GT(difference, golden.tolerance());
+        EXPECT_LT(difference, 0.5);
+        RecordProperty("difference", fmt::format("{}", difference));
     }
 }
 

@@ -2,65 +2,32 @@
 
 #include "generator/camera/latent_camera.hpp"
 #include "generator/hunyuan/hunyuan_dit_weights.hpp"
-#include "generator/hunyuan/hunyuan_text_side.hpp"
-#include "generator/rollout/noise.hpp"
+#include "tests/unit/generator/small_hunyuan.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <string>
 #include <vector>
 
 namespace wander {
 namespace {
 
-constexpr int kRows = 2, kCols = 3, kTokens = kRows * kCols;
-
-HunyuanConfig small() {
-    HunyuanConfig config;
-    config.dim = 48;
-    config.layers = 3;
-    config.heads = 2;
-    config.head_dim = 24;
-    config.mlp = 64;
-    config.channels = 4;
-    config.rope_time_channels = 8;
-    config.rope_row_channels = 8;
-    config.rope_col_channels = 8;
-    config.text_dim = 12;
-    config.vision_dim = 10;
-    config.glyph_dim = 6;
-    config.glyph_hidden = 14;
-    return config;
-}
-
-Result<at::Tensor> random_weight(const std::string& name, const std::vector<std::int64_t>& shape) {
-    const at::Tensor r = gaussian_tensor(fnv1a64(name), shape).to(at::kDouble);
-    if (name.find("norm") != std::string::npos && name.ends_with("weight")) return at::Tensor(r * 0.2 + 1);
-    if (name.ends_with("bias")) return at::Tensor(r * 0.1);
-    return at::Tensor(r / std::sqrt(static_cast<double>(r.numel() / shape[0])));
-}
-
-template <class T>
-T good(Result<T> result) {
-    EXPECT_TRUE(result) << (result ? "" : result.error().message);
-    return std::move(*result);
-}
+using test::good;
+using test::kCols;
+using test::kRows;
+using test::kTokens;
 
 class HunyuanProperties : public testing::Test {
 protected:
     HunyuanProperties()
-        : dit_(good(HunyuanDit::load(small(), random_weight, at::kCPU, at::kDouble))),
-          side_(good(HunyuanTextSide::load(small(), random_weight, at::kCPU, at::kDouble))) {
-        quant::CacheShape shape;
-        shape.layers = 3;
-        shape.heads = 2;
-        shape.head_dim = 24;
-        shape.tokens_per_latent = kTokens;
-        shape.page_latents = 4;
-        cache_ = good(quant::KvCache::create(shape, {}, at::kCPU, at::kDouble));
+        : dit_(good(HunyuanDit::load(test::small_hunyuan(), test::random_hunyuan_weight, at::kCPU, at::kDouble))),
+          side_(
+              good(HunyuanTextSide::load(test::small_hunyuan(), test::random_hunyuan_weight, at::kCPU, at::kDouble))) {
+        at::set_num_threads(1); // these tensors are so small that torch's threads would only wait for each other
+        cache_ = test::small_hunyuan_cache();
         prompt_.text = gaussian_tensor(1, {5, 12});
         prompt_.vision = gaussian_tensor(2, {7, 10});
         prompt_.glyph = gaussian_tensor(3, {3, 6});
@@ -160,11 +127,11 @@ TEST_F(HunyuanProperties, IdentityCamerasTurnNothing) {
     identity.new_inverse = at::eye(4, at::kFloat).expand({4, 4, 4}).contiguous();
     identity.new_projection = identity.new_inverse;
     cache_->begin_chunk(identity);
-    const auto rows = [](std::uint64_t seed) { return gaussian_tensor(seed, {4 * kTokens, 2, 24}).to(at::kDouble); };
+    const auto rows = [](std::uint64_t seed) { return gaussian_tensor(seed, {4 * kTokens, 2, 32}).to(at::kDouble); };
     const at::Tensor q = rows(11), k = rows(12), v = rows(13);
     const at::Tensor got = cache_->attend(1, q, k, v)[1];
     const at::Tensor keys = at::cat({text.layers[1].keys, k}), values = at::cat({text.layers[1].values, v});
-    const at::Tensor scores = at::einsum("qhd,khd->hqk", {q, keys}) / std::sqrt(24.0);
+    const at::Tensor scores = at::einsum("qhd,khd->hqk", {q, keys}) / std::sqrt(32.0);
     EXPECT_LT(relative(got, at::einsum("hqk,khd->qhd", {scores.softmax(-1), values})), 1e-12);
 }
 
@@ -215,7 +182,7 @@ TEST_F(HunyuanProperties, KeptModulationIsTheSame) {
 
 TEST_F(HunyuanProperties, TextMovesBetweenDevicesAsItIs) {
     const HunyuanTextCache text = side_.encode(prompt_);
-    EXPECT_EQ(text.bytes(), std::int64_t{3} * 2 * 15 * 48 * 8);
+    EXPECT_EQ(text.bytes(), std::int64_t{3} * 2 * 15 * 64 * 8);
     const HunyuanTextCache there = text.to(at::kCPU);
     for (std::size_t i = 0; i < text.layers.size(); ++i)
         EXPECT_TRUE(at::equal(text.layers[i].keys, there.layers[i].keys));
