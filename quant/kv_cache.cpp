@@ -222,6 +222,8 @@ std::vector<std::int64_t> KvCache::visible_history(std::int64_t first_latent) co
     return impl_->table.visible(first_latent);
 }
 
+const CacheShape& KvCache::shape() const { return impl_->shape; }
+
 void KvCache::begin_chunk(const ReadView& view) {
     Impl& impl = *impl_;
     if (!impl.table.has_history()) {
@@ -232,7 +234,7 @@ void KvCache::begin_chunk(const ReadView& view) {
                     view.first_latent, ", history ends at ", impl.table.next_latent());
     }
     impl.evict(view.first_latent);
-    impl.segments = impl.table.segments(view.first_latent);
+    impl.segments = view.chosen ? impl.table.segments_of(*view.chosen) : impl.table.segments(view.first_latent);
     const int history = impl.segments.empty() ? 0 : impl.segments.back().history_index + impl.segments.back().latents;
     impl.attention->begin_chunk(view, history);
     impl.arena.set_scratch(impl.attention->scratch_bytes());
@@ -296,6 +298,21 @@ void KvCache::clear() {
     impl.in_chunk = false;
     impl.chunk_first = 0;
     impl.chunk_latents = 0;
+}
+
+void KvCache::set_text(std::vector<TextRows> layers) {
+    Impl& impl = *impl_;
+    TORCH_CHECK(layers.empty() || std::ssize(layers) == impl.shape.layers, "KvCache: a text needs all layers");
+    for (const TextRows& rows : layers) {
+        for (const at::Tensor& tensor : {rows.keys, rows.values}) {
+            TORCH_CHECK(tensor.dim() == 3 && tensor.size(0) > 0 && tensor.size(0) == layers.front().keys.size(0) &&
+                            tensor.size(1) == impl.shape.heads && tensor.size(2) == impl.shape.head_dim &&
+                            tensor.is_contiguous() && tensor.scalar_type() == impl.compute,
+                        "KvCache: text must be dense [tokens, heads, head_dim] in the cache's compute type");
+        }
+    }
+    impl.in_chunk = false; // scratch may have another size: the next pass begins anew
+    impl.attention->set_text(std::move(layers));
 }
 
 void KvCache::skip_to(std::int64_t first_latent) {

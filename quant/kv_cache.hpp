@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,9 +56,11 @@ struct CachePolicy : CacheRules {
 // absolute latent index as position, the embedded world the slot (sink 0, window 1.., new chunk n).
 // PRoPE (optional second branch): q' = P^T q, k' = P^-1 k, v' = P^-1 v on every group of 4 channels, result * P.
 struct ReadView {
-    std::int64_t first_latent = 0;        // of the new chunk, absolute
-    int latents = 1;                      // of the new chunk
-    std::vector<float> history_positions; // one per visible history latent, oldest first
+    std::int64_t first_latent = 0; // of the new chunk, absolute
+    int latents = 1;               // of the new chunk
+    // Absolute indices of the history that is read, ascending, out of what is visible; unset: all of that.
+    std::optional<std::vector<std::int64_t>> chosen;
+    std::vector<float> history_positions; // one per history latent that is read, oldest first
     std::vector<float> new_positions;     // one per latent of the chunk
     at::Tensor time_frequencies;          // float64 [time_pairs], CPU
     at::Tensor space_angles;              // float64 [tokens_per_latent, space_pairs], CPU
@@ -65,6 +68,11 @@ struct ReadView {
     at::Tensor history_inverse; // float32 [history, 4, 4] P^-1, CPU
     at::Tensor new_projection;  // float32 [latents, 4, 4] P, CPU
     at::Tensor new_inverse;     // float32 [latents, 4, 4] P^-1, CPU
+};
+
+// Keys and values of a text, of one layer: [tokens, heads, head_dim], compute type, dense, on the cache's device.
+struct TextRows {
+    at::Tensor keys, values;
 };
 
 class KvCache {
@@ -78,8 +86,10 @@ public:
     KvCache& operator=(const KvCache&) = delete;
 
     // Absolute indices of the latents that a chunk beginning at `first_latent` will see as history.
-    // Callers fill ReadView.history_* for exactly these, then call begin_chunk.
+    // Callers fill ReadView.history_* for exactly these, or those they choose of them, then call begin_chunk.
     std::vector<std::int64_t> visible_history(std::int64_t first_latent) const;
+
+    const CacheShape& shape() const;
 
     void begin_chunk(const ReadView& view);
 
@@ -91,7 +101,12 @@ public:
 
     void write(int layer, const at::Tensor& k, const at::Tensor& v);
     void commit();
-    void clear();
+    void clear(); // but not the text
+
+    // Outside begin_chunk() .. commit(), and between the passes of an abandoned chunk: every layer's text, which each
+    // attend() reads in front of the history, neither turned by RoPE nor by cameras, alike in both branches. Empty: no
+    // text. The tensors are shared, not copied; they belong to no page and are not in the ledger.
+    void set_text(std::vector<TextRows> layers);
 
     // Between chunks: the next chunk begins at `first_latent`, later than where history ends; what lies between was
     // evicted in the walk that is being rebuilt. Without history it does nothing: any first chunk may begin anywhere.

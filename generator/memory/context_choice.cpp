@@ -33,7 +33,7 @@ bool ContextRules::valid() const {
 bool context_needs_cameras(const ContextRules& rules, std::int64_t first) { return first > rules.latents; }
 
 ContextChoice choose_context(const ContextRules& rules, std::int64_t first, std::span<const LatentCamera> cameras,
-                             const ViewOverlap& overlap) {
+                             const ViewOverlap& overlap, std::int64_t oldest) {
     assert(rules.valid());
     ContextChoice choice;
     const auto take = [&choice](std::int64_t begin, std::int64_t count) {
@@ -51,6 +51,7 @@ ContextChoice choose_context(const ContextRules& rules, std::int64_t first, std:
         static_cast<double>(overlap.points()) * static_cast<double>(chunk.size() * std::size(kComparedLatents));
     std::int64_t best = -1;
     for (std::int64_t clip = rules.anchor; clip + rules.clip <= first - rules.recent; clip += rules.clip) {
+        if (clip < oldest) continue;
         const std::int64_t points = seen_by_clip(clip, cameras, chunk, overlap);
         choice.distances.push_back(1 - static_cast<double>(points) / all);
         if (points <= best) continue;

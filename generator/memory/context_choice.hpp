@@ -38,9 +38,10 @@ struct ContextChoice {
 };
 
 // cameras: every latent up to the new chunk's last one; the new chunk begins at `first`. It needs at least one camera
-// of the new chunk where a clip has to be found.
+// of the new chunk where a clip has to be found. Clips that begin before latent `oldest` are no candidates; at least
+// one clip must be.
 ContextChoice choose_context(const ContextRules& rules, std::int64_t first, std::span<const LatentCamera> cameras,
-                             const ViewOverlap& overlap);
+                             const ViewOverlap& overlap, std::int64_t oldest = 0);
 // Does the choice need the new chunk's cameras? While not, the context pass need not wait for the keys.
 bool context_needs_cameras(const ContextRules& rules, std::int64_t first);
 

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -30,6 +31,14 @@ WorldPlayRollout::WorldPlayRollout(std::shared_ptr<const WorldPlayNet> dit, std:
       overlap_(std::move(overlap)),
       clock_(dit_->device()) {
     TORCH_CHECK(config_.schedule.context.valid(), "WorldPlayRollout: rules of context do not add up");
+    if (config_.fast_context) {
+        const quant::CacheShape& shape = cache_->shape();
+        const ContextRules& rules = config_.schedule.context;
+        TORCH_CHECK(
+            shape.window_latents <= 0 ||
+                (shape.sink_latents >= rules.anchor && shape.window_latents >= rules.recent + rules.clip),
+            "WorldPlayRollout: fast context needs a cache that keeps the anchor, the recent latents and a clip");
+    }
     view_.prope = dit_->prope();
     dit_->fill_rope(view_, config_.rows, config_.cols);
 }
@@ -41,6 +50,7 @@ void WorldPlayRollout::start(const LatentCamera& camera, const at::Tensor& pictu
     cameras_.front().label = 0;
     picture_ = picture.defined() ? picture.unsqueeze(0).to(dit_->device()) : at::Tensor();
     next_ = 0;
+    stored_ = 0;
     context_ = {};
     prepared_ = false;
 }
@@ -59,11 +69,13 @@ PropeMatrices WorldPlayRollout::matrices(const LatentCamera& camera) const {
                                    : prope_matrices(camera.world_to_camera, camera.focal);
 }
 
-// The cache counts latents as they stand in the context: 0..n-1, then the chunk. So do the time positions.
+// The cache counts latents as they stand in the context: 0..n-1, then the chunk. So do the time positions. With fast
+// context the cache counts the walk's, and the time positions alone begin anew.
 void WorldPlayRollout::begin_pass(const std::vector<std::int64_t>& history, const std::vector<std::int64_t>& chunk,
                                   const std::vector<LatentCamera>& cameras) {
     const ChunkPositions positions = reframed_positions(history.size(), static_cast<int>(chunk.size()));
-    view_.first_latent = std::ssize(history);
+    view_.first_latent = config_.fast_context ? chunk.front() : std::ssize(history);
+    if (config_.fast_context) view_.chosen = history;
     view_.latents = static_cast<int>(chunk.size());
     view_.history_positions = positions.context;
     view_.new_positions = positions.chunk;
@@ -82,16 +94,33 @@ void WorldPlayRollout::begin_pass(const std::vector<std::int64_t>& history, cons
     cache_->begin_chunk(view_);
 }
 
-// Keys and values of all chosen latents at once: they see each other in both directions, and nothing else.
+ContextChoice WorldPlayRollout::choose(std::int64_t first, const std::vector<LatentCamera>& cameras) const {
+    const int window = config_.fast_context ? cache_->shape().window_latents : 0;
+    const std::span until(cameras.data(), std::min(cameras.size(), static_cast<std::size_t>(first) + kLatentsPerChunk));
+    return choose_context(config_.schedule.context, first, until, overlap_, window > 0 ? first - window : 0);
+}
+
+// All chosen latents at once: they see each other in both directions, and nothing else. Fast context: the chunks that
+// are not stored yet, each of which sees itself and the context it was made with.
 void WorldPlayRollout::make_context(const std::vector<LatentCamera>& cameras) {
     clock_.mark(context_begins);
-    cache_->clear();
-    if (context_.latents.empty()) return clock_.mark(context_ends);
-    begin_pass({}, context_.latents, cameras);
+    if (config_.fast_context) {
+        for (; stored_ < next_; stored_ += kLatentsPerChunk)
+            store(choose(stored_, cameras).latents, range(stored_, kLatentsPerChunk), cameras);
+    } else {
+        cache_->clear();
+        if (!context_.latents.empty()) store({}, context_.latents, cameras);
+    }
+    clock_.mark(context_ends);
+}
+
+void WorldPlayRollout::store(const std::vector<std::int64_t>& history, const std::vector<std::int64_t>& latents,
+                             const std::vector<LatentCamera>& cameras) {
+    begin_pass(history, latents, cameras);
     WorldPlayPass pass;
-    if (context_.latents.front() == 0) pass.picture = picture_;
+    if (latents.front() == 0) pass.picture = picture_;
     std::vector<at::Tensor> chosen;
-    for (const std::int64_t latent : context_.latents) {
+    for (const std::int64_t latent : latents) {
         chosen.push_back(latents_[static_cast<std::size_t>(latent)]);
         pass.labels.push_back(cameras[static_cast<std::size_t>(latent)].label);
     }
@@ -101,20 +130,19 @@ void WorldPlayRollout::make_context(const std::vector<LatentCamera>& cameras) {
     pass.between_blocks = config_.between_blocks;
     dit_->forward(pass, *cache_);
     cache_->commit();
-    clock_.mark(context_ends);
 }
 
 void WorldPlayRollout::prepare(std::span<const LatentCamera> expected) {
     const auto cameras = with_new(expected);
-    context_ = choose_context(config_.schedule.context, next_, cameras, overlap_);
+    context_ = choose(next_, cameras);
     make_context(cameras);
     prepared_ = true;
 }
 
 at::Tensor WorldPlayRollout::generate(std::span<const LatentCamera> cameras) {
     const auto all = with_new(cameras);
-    ContextChoice choice = choose_context(config_.schedule.context, next_, all, overlap_);
-    const bool usable = prepared_ && choice.latents == context_.latents;
+    ContextChoice choice = choose(next_, all);
+    const bool usable = prepared_ && (config_.fast_context || choice.latents == context_.latents);
     if (prepared_ && !usable) ++made_again_;
     context_ = std::move(choice);
     if (!usable) make_context(all);

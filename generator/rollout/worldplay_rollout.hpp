@@ -36,12 +36,17 @@ public:
         int cols = 0;
         // Camera matrices with the published run's roundings, or as exact as they are.
         bool published_prope = false;
+        // "Fast context" (hy-worldplay.md 5.2), not what is published: a finished chunk's keys and values are made
+        // once, reading the context that the chunk had, and stay in the cache; later chunks read the chosen ones under
+        // new positions. So a chunk costs a context pass over four latents, whatever it reads.
+        bool fast_context = false;
         // Sees every denoise pass: its input and the flow.
         std::function<void(std::size_t step, const at::Tensor& input, const at::Tensor& flow)> on_step;
         std::function<void()> between_blocks; // DitPass::between_blocks of every pass
     };
     // The cache holds pages of four latents and shows everything (window_latents 0); its contents are of one chunk
-    // only.
+    // only. With fast context it holds the walk: its sink the context's anchor, its window, if it has one, at least the
+    // recent latents and a clip; a clip that has left the window is found no more.
     WorldPlayRollout(std::shared_ptr<const WorldPlayNet> dit, std::unique_ptr<quant::KvCache> cache, Config config,
                      NoiseSource noise, ViewOverlap overlap);
     WorldPlayRollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config,
@@ -59,7 +64,7 @@ public:
     // Optional, before the input of the next chunk is read: makes the context with cameras as they are expected to be.
     // The next generate() uses it if the real cameras choose the same context, else makes it again.
     void prepare(std::span<const LatentCamera> expected);
-    // What was prepared holds no longer, say under another text.
+    // What was prepared holds no longer, say under another text. Fast context keeps what earlier texts made.
     void forget_prepared() { prepared_ = false; }
 
     // Denoises the next chunk. Returns clean latents [4, C, h, w], float32 (or double).
@@ -70,7 +75,8 @@ public:
     std::int64_t contexts_made_again() const { return made_again_; }
 
     WorldPlayHistory history() const;
-    // history.latents: whole chunks, those of `cameras`.
+    // history.latents: whole chunks, those of `cameras`. With fast context the next prepare() or generate() makes the
+    // keys and values of all its chunks, one by one, under the text of now.
     void restore(const WorldPlayHistory& history);
 
     quant::KvCache& cache() { return *cache_; }
@@ -84,7 +90,11 @@ public:
 
 private:
     std::vector<LatentCamera> with_new(std::span<const LatentCamera> cameras) const;
+    ContextChoice choose(std::int64_t first, const std::vector<LatentCamera>& cameras) const;
     void make_context(const std::vector<LatentCamera>& cameras);
+    // Keys and values of `latents`, which read those of `history` and themselves.
+    void store(const std::vector<std::int64_t>& history, const std::vector<std::int64_t>& latents,
+               const std::vector<LatentCamera>& cameras);
     void begin_pass(const std::vector<std::int64_t>& history, const std::vector<std::int64_t>& chunk,
                     const std::vector<LatentCamera>& cameras);
     PropeMatrices matrices(const LatentCamera& camera) const;
@@ -97,6 +107,7 @@ private:
     StageClock clock_;
     quant::ReadView view_; // frequencies and angles stay, the rest is filled for each pass
     std::int64_t next_ = 0;
+    std::int64_t stored_ = 0;           // latents whose keys and values the cache has; fast context
     std::vector<at::Tensor> latents_;   // [C, h, w] each, on the network's device
     std::vector<LatentCamera> cameras_; // of latents_; before the first chunk the start alone
     at::Tensor picture_;                // [1, C, h, w] or undefined

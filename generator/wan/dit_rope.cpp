@@ -1,35 +1,11 @@
+#include "generator/nn/rope_layout.hpp"
 #include "generator/wan/dit_weights.hpp"
 
-#include <ATen/ATen.h>
-
-#include <cmath>
-
 namespace wander {
-namespace {
-
-std::vector<double> frequencies(int channels, double theta) {
-    std::vector<double> values;
-    values.reserve(static_cast<std::size_t>(channels / 2));
-    for (int j = 0; j < channels / 2; ++j) values.push_back(std::pow(theta, -2.0 * j / channels));
-    return values;
-}
-
-} // namespace
 
 void WanDit::fill_rope(quant::ReadView& view, int rows, int cols) const {
     const DitConfig& c = weights_->config;
-    view.time_frequencies = at::tensor(frequencies(c.rope_time_channels, c.rope_theta), at::kDouble);
-    const auto row_steps = frequencies(c.rope_row_channels, c.rope_theta);
-    const auto col_steps = frequencies(c.rope_col_channels, c.rope_theta);
-    const auto pairs = static_cast<std::int64_t>(row_steps.size() + col_steps.size());
-    view.space_angles = at::empty({static_cast<std::int64_t>(rows) * cols, pairs}, at::kDouble);
-    double* angle = view.space_angles.data_ptr<double>();
-    for (int row = 0; row < rows; ++row) {
-        for (int col = 0; col < cols; ++col) {
-            for (const double step : row_steps) *angle++ = row * step;
-            for (const double step : col_steps) *angle++ = col * step;
-        }
-    }
+    nn::fill_rope({c.rope_time_channels, c.rope_row_channels, c.rope_col_channels, c.rope_theta}, rows, cols, view);
 }
 
 } // namespace wander

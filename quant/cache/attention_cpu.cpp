@@ -22,6 +22,7 @@ using Clock = std::chrono::steady_clock;
 template <class E>
 struct Tile {
     const PageGroup* group = nullptr; // of a packed page; null: the rows lie uncompressed in memory
+    bool text = false;                // both branches read its rows as they are
     const Page* keys = nullptr;       // packed pages
     const Page* values = nullptr;
     float log_weight = 0;        // ln of the tokens that one row stands for
@@ -118,7 +119,17 @@ public:
 
     std::string engine() const override { return "CPU"; }
 
+    void set_text(std::vector<TextRows> layers) override { text_ = std::move(layers); }
+
 private:
+    // Rows of the tile at hand as one branch reads them.
+    struct Read {
+        const E* keys = nullptr;
+        std::ptrdiff_t key_stride = 0;
+        const E* values = nullptr;
+        std::ptrdiff_t value_stride = 0;
+    };
+
     static int tiles_for(int tokens, int wanted) {
         const int most = wanted > 0 ? std::min(wanted, cpu::kMaxTileTokens) : cpu::kMaxTileTokens;
         return (tokens + most - 1) / most;
@@ -173,6 +184,9 @@ private:
 
     void collect_tiles(int layer, const std::vector<HistorySegment>& segments, const E* own_keys, const E* own_values) {
         tiles_.clear();
+        if (!text_.empty()) {
+            add_text(text_[static_cast<std::size_t>(layer)]);
+        }
         for (const HistorySegment& segment : segments) {
             const auto at = static_cast<std::size_t>(layer);
             const Page& keys = segment.group->keys[at];
@@ -193,6 +207,18 @@ private:
         own.key_rows = own_keys;
         own.value_rows = own_values;
         add_latents(own, 0, rotation_.latents, rotation_.history);
+    }
+
+    void add_text(const TextRows& rows) {
+        Tile<E> tile;
+        tile.text = true;
+        const auto count = static_cast<int>(rows.keys.size(0));
+        for (int row = 0; row < count; row += tile_tokens_) {
+            tile.key_rows = static_cast<const E*>(rows.keys.const_data_ptr()) + row * row_stride();
+            tile.value_rows = static_cast<const E*>(rows.values.const_data_ptr()) + row * row_stride();
+            tile.tokens = std::min(tile_tokens_, count - row);
+            tiles_.push_back(tile);
+        }
     }
 
     // Latents [first_latent, first_latent + count) of dense rows whose tables begin at table_latent.
@@ -252,21 +278,36 @@ private:
         }
     }
 
+    void expand_text(const Tile<E>& tile, int head) {
+        const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(head) * shape_.head_dim;
+        Read rows{tile.key_rows + offset, row_stride(), tile.value_rows + offset, row_stride()};
+        if constexpr (kRowsTogether != 1) {
+            kernels_.expand_values(
+                {rows.values, row_stride(), tile.tokens, shape_.head_dim, values_plain_.data(), nullptr}, {});
+            rows.values = values_plain_.data();
+            rows.value_stride = static_cast<std::ptrdiff_t>(shape_.head_dim) * kRowsTogether;
+        }
+        read_[0] = read_[1] = rows;
+    }
+
     void expand(const Tile<E>& tile, int layer, int head) {
+        if (tile.text) {
+            return expand_text(tile, head);
+        }
         const int dim = shape_.head_dim;
         const cpu::TileRotation<A> rotation = turn(tile.latent, tile.token, rotation_.inverse_of(tile.latent));
         E* prope_keys = rotation.matrix ? keys_prope_.data() : nullptr;
         E* prope_values = rotation.matrix ? values_prope_.data() : nullptr;
         E* plain_values = values_plain_.data();
-        plain_rows_ = plain_values;
-        plain_stride_ = dim * kRowsTogether;
+        read_[0] = {keys_rope_.data(), dim, plain_values, dim * kRowsTogether};
+        read_[1] = {prope_keys, dim, prope_values, dim * kRowsTogether};
         if (!tile.group) {
             const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(head) * dim;
             if constexpr (kRowsTogether == 1) {
                 // Dense rows are attended where they lie.
                 plain_values = nullptr;
-                plain_rows_ = tile.value_rows + offset;
-                plain_stride_ = row_stride();
+                read_[0].values = tile.value_rows + offset;
+                read_[0].value_stride = row_stride();
             }
             kernels_.expand_keys(
                 {tile.key_rows + offset, row_stride(), tile.tokens, dim, keys_rope_.data(), prope_keys}, rotation);
@@ -279,7 +320,7 @@ private:
         decode(tile, layer, head, false);
         if constexpr (std::is_same_v<E, float>) {
             plain_values = nullptr;
-            plain_rows_ = decoded_.data();
+            read_[0].values = decoded_.data();
         }
         kernels_.expand_float_values({decoded_.data(), dim, tile.tokens, dim, plain_values, prope_values}, rotation);
     }
@@ -348,10 +389,10 @@ private:
         cpu::AttendTile<E> tile;
         tile.queries = queries_.data() + offset * shape_.head_dim;
         tile.columns = columns_;
-        tile.keys = branch == 0 ? keys_rope_.data() : keys_prope_.data();
-        tile.key_stride = shape_.head_dim;
-        tile.values = branch == 0 ? plain_rows_ : values_prope_.data();
-        tile.value_stride = branch == 0 ? plain_stride_ : shape_.head_dim * kRowsTogether;
+        tile.keys = read_[branch].keys;
+        tile.key_stride = read_[branch].key_stride;
+        tile.values = read_[branch].values;
+        tile.value_stride = read_[branch].value_stride;
         tile.tokens = from.tokens;
         tile.head_dim = shape_.head_dim;
         tile.scale_log2 = static_cast<A>(1.4426950408889634074 / std::sqrt(static_cast<double>(shape_.head_dim)));
@@ -402,14 +443,14 @@ private:
     int block_queries_ = 0;
     int columns_ = 0;
     double expand_ms_ = 0;
+    std::vector<TextRows> text_; // of each layer, or empty
 
     // Scratch of one head and one tile, shared by all layers.
     std::vector<Tile<E>> tiles_;
     std::vector<E> keys_rope_, keys_prope_, values_plain_, values_prope_;
     std::vector<float> decoded_;
     std::vector<A> scores_;
-    const E* plain_rows_ = nullptr; // values of the tile at hand without PRoPE
-    std::ptrdiff_t plain_stride_ = 0;
+    Read read_[2]; // of each branch
     // Queries and partial results of one head, [branches][blocks][...][columns].
     std::vector<E> rotated_queries_, queries_;
     std::vector<A> out_, peak_, weight_;

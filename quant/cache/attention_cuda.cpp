@@ -73,7 +73,7 @@ public:
         // Two lanes are attended to while one is filled.
         std::int64_t fitting = slice_bytes_ / kLanes / (head_bytes * heads_together_);
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
-            fitting = std::min(fitting, kMaxE4m3Rows);
+            fitting = std::min(fitting, kMaxE4m3Rows - expander_.text_rows());
         }
         const std::int64_t latents = history_latents + view.latents;
         const SliceLengths lengths =
@@ -84,8 +84,8 @@ public:
         length_stays_ = latents == last_latents_;
         last_latents_ = latents;
         for (Lane& lane : lanes_) {
-            grow(lane.keys, slice_rows_ * row, slice_type());
-            grow(lane.values, slice_rows_ * row, slice_type());
+            grow(lane.keys, (slice_rows_ + expander_.text_rows()) * row, slice_type());
+            grow(lane.values, (slice_rows_ + expander_.text_rows()) * row, slice_type());
         }
         const std::int64_t results = static_cast<std::int64_t>(queries()) * branches();
         if (!turn_in_place()) {
@@ -112,7 +112,8 @@ public:
         const at::Tensor k = with_dense_heads(key_rows);
         const at::Tensor v = with_dense_heads(value_rows);
         at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
-        const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(slice_rows_), long_slices_, bias_correction_};
+        const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(slice_rows_), long_slices_, bias_correction_,
+                               expander_.text_rows()};
         const std::vector<Slice> slices =
             cut_slices(rules, codec_, layer, segments, queries(), expander_.rotation().history());
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
@@ -121,6 +122,7 @@ public:
                                   q.size(0),
                                   shape_.heads * shape_.head_dim,
                                   element_,
+                                  expander_.text_largest(layer),
                                   factors()};
             cuda::launch_scales(scales, stream());
         }
@@ -159,6 +161,8 @@ public:
     }
 
     void set_bias_correction(bool on) override { bias_correction_ = on && shape_.head_dim % kNoiseChannels == 0; }
+
+    void set_text(std::vector<TextRows> layers) override { expander_.set_text(std::move(layers)); }
 
     std::string engine() const override { return engine_; }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <stdexcept>
+#include <string>
 
 namespace wander::quant {
 
@@ -55,6 +57,28 @@ std::vector<HistorySegment> PageTable::segments(std::int64_t first_latent) const
             segments.push_back(segment);
             history_index += segment.latents;
         }
+    }
+    return segments;
+}
+
+std::vector<HistorySegment> PageTable::segments_of(const std::vector<std::int64_t>& latents) const {
+    std::vector<HistorySegment> segments;
+    int history_index = 0;
+    for (const std::int64_t latent : latents) {
+        const PageGroup* group = find(latent);
+        if (!group || latent >= group->first_latent + group->held ||
+            (history_index > 0 && latent <= latents[static_cast<std::size_t>(history_index) - 1])) {
+            throw std::invalid_argument("KvCache: latent " + std::to_string(latent) +
+                                        " was chosen as history, but is not held, or out of order");
+        }
+        const int inside = static_cast<int>(latent - group->first_latent);
+        if (!segments.empty() && segments.back().group == group &&
+            segments.back().page_latent + segments.back().latents == inside) {
+            ++segments.back().latents;
+        } else {
+            segments.push_back({group, inside, 1, history_index});
+        }
+        ++history_index;
     }
     return segments;
 }

@@ -60,6 +60,8 @@ public:
 
     std::vector<std::int64_t> visible(std::int64_t first_latent) const;
     std::vector<HistorySegment> segments(std::int64_t first_latent) const;
+    // Of these latents alone, ascending; throws std::invalid_argument where one is not held.
+    std::vector<HistorySegment> segments_of(const std::vector<std::int64_t>& latents) const;
     bool is_visible(std::int64_t latent, std::int64_t first_latent) const;
 
     // Takes out the groups that a chunk beginning at `first_latent`, and so every later one, cannot see.

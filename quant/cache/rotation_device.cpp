@@ -36,6 +36,10 @@ void DeviceRotation::fill(const ReadView& view, const CacheShape& shape, int his
     all.insert(all.end(), tables_.transposed.begin(), tables_.transposed.end());
     const std::size_t projection_at = all.size();
     all.insert(all.end(), tables_.projection.begin(), tables_.projection.end());
+    const std::size_t identity_at = all.size();
+    for (int i = 0; i < 16; ++i) {
+        all.push_back(i % 5 == 0 ? 1.0F : 0.0F);
+    }
     packed_ = upload(all);
     const float* base = packed_.const_data_ptr<float>();
     angles_ = {base, space_.const_data_ptr<float>(), tables_.time_channels / 2, shape.tokens_per_latent};
@@ -43,6 +47,7 @@ void DeviceRotation::fill(const ReadView& view, const CacheShape& shape, int his
     // Queries use the rows of the new chunk; their matrices start at the first of them.
     transposed_ = tables_.prope ? base + transposed_at - static_cast<std::ptrdiff_t>(tables_.history) * 16 : nullptr;
     projection_ = tables_.prope ? base + projection_at : nullptr;
+    identity_ = tables_.prope ? base + identity_at : nullptr;
 }
 
 std::int64_t DeviceRotation::bytes() const {

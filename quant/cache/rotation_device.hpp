@@ -26,6 +26,7 @@ public:
     const float* inverse() const { return inverse_; }
     const float* transposed() const { return transposed_; }
     const float* projection() const { return projection_; }
+    const float* identity() const { return identity_; } // [1][16]
     std::int64_t bytes() const;
 
 private:
@@ -35,11 +36,12 @@ private:
     RotationTables<float> tables_;
     at::Tensor space_angles_; // that space_ was made from
     at::Tensor space_;        // device
-    at::Tensor packed_;       // device: time pairs, inverses, transposed, projections
+    at::Tensor packed_;       // device: time pairs, inverses, transposed, projections, identity
     cuda::DeviceTables angles_;
     const float* inverse_ = nullptr;
     const float* transposed_ = nullptr;
     const float* projection_ = nullptr;
+    const float* identity_ = nullptr;
 };
 
 } // namespace wander::quant

@@ -3,11 +3,18 @@
 #if WANDER_CUDA
 #include "quant/format.hpp"
 
+#include <ATen/Functions.h>
+
 #include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
 
+#include <utility>
+
 namespace wander::quant {
 namespace {
+
+// All rows of a text stand in one latent, whose matrix turns nothing.
+constexpr cuda::DeviceTables kTextTables{nullptr, nullptr, 0, 1 << 30};
 
 bool read_alike(const Page& a, const PageGroup& of_a, const Page& b, const PageGroup& of_b) {
     return a.format == b.format && of_a.capacity == of_b.capacity && a.codebook == b.codebook &&
@@ -23,6 +30,16 @@ SliceExpander::SliceExpander(const CacheShape& shape, const PageCodec& codec, at
       compute_(compute == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16),
       element_(compute_),
       rotation_(device) {}
+
+void SliceExpander::set_text(std::vector<TextRows> layers) {
+    text_ = std::move(layers);
+    std::vector<at::Tensor> largest;
+    for (const TextRows& rows : text_) {
+        largest.push_back(rows.keys.abs().max());
+        largest.push_back(rows.values.abs().max());
+    }
+    text_largest_ = largest.empty() ? at::Tensor() : at::stack(largest).to(at::kFloat);
+}
 
 void SliceExpander::write_as(cuda::Element element, const cuda::E4m3Factors* factors) {
     element_ = element;
@@ -56,6 +73,18 @@ void SliceExpander::turn_queries(const HeadRange& heads, const at::Tensor& q, vo
     cuda::expand_plain(plain, stream());
 }
 
+// Always the first rows of the slice.
+void SliceExpander::expand_text(const Run& run, const HeadRange& heads, int layer, Operand operand, void* out) const {
+    const TextRows& text = text_[static_cast<std::size_t>(layer)];
+    const at::Tensor& rows = operand == Operand::key ? text.keys : text.values;
+    cuda::ExpandJob plain = job(heads, operand, rotation_.identity(), out);
+    plain.tables = &kTextTables;
+    plain.rotary = false;
+    plain.runs[0] = {rows.const_data_ptr(), run.first_row, run.first_token, run.rows, 0, 0};
+    plain.run_count = 1;
+    cuda::expand_plain(plain, stream());
+}
+
 void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
                            const at::Tensor& own, void* out) const {
     const bool is_key = operand == Operand::key;
@@ -65,6 +94,12 @@ void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer
     int out_row = 0;
     for (std::size_t i = 0; i < slice.runs.size();) {
         const Run& first = slice.runs[i];
+        if (first.text) {
+            expand_text(first, heads, layer, operand, out);
+            out_row += first.rows;
+            ++i;
+            continue;
+        }
         if (!first.group) {
             cuda::ExpandJob plain = job(heads, operand, rotation_.inverse(), out);
             plain.source_row = own.stride(0);

@@ -9,7 +9,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace wander::quant {
 
@@ -28,6 +30,13 @@ public:
     // What is written: the compute type, or E4M3 by these factors.
     void write_as(cuda::Element element, const cuda::E4m3Factors* factors);
     void begin_chunk(const ReadView& view, int history_latents) { rotation_.fill(view, shape_, history_latents); }
+    // Of every layer, or none.
+    void set_text(std::vector<TextRows> layers);
+    int text_rows() const { return text_.empty() ? 0 : static_cast<int>(text_.front().keys.size(0)); }
+    // The largest magnitudes of a layer's keys and values, on the device; null without a text.
+    const float* text_largest(int layer) const {
+        return text_.empty() ? nullptr : text_largest_.const_data_ptr<float>() + static_cast<std::ptrdiff_t>(layer) * 2;
+    }
     const DeviceRotation& rotation() const { return rotation_; }
     int queries() const { return rotation_.latents() * shape_.tokens_per_latent; }
 
@@ -38,6 +47,7 @@ public:
                 void* out) const;
 
 private:
+    void expand_text(const Run& run, const HeadRange& heads, int layer, Operand operand, void* out) const;
     cuda::ExpandJob job(const HeadRange& heads, Operand operand, const float* matrices, void* out) const;
     cuda::Stream stream() const;
 
@@ -48,6 +58,8 @@ private:
     cuda::Element element_;
     const cuda::E4m3Factors* factors_ = nullptr;
     DeviceRotation rotation_;
+    std::vector<TextRows> text_;
+    at::Tensor text_largest_; // [layers][2] float32, device
 };
 
 } // namespace wander::quant

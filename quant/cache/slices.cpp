@@ -8,7 +8,11 @@ namespace {
 
 class Cutter {
 public:
-    explicit Cutter(const SliceRules& rules) : rules_(rules) {}
+    explicit Cutter(const SliceRules& rules, int text_rows = 0) : rules_(rules), text_rows_(text_rows) {
+        if (text_rows > 0) {
+            add({.rows = text_rows, .text = true});
+        }
+    }
 
     void add(Run run, float log_weight = 0.0F, const at::Tensor* noise = nullptr) {
         while (run.rows > 0) {
@@ -32,10 +36,12 @@ private:
     // Rows that the newest slice may have.
     int most() const {
         const bool is_long = static_cast<int>(slices_.size()) <= rules_.long_slices;
-        return is_long ? rules_.max_rows : rules_.max_rows - rules_.tokens_per_latent;
+        return (is_long ? rules_.max_rows : rules_.max_rows - rules_.tokens_per_latent) +
+               (slices_.size() == 1 ? text_rows_ : 0);
     }
 
     SliceRules rules_;
+    int text_rows_; // of the first slice, beyond what the rules allow
     std::vector<Slice> slices_;
 };
 
@@ -43,7 +49,7 @@ private:
 
 std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, int layer,
                               const std::vector<HistorySegment>& segments, int own_rows, int history) {
-    Cutter whole(rules);
+    Cutter whole(rules, rules.text_rows);
     Cutter summaries(rules);
     const int tokens = rules.tokens_per_latent;
     for (const HistorySegment& segment : segments) {

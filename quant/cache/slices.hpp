@@ -11,13 +11,14 @@
 
 namespace wander::quant {
 
-// Consecutive stored rows of one page, or of the chunk's own keys and values.
+// Consecutive stored rows of one page, of the chunk's own keys and values, or of the text.
 struct Run {
-    const PageGroup* group = nullptr; // null: the chunk itself
+    const PageGroup* group = nullptr; // null: the chunk itself, or the text
     int first_row = 0;                // stored row in the page, or row of the chunk
     int first_token = 0;              // whose place the first row has, in the page or the chunk
     int rows = 0;
     int table_latent = 0; // row of the rotation tables for the page's (or chunk's) first latent
+    bool text = false;    // never turned
 };
 
 // Runs that are attended to together. All their logits are corrected alike.
@@ -32,13 +33,14 @@ inline constexpr int kAllSlices = 1 << 30;
 
 struct SliceRules {
     int tokens_per_latent = 0;
-    int max_rows = 0;
+    int max_rows = 0;             // of pages and the chunk; the text's rows stand in front of those of the first slice
     int long_slices = kAllSlices; // that many slices have max_rows, those behind them the tokens of one latent less
     bool bias_correction = false; // a page whose noise is known gets slices of its own
+    int text_rows = 0;
 };
 
-// The visible history, the chunk's own rows behind it, then rows that stand for whole latents. own_rows: of the chunk;
-// history: visible latents before it.
+// The text, the visible history, the chunk's own rows behind it, then rows that stand for whole latents. own_rows: of
+// the chunk; history: visible latents before it.
 std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, int layer,
                               const std::vector<HistorySegment>& segments, int own_rows, int history);
 

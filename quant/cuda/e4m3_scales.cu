@@ -31,9 +31,10 @@ __global__ void __launch_bounds__(kThreads) largest_values(ScaleJob job) {
     }
 }
 
-__global__ void finish_factors(E4m3Factors* factors) {
+__global__ void finish_factors(E4m3Factors* factors, const float* text_largest) {
     const int i = static_cast<int>(threadIdx.x);
-    const float largest = fmaxf(factors->descale[i], 1e-12F);
+    const float text = text_largest && i > 0 ? text_largest[i - 1] / 2.0F : 0.0F;
+    const float largest = fmaxf(fmaxf(factors->descale[i], text), 1e-12F);
     const float scale = (i == 0 ? 448.0F : 224.0F) / largest;
     factors->inverse_scale[i] = scale;
     factors->descale[i] = 1.0F / scale;
@@ -52,7 +53,7 @@ void launch_scales(const ScaleJob& job, Stream stream) {
     } else {
         largest_values<__nv_bfloat16><<<dim3(kBlocks, 3), kThreads, 0, stream>>>(job);
     }
-    finish_factors<<<1, 3, 0, stream>>>(job.factors);
+    finish_factors<<<1, 3, 0, stream>>>(job.factors, job.text_largest);
 }
 
 } // namespace wander::quant::cuda

@@ -67,13 +67,14 @@ struct E4m3Factors {
 };
 
 // Fills *factors. The largest magnitude of each tensor maps to 448, or to 224 for keys and values, since older ones
-// than those measured may be larger.
+// than those measured may be larger; a text's largest maps to 448 at most.
 struct ScaleJob {
     const void* tensors[3] = {};      // queries, keys, values
     std::int64_t row_strides[3] = {}; // values between rows
     std::int64_t rows = 0;
     int row_values = 0; // a multiple of 8
     Element element = Element::bfloat16;
+    const float* text_largest = nullptr; // device, of the text's keys and values; null: no text
     E4m3Factors* factors = nullptr;
 };
 

@@ -56,6 +56,55 @@ TEST(Attend, EmbeddedWorldShapeBfloat16) {
     EXPECT_LT(worst_of_walk(setup, 7, 1), 2e-2);
 }
 
+// A text is read in front of everything, by both branches as it is; more and fewer tokens than a tile or a latent has.
+TEST(Attend, TextInFrontIsNeverTurned) {
+    for (const int tokens : {1, 5, 40, 300}) {
+        CacheSetup setup = small_setup();
+        setup.text_tokens = tokens;
+        EXPECT_LT(worst_of_walk(setup, 7, 2), 1e-5) << tokens;
+        setup.prope = false;
+        EXPECT_LT(worst_of_walk(setup, 7, 2), 1e-5) << tokens;
+        setup.prope = true;
+        setup.compute = at::kDouble;
+        EXPECT_LT(worst_of_walk(setup, 7, 2), 1e-6) << tokens;
+        setup.compute = at::kBFloat16;
+        EXPECT_LT(worst_of_walk(setup, 7, 2), 2e-2) << tokens;
+    }
+}
+
+TEST(Attend, TextBesidePackedPages) {
+    for (const char* format : {"int2", "qvg-int2", "fp8"}) {
+        CacheSetup setup = embedded_setup();
+        setup.text_tokens = 50;
+        setup.policy.format = format;
+        EXPECT_LT(worst_of_walk(setup, 8, 1), 1e-5) << format;
+    }
+}
+
+TEST(Attend, TextStaysOverClearAndMayChangeBetweenPasses) {
+    CacheSetup setup = small_setup();
+    setup.text_tokens = 9;
+    const auto cache = make_cache(setup);
+    EXPECT_LT(step_and_compare(*cache, setup, 0, 2, 1), 1e-5);
+    cache->clear();
+    EXPECT_LT(step_and_compare(*cache, setup, 0, 2, 2), 1e-5);
+    EXPECT_LT(step_and_compare(*cache, setup, 2, 2, 3), 1e-5);
+    cache->set_text({});
+    EXPECT_GT(step_and_compare(*cache, setup, 4, 2, 4), 1e-3) << "this case does not depend on its text";
+    setup.text_tokens = 0;
+    EXPECT_LT(step_and_compare(*cache, setup, 6, 2, 5), 1e-5);
+}
+
+TEST(Attend, RefusesTextOfAnotherShape) {
+    CacheSetup setup = small_setup();
+    const auto cache = make_cache(setup);
+    setup.text_tokens = 3;
+    EXPECT_THROW(cache->set_text({random_text(setup, 0)}), c10::Error) << "one layer of two";
+    const quant::TextRows rows = random_text(setup, 0);
+    EXPECT_THROW(cache->set_text({rows, {rows.keys.narrow(0, 0, 2), rows.values}}), c10::Error);
+    EXPECT_THROW(cache->set_text({rows, {rows.keys.to(at::kDouble), rows.values}}), c10::Error);
+}
+
 TEST(Attend, ManyQueryBlocksAndTiles) {
     CacheSetup setup = small_setup();
     setup.shape = {.layers = 1,

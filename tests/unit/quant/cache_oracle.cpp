@@ -102,9 +102,21 @@ at::Tensor random_rows(const CacheSetup& setup, int latents, std::uint64_t seed)
     return rows.to(setup.compute).to(setup.device);
 }
 
+quant::TextRows random_text(const CacheSetup& setup, int layer) {
+    if (setup.text_tokens == 0) return {};
+    const auto seed = static_cast<std::uint64_t>(777 + 2 * layer);
+    const auto rows = [&](std::uint64_t rows_seed) {
+        return uniform({setup.text_tokens, setup.shape.heads, setup.shape.head_dim}, -2.0, 2.0, rows_seed)
+            .to(setup.compute)
+            .to(setup.device);
+    };
+    return {rows(seed), rows(seed + 1)};
+}
+
 at::Tensor dense_attention(const CacheSetup& setup, const quant::ReadView& view, const at::Tensor& history_k,
                            const at::Tensor& history_v, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const at::Tensor& history_noise, const std::vector<bool>& one_row) {
+                           const at::Tensor& history_noise, const std::vector<bool>& one_row,
+                           const quant::TextRows& text) {
     const std::int64_t tokens = setup.shape.tokens_per_latent;
     const auto dense = [](const at::Tensor& t) { return t.to(at::kCPU, at::kDouble); };
     const at::Tensor keys = at::cat({dense(history_k), dense(k)}, 0);
@@ -114,15 +126,23 @@ at::Tensor dense_attention(const CacheSetup& setup, const quant::ReadView& view,
         noise =
             at::cat({dense(history_noise), at::zeros({k.size(0), k.size(1), history_noise.size(2)}, at::kDouble)}, 0);
     }
+    const auto with_text = [&](const at::Tensor& front, const at::Tensor& rows) {
+        return front.defined() ? at::cat({dense(front), rows}, 0) : rows;
+    };
+    if (noise.defined() && text.keys.defined()) {
+        noise = at::cat({at::zeros({text.keys.size(0), noise.size(1), noise.size(2)}, at::kDouble), noise}, 0);
+    }
     std::vector<float> positions = view.history_positions;
     positions.insert(positions.end(), view.new_positions.begin(), view.new_positions.end());
 
     std::vector<at::Tensor> branches = {softmax_attention(rope(view, dense(q), view.new_positions),
-                                                          rope(view, keys, positions, one_row), values, noise)};
+                                                          with_text(text.keys, rope(view, keys, positions, one_row)),
+                                                          with_text(text.values, values), noise)};
     if (view.prope) {
         const at::Tensor inverse = at::cat({view.history_inverse, view.new_inverse}, 0);
         const at::Tensor result = softmax_attention(turn(dense(q), view.new_projection.transpose(1, 2), tokens),
-                                                    turn(keys, inverse, tokens), turn(values, inverse, tokens), noise);
+                                                    with_text(text.keys, turn(keys, inverse, tokens)),
+                                                    with_text(text.values, turn(values, inverse, tokens)), noise);
         branches.push_back(turn(result, view.new_projection, tokens));
     }
     return at::stack(branches, 0);
@@ -157,7 +177,8 @@ double step_and_compare(quant::KvCache& cache, const CacheSetup& setup, std::int
             const at::Tensor k = random_rows(setup, latents, base + 1);
             const at::Tensor v = random_rows(setup, latents, base + 2);
             const at::Tensor expected = dense_attention(setup, view, visible_values(cache, setup, layer, history, true),
-                                                        visible_values(cache, setup, layer, history, false), q, k, v);
+                                                        visible_values(cache, setup, layer, history, false), q, k, v,
+                                                        {}, {}, random_text(setup, layer));
             worst = std::max(worst, relative_error(cache.attend(layer, q, k, v), expected));
             if (pass == 1) {
                 cache.write(layer, k, v);
@@ -184,6 +205,11 @@ CacheSetup embedded_setup() {
 std::unique_ptr<quant::KvCache> make_cache(const CacheSetup& setup) {
     auto cache = quant::KvCache::create(setup.shape, setup.policy, setup.device, setup.compute);
     if (!cache) throw std::runtime_error(cache.error().message);
+    if (setup.text_tokens > 0) {
+        std::vector<quant::TextRows> text;
+        for (int layer = 0; layer < setup.shape.layers; ++layer) text.push_back(random_text(setup, layer));
+        (*cache)->set_text(text);
+    }
     return std::move(*cache);
 }
 

@@ -20,6 +20,7 @@ struct CacheSetup {
     int time_pairs = 2;
     bool prope = true;
     std::uint64_t seed = 1;
+    int text_tokens = 0; // of the text that make_cache() sets
 };
 
 // One layer of the embedded world, window of 24 latents.
@@ -38,10 +39,15 @@ at::Tensor random_rows(const CacheSetup& setup, int latents,
 // history_k, history_v: [history * tokens, heads, head_dim], any type. history_noise: [history * tokens, heads,
 // head_dim / kNoiseChannels], what quant/cache/logit_bias.hpp corrects for; undefined: no correction. one_row: by
 // history latent, whether all its (equal) rows stand in the middle of the picture, as a pruned latent's; empty: none.
+// text: read by both branches as it is.
 // Returns [branches, tokens, heads, head_dim] double.
 at::Tensor dense_attention(const CacheSetup& setup, const quant::ReadView& view, const at::Tensor& history_k,
                            const at::Tensor& history_v, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const at::Tensor& history_noise = {}, const std::vector<bool>& one_row = {});
+                           const at::Tensor& history_noise = {}, const std::vector<bool>& one_row = {},
+                           const quant::TextRows& text = {});
+
+// Of one layer, by setup.text_tokens; undefined tensors without a text.
+quant::TextRows random_text(const CacheSetup& setup, int layer);
 
 // The cache's own un-rotated values of the visible history, one layer, concatenated.
 at::Tensor visible_values(const quant::KvCache& cache, const CacheSetup& setup, int layer,

@@ -67,6 +67,21 @@ TEST_F(Slices, EveryRowOnceInOrder) {
     }
 }
 
+TEST_F(Slices, TextStandsInFrontOfTheFirst) {
+    for (const int max_rows : {7, 32, 100, 1000}) {
+        const std::vector<Slice> without = cut(max_rows);
+        const std::vector<Slice> slices =
+            cut_slices({kTokens, max_rows, kAllSlices, false, 45}, codec_, 0, segments_, 2 * kTokens, 8);
+        ASSERT_EQ(slices.size(), without.size());
+        EXPECT_EQ(slices[0].rows, without[0].rows + 45);
+        EXPECT_TRUE(slices[0].runs[0].text);
+        EXPECT_EQ(slices[0].runs[0].rows, 45);
+        EXPECT_EQ(slices[0].runs[0].group, nullptr);
+        for (std::size_t i = 1; i < slices.size(); ++i) EXPECT_EQ(slices[i].rows, without[i].rows);
+        for (std::size_t i = 1; i < slices[0].runs.size(); ++i) EXPECT_FALSE(slices[0].runs[i].text);
+    }
+}
+
 TEST_F(Slices, PagesWithKnownNoiseStandAlone) {
     groups_[1]->keys[0].noise = at::ones({2, 1});
     EXPECT_EQ(cut(1000).size(), 1U);

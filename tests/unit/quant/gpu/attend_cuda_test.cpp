@@ -42,6 +42,22 @@ TEST_F(AttendCuda, WithoutProjectiveBranch) {
     EXPECT_LT(worst_of_walk(plain, 8, 2), 1e-5);
 }
 
+TEST_F(AttendCuda, TextInFrontIsNeverTurned) {
+    for (const int tokens : {3, 50, 300}) {
+        CacheSetup text = setup(at::kFloat);
+        text.text_tokens = tokens;
+        EXPECT_LT(worst_of_walk(text, 8, 2), 1e-5) << tokens;
+        text.policy.format = "int2";
+        EXPECT_LT(worst_of_walk(text, 8, 2), 1e-5) << tokens;
+        text.prope = false;
+        EXPECT_LT(worst_of_walk(text, 8, 2), 1e-5) << tokens;
+        text.compute = at::kBFloat16;
+        EXPECT_LT(worst_of_walk(text, 8, 2), 2e-2) << tokens;
+        text.prope = true;
+        EXPECT_LT(worst_of_walk(text, 8, 2), 2e-2) << tokens;
+    }
+}
+
 TEST_F(AttendCuda, PackedPagesEqualTheirDecodedValues) {
     for (const char* format : {"int2", "qvg-int2"}) {
         CacheSetup packed = setup(at::kFloat);
