@@ -288,6 +288,7 @@ WalkOptions walk_options(const Options& options) {
     walk.chunk_latents = options.chunk_latents;
     walk.size = options.size;
     walk.context_latents = options.context_latents;
+    walk.fast_context = options.fast_context;
     walk.resume = options.resume;
     walk.path = options.path;
     walk.prompt = options.prompt;

@@ -129,6 +129,10 @@ void add_worldplay_options(CLI::App& app, Options& options) {
            "Earlier latents that a chunk of HY-WorldPlay reads; 16 as published, 48 or 56 for a long memory")
         ->type_name("N")
         ->check(CLI::Range(8, 4096));
+    app.add_flag(
+        "--fast-context", options.fast_context,
+        "Make the keys and values of a chunk of HY-WorldPlay once instead of anew for every later chunk: faster, "
+        "and not as published");
     app.add_option("--path", options.path,
                    "A way to walk before the keys take over: a pose string (\"w-31,right-8\") or a pose JSON")
         ->type_name("POSES|FILE.json");

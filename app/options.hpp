@@ -32,6 +32,7 @@ struct Options {
     std::optional<int> chunk_latents;
     std::optional<PictureSize> size;
     std::optional<int> context_latents;
+    bool fast_context = false;
     std::optional<std::string> cache;    // registry name; absent: headless bf16, the window remembers
     quant::CacheRulesChange cache_rules; // absent: as CacheRules has it; the window remembers some
     bool fp8_attention = false;

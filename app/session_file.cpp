@@ -102,6 +102,7 @@ void note_model(SessionFile& session, const WalkInfo& info, const WalkOptions& o
     if (info.keeps_walks) {
         session.size = std::to_string(info.width) + "x" + std::to_string(info.height);
         session.context_latents = options.context_latents.value_or(0);
+        session.fast_context = options.fast_context;
         session.path = options.path;
         session.resumed = options.resume;
     }
@@ -143,6 +144,7 @@ std::string session_json(const SessionFile& session) {
     if (!session.size.empty()) { // HY-WorldPlay
         json["size"] = session.size;
         if (session.context_latents > 0) json["context"] = session.context_latents;
+        json["fast_context"] = session.fast_context;
         if (!session.path.empty()) json["path"] = session.path;
         if (!session.resumed.empty()) json["resume"] = session.resumed.string();
     }

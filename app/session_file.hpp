@@ -45,8 +45,9 @@ struct SessionFile {
     std::filesystem::path camera_phrases; // empty: the program's own
     std::string size;                     // of HY-WorldPlay's pictures, as --size takes it; empty: another model
     int context_latents = 0;              // as --context takes it; 0: as published
-    std::string path;                     // as --path takes it; empty: none
-    std::filesystem::path resumed;        // the saved walk that it went on from; empty: none
+    bool fast_context = false;
+    std::string path;              // as --path takes it; empty: none
+    std::filesystem::path resumed; // the saved walk that it went on from; empty: none
     std::string device;
     std::string precision;
     std::string attention = "bf16"; // as --attention takes it

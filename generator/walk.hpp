@@ -44,6 +44,7 @@ struct WalkOptions {
     std::optional<WindowChoice> window;   // a text model: what it sees; absent: what its folder says
     std::optional<int> chunk_latents;     // a text model: latents made together; absent: what it was trained for
     std::optional<PictureSize> size;      // HY-WorldPlay: of its pictures; absent: what it was trained at
+    bool fast_context = false;            // HY-WorldPlay: keys and values of a chunk are made once; not as published
     std::optional<int> context_latents;   // HY-WorldPlay: earlier latents that a chunk reads; absent: as published
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";

@@ -116,6 +116,7 @@ namespace {
 Result<void> refuse_worldplay_options(const WalkOptions& options) {
     const std::pair<const char*, bool> given[] = {{"--size", options.size.has_value()},
                                                   {"--context", options.context_latents.has_value()},
+                                                  {"--fast-context", options.fast_context},
                                                   {"--path", !options.path.empty()}};
     for (const auto& [name, is_given] : given) {
         if (is_given) {

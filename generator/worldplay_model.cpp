@@ -25,6 +25,8 @@ Result<std::shared_ptr<const Wan22Vae>> read_vae(const ModelPart& part, const Va
     return std::shared_ptr<const Wan22Vae>(std::make_shared<Wan22Vae>(std::move(*vae)));
 }
 
+// Fast context: latents whose keys and values stay, in contexts. Clips are found among them.
+constexpr int kFastWindow = 2;
 // Points that views are compared by: the same for every walk, so that a kept one goes on the same under any seed.
 constexpr std::uint64_t kOverlapSeed = 0;
 
@@ -99,12 +101,20 @@ private:
         }
         config.rows = model_.latent_rows;
         config.cols = model_.latent_cols;
-        // All of the context is made in one piece, so all of it is packed when that is done.
         WalkOptions cache_options = options_;
-        cache_options.cache_rules.keep_recent = 0;
-        auto cache = make_cache(model_, {.page_latents = kLatentsPerChunk}, cache_options);
+        quant::CacheShape shape{.page_latents = kLatentsPerChunk};
+        const ContextRules& context = config.schedule.context;
+        config.fast_context = options_.fast_context;
+        if (config.fast_context) {
+            shape.sink_latents = context.anchor;
+            shape.window_latents = kFastWindow * context.latents;
+        } else {
+            // All of the context is made in one piece, so all of it is packed when that is done.
+            cache_options.cache_rules.keep_recent = 0;
+        }
+        auto cache = make_cache(model_, shape, cache_options);
         if (!cache) return cache.error();
-        model_.capacity.view_latents = config.schedule.context.latents + kLatentsPerChunk;
+        if (!config.fast_context) model_.capacity.view_latents = context.latents + kLatentsPerChunk;
         auto rollout =
             std::make_unique<WorldPlayRollout>(model_.dit, std::move(*cache), std::move(config),
                                                make_noise(model_, options_.seed), ViewOverlap::of_seed(kOverlapSeed));
