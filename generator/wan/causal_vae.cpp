@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace wander {
@@ -29,6 +30,11 @@ Result<void> CausalVaeNet::load_parts(const Shapes& shapes, const TensorSource& 
         }
     }
     return {};
+}
+
+std::int64_t CausalVaeNet::latents_per_part() const {
+    // On a GPU one: at 704 x 1280 the widest activations of one are near half a gigabyte.
+    return device_.is_cuda() ? 1 : std::numeric_limits<std::int64_t>::max();
 }
 
 at::Tensor CausalVaeNet::conv(const std::string& name, const at::Tensor& x, VaePast& past) const {
@@ -80,8 +86,7 @@ at::Tensor CausalDecodeStream::decode(const at::Tensor& latents) {
     std::vector<at::Tensor> parts;
     const std::int64_t count = z.size(0);
     std::int64_t done = 0;
-    // On a GPU one latent at a time: at 704 x 1280 the widest activations of one are near half a gigabyte.
-    const std::int64_t step = net_->device().is_cuda() ? 1 : count;
+    const std::int64_t step = net_->latents_per_part();
     while (done < count) {
         const std::int64_t part = started_ ? std::min(step, count - done) : 1;
         parts.push_back(net_->decode_part(z.narrow(0, done, part), past_, !started_));

@@ -43,6 +43,9 @@ public:
     // frames: [1, 3, H, W] at the video's beginning, then [4, 3, H, W]. Returns [1, 2 z, h, w]: mean, log variance.
     virtual at::Tensor encode_part(const at::Tensor& frames, VaePast& past) const = 0;
 
+    // Latents that a call of decode_part gets at most, after the first.
+    virtual std::int64_t latents_per_part() const;
+
     at::Device device() const { return device_; }
     at::ScalarType compute() const { return compute_; }
     at::ScalarType wide() const { return compute_ == at::kDouble ? at::kDouble : at::kFloat; }
@@ -55,6 +58,9 @@ protected:
     // Pictures and the time before them continue as their border instead of zeros. Before load_parts.
     void replicate_borders() { replicate_ = true; }
 
+    std::map<std::string, VaeConv>& convs() { return convs_; }
+    const std::map<std::string, VaeConv>& convs() const { return convs_; }
+    const std::map<std::string, at::Tensor>& gammas() const { return gammas_; }
     const VaeConv& part(const std::string& name) const { return convs_.at(name); }
     at::Tensor conv(const std::string& name, const at::Tensor& x, VaePast& past) const;
     at::Tensor norm(const std::string& name, const at::Tensor& x, bool silu = true) const;

@@ -6,10 +6,6 @@
 
 #include <ATen/ATen.h>
 
-#if WANDER_CUDA
-#include <cuda_runtime_api.h>
-#endif
-
 #include <stdexcept>
 
 namespace wander {
@@ -21,11 +17,7 @@ namespace {
 // See DecodeTuning.
 void choose_by_memory(DecodeTuning& tuning) {
     constexpr std::int64_t kFrame = 400'000; // 480x832
-    bool roomy = true;
-#if WANDER_CUDA
-    std::size_t free_bytes = 0, all_bytes = 0;
-    if (cudaMemGetInfo(&free_bytes, &all_bytes) == cudaSuccess) roomy = free_bytes >= (std::size_t{24} << 30);
-#endif
+    const bool roomy = decoder_has_room();
     if (tuning.pixels_per_pass == 0) tuning.pixels_per_pass = roomy ? 4 * kFrame : kFrame;
     if (tuning.latents_per_call == 0) tuning.latents_per_call = roomy ? 3 : 1;
 }
@@ -100,8 +92,9 @@ struct WanVae::Weights {
 
     at::Tensor decode(const at::Tensor& z, VaePast& past, bool first) const {
         if (!fused) return from_patches(run(decoder, z, past, first), config.patch);
-        return decode_fused({&decoder, &convs, &gammas, norm_kind(), config.eps, config.patch, tuning.pixels_per_pass},
-                            z, past, first);
+        return decode_fused(
+            {&decoder, &convs, &gammas, norm_kind(), config.eps, config.patch, false, tuning.pixels_per_pass}, z, past,
+            first);
     }
 };
 
@@ -145,7 +138,7 @@ Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source,
         weights->convs[base] = make_conv(*tensor, *bias, device, compute, !device.is_cuda() || weights->fused);
     }
     if (weights->fused) {
-        prepare_fused(weights->decoder, weights->convs);
+        prepare_fused(weights->decoder, false, weights->convs);
         choose_by_memory(weights->tuning);
     }
     const auto options = at::TensorOptions().dtype(at::kDouble);

@@ -43,7 +43,7 @@ struct VaeConfig {
 // memory and an eighth more time.
 struct DecodeTuning {
     bool plain = false;               // torch's own operations, for tests and benches
-    std::int64_t pixels_per_pass = 0; // pixels x frames that a layer of the fused path works on, at least one frame
+    std::int64_t pixels_per_pass = 0; // see FusedVaeWeights
     int latents_per_call = 0;
 };
 

@@ -1,28 +1,46 @@
 #include "generator/wan/vae22.hpp"
 
 #include "generator/wan/vae22_ops.hpp"
+#include "generator/wan/vae_fused.hpp"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace wander {
 
 using Kind = VaeLayer::Kind;
 
+namespace {
+
+// See DecodeTuning. A frame of 704x1280 before its patches are laid out, where it is twice as wide as at its end.
+constexpr std::int64_t kWideFrame = 2 * 352 * 640;
+
+} // namespace
+
 struct Wan22Vae::Net : CausalVaeNet {
     Net(const Vae22Config& sizes, at::Device device, at::ScalarType compute)
         : CausalVaeNet(device, compute),
           config(sizes),
           decoder(plan_vae22_decoder(sizes)),
-          encoder(plan_vae22_encoder(sizes)) {
+          encoder(plan_vae22_encoder(sizes)),
+          flat(flat_decoder(decoder)) {
         const auto options = at::TensorOptions().dtype(at::kDouble);
         mean = at::tensor(config.latent_mean, options).view({-1, 1, 1}).to(device, wide());
         deviation = at::tensor(config.latent_std, options).view({-1, 1, 1}).to(device, wide());
     }
 
-    Result<void> load(const TensorSource& source) {
-        return load_parts(config.tensor_shapes(has_encoder, has_decoder), source, "Wan 2.2 VAE");
+    Result<void> load(const TensorSource& source, const DecodeTuning& wanted) {
+        tuning = wanted;
+        auto loaded = load_parts(config.tensor_shapes(has_encoder, has_decoder), source, "Wan 2.2 VAE");
+        fused = loaded && has_decoder && device().is_cuda() && compute() == at::kBFloat16 && !tuning.plain &&
+                fused_decoder_serves(flat);
+        if (!fused) return loaded;
+        prepare_fused(flat, true, convs());
+        if (tuning.pixels_per_pass == 0) tuning.pixels_per_pass = (decoder_has_room() ? 4 : 1) * kWideFrame;
+        return loaded;
     }
 
     at::Tensor attention(const VaeLayer& layer, const at::Tensor& x, VaePast& past) const {
@@ -69,7 +87,13 @@ struct Wan22Vae::Net : CausalVaeNet {
     }
 
     at::Tensor decode_part(const at::Tensor& z, VaePast& past, bool first) const override {
-        at::Tensor x = conv(decoder.first.name, conv("conv2", z, past), past);
+        const at::Tensor in = conv("conv2", z, past);
+        if (fused) {
+            return decode_fused(
+                {&flat, &convs(), &gammas(), VaeNorm::wan, 0, config.patch, true, tuning.pixels_per_pass}, in, past,
+                first);
+        }
+        at::Tensor x = conv(decoder.first.name, in, past);
         x = run(decoder.middle, x, past, first);
         for (const Vae22Level& level : decoder.levels) {
             const at::Tensor y = run(level.layers, x, past, first);
@@ -77,6 +101,10 @@ struct Wan22Vae::Net : CausalVaeNet {
         }
         x = conv(decoder.head.name, norm(decoder.head_norm, x), past);
         return from_column_patches(x, config.patch);
+    }
+
+    std::int64_t latents_per_part() const override {
+        return fused ? std::numeric_limits<std::int64_t>::max() : CausalVaeNet::latents_per_part();
     }
 
     at::Tensor encode_part(const at::Tensor& frames, VaePast& past) const override {
@@ -92,6 +120,9 @@ struct Wan22Vae::Net : CausalVaeNet {
     Vae22Config config;
     Vae22Half decoder;
     Vae22Half encoder;
+    VaeHalf flat; // decoder
+    DecodeTuning tuning;
+    bool fused = false; // the decoder goes through vae_fused.hpp
     bool has_decoder = false;
     bool has_encoder = false;
     at::Tensor mean; // wide type [z, 1, 1]
@@ -99,7 +130,8 @@ struct Wan22Vae::Net : CausalVaeNet {
 };
 
 Result<Wan22Vae> Wan22Vae::load(const Vae22Config& config, const TensorSource& source, at::Device device,
-                                at::ScalarType compute, bool with_encoder, bool with_decoder) {
+                                at::ScalarType compute, bool with_encoder, bool with_decoder,
+                                const DecodeTuning& tuning) {
     const auto z = static_cast<std::size_t>(config.z);
     if (config.latent_mean.size() != z || config.latent_std.size() != z) {
         return Error{ErrorCode::bad_input,
@@ -108,13 +140,15 @@ Result<Wan22Vae> Wan22Vae::load(const Vae22Config& config, const TensorSource& s
     auto net = std::make_shared<Net>(config, device, compute);
     net->has_encoder = with_encoder;
     net->has_decoder = with_decoder;
-    if (auto loaded = net->load(source); !loaded) return loaded.error();
+    if (auto loaded = net->load(source, tuning); !loaded) return loaded.error();
     Wan22Vae vae;
     vae.net_ = std::move(net);
     return vae;
 }
 
 const Vae22Config& Wan22Vae::config() const { return net_->config; }
+
+int Wan22Vae::latents_per_call() const { return std::max(1, net_->tuning.latents_per_call); }
 
 CausalDecodeStream Wan22Vae::decode_stream() const {
     if (!net_->has_decoder) throw std::logic_error("Wan22Vae: loaded without its decoder");
