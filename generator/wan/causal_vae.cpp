@@ -14,7 +14,8 @@ at::Tensor VaeMoments::sample(const at::Tensor& noise) const {
     return mean + (0.5 * log_variance.clamp(-30, 20)).exp() * noise.to(mean.options());
 }
 
-Result<void> CausalVaeNet::load_parts(const Shapes& shapes, const TensorSource& source, const char* what) {
+Result<void> CausalVaeNet::load_parts(const Shapes& shapes, const TensorSource& source, const char* what,
+                                      bool side_by_side) {
     auto tensors = load_strictly(shapes, source, what);
     if (!tensors) return tensors.error();
     const std::string gamma = ".gamma";
@@ -25,7 +26,7 @@ Result<void> CausalVaeNet::load_parts(const Shapes& shapes, const TensorSource& 
         } else if (name.ends_with(weight)) {
             const std::string base = name.substr(0, name.size() - weight.size());
             VaeConv& conv = convs_[base];
-            conv = make_conv(tensor, tensors->at(base + ".bias"), device_, compute_, true);
+            conv = make_conv(tensor, tensors->at(base + ".bias"), device_, compute_, side_by_side);
             if (replicate_) conv.padding = 0; // the borders are made before it
         }
     }
@@ -48,7 +49,7 @@ at::Tensor CausalVaeNet::conv(const std::string& name, const at::Tensor& x, VaeP
 }
 
 at::Tensor CausalVaeNet::norm(const std::string& name, const at::Tensor& x, bool silu) const {
-    return norm_silu(x, gammas_.at(name), VaeNorm::wan, 0, silu);
+    return norm_silu(x, gammas_.at(name), norm_, eps_, silu);
 }
 
 at::Tensor CausalVaeNet::residual(const ResidualNames& names, const at::Tensor& x, VaePast& past) const {

@@ -1,6 +1,6 @@
 #pragma once
-// What the causal VAEs with level shortcuts (Wan 2.2, HunyuanVideo 1.5) have in common: parts by name, streams whose
-// whole state is the last input frames of their convolutions.
+// What the causal VAEs (Wan 2.1 and 2.2, HunyuanVideo 1.5) have in common: parts by name, streams whose whole state is
+// the last input frames of their convolutions.
 //
 // A net holds weights only and may be shared by streams. A stream is the state of one video and belongs to one thread.
 // On CUDA all work is queued on the current stream.
@@ -51,10 +51,12 @@ public:
     at::ScalarType wide() const { return compute_ == at::kDouble ? at::kDouble : at::kFloat; }
 
 protected:
-    CausalVaeNet(at::Device device, at::ScalarType compute) : device_(device), compute_(compute) {}
+    CausalVaeNet(at::Device device, at::ScalarType compute, VaeNorm norm = VaeNorm::wan, double eps = 0)
+        : device_(device), compute_(compute), norm_(norm), eps_(eps) {}
     // Every tensor of `shapes`: NAME.gamma become norms, NAME.weight with NAME.bias convolutions. bad_input lists what
-    // the checkpoint lacks.
-    Result<void> load_parts(const Shapes& shapes, const TensorSource& source, const char* what);
+    // the checkpoint lacks. side_by_side: see VaeConv.
+    Result<void> load_parts(const Shapes& shapes, const TensorSource& source, const char* what,
+                            bool side_by_side = true);
     // Pictures and the time before them continue as their border instead of zeros. Before load_parts.
     void replicate_borders() { replicate_ = true; }
 
@@ -74,6 +76,8 @@ protected:
 private:
     at::Device device_;
     at::ScalarType compute_;
+    VaeNorm norm_;
+    double eps_;
     bool replicate_ = false;
     std::map<std::string, VaeConv> convs_;
     std::map<std::string, at::Tensor> gammas_; // float32 (float64 for double) [channels]
