@@ -22,6 +22,7 @@ using Json = nlohmann::json;
 constexpr std::uintmax_t kMaxFileBytes = 64 << 20;
 constexpr std::int64_t kMaxChunk = std::int64_t{1} << 40;
 constexpr double kMaxPauseSeconds = 3600;
+constexpr double kMaxRewind = 1 << 30;
 constexpr double kMaxMouseRadians = 1000;
 
 std::string all_action_names() {
@@ -63,8 +64,8 @@ private:
             return {};
         }
         if (key == "keep_recent") {
-            if (!value.is_number_integer() || value.get<double>() < 1 || value.get<double>() > quant::kMaxKeepRecent) {
-                return fail("\"keep_recent\" must be a whole number of chunks from 1 on");
+            if (!value.is_number_integer() || value.get<double>() < 0 || value.get<double>() > quant::kMaxKeepRecent) {
+                return fail("\"keep_recent\" must be a whole number of chunks from 0 on");
             }
             entry_.cache_rules.keep_recent = value.get<int>();
             return {};
@@ -87,6 +88,12 @@ private:
             entry_.camera_words = value.get<bool>();
             return {};
         }
+        if (key == "rewind") {
+            if (!value.is_number_integer() || value.get<double>() < 1 || value.get<double>() > kMaxRewind)
+                return fail("\"rewind\" must be a whole number of chunks from 1 on");
+            entry_.rewind = value.get<int>();
+            return {};
+        }
         if (key == "pause") {
             if (!value.is_number() || value.get<double>() < 0 || value.get<double>() > kMaxPauseSeconds) {
                 return fail("\"pause\" must be a number of seconds, 0 to 3600");
@@ -101,7 +108,7 @@ private:
         }
         return fail("unknown key \"" + key +
                     "\"; known are chunk hold mouse cache cache_layers keep_recent keep_sink bias_correction prompt "
-                    "camera_words pause record");
+                    "camera_words rewind pause record");
     }
 
     Result<void> read_hold(const Json& value) {

@@ -23,6 +23,7 @@ struct ControlsEntry {
     quant::CacheRulesChange cache_rules;
     std::optional<std::string> prompt;
     std::optional<bool> camera_words;
+    int rewind = 0;                      // chunks forgotten before this one is made
     std::optional<double> pause_seconds; // before the chunk
     std::optional<bool> record;
     int line = 0; // of the controls file; 0: none

@@ -2,6 +2,7 @@
 
 #include "app/exit_code.hpp"
 #include "generator/models/convert.hpp"
+#include "generator/models/kept_system_prompt.hpp"
 #include "generator/models/text_video_folder.hpp"
 #include "generator/models/worldplay_folder.hpp"
 
@@ -72,11 +73,26 @@ int convert_files(const ModelFiles& files) {
 
 } // namespace
 
-int run_convert(const std::string& model) {
+int run_convert(const std::string& model, const std::string& system_prompt_from) {
     if (WorldPlayFolder::looks_like_one(model)) {
         const auto folder = WorldPlayFolder::open(model);
-        return folder ? convert_files(*folder) : fail_with(folder.error());
+        if (!folder) return fail_with(folder.error());
+        if (!system_prompt_from.empty()) {
+            if (folder->model != WorldPlayFolder::Model::hunyuan_8b)
+                return fail_with({ErrorCode::wrong_use, fmt::format("--system-prompt-from: {} needs none; leave it out",
+                                                                    folder->model_name())});
+            const auto text = read_system_prompt(system_prompt_from);
+            if (!text) return fail_with(text.error());
+            const auto kept = keep_system_prompt(folder->folder, *text);
+            if (!kept) return fail_with(kept.error());
+            fmt::print("{}", fmt::format("system prompt: in {}\n", kept->string()));
+        }
+        return convert_files(*folder);
     }
+    if (!system_prompt_from.empty())
+        return fail_with(
+            {ErrorCode::wrong_use,
+             fmt::format("--system-prompt-from: {} is no folder of HY-WorldPlay 8B; leave it out", model)});
     const auto folder = TextVideoFolder::open(model);
     return folder ? convert_files(*folder) : fail_with(folder.error());
 }

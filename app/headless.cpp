@@ -44,7 +44,8 @@ double steady_seconds() {
 
 // Before anything slow: everything that will be written can be written.
 Result<void> check_outputs(const Options& options) {
-    for (const auto* file : {&options.out, &options.metrics, &options.session_out}) {
+    for (const auto* file :
+         {&options.out, &options.metrics, &options.session_out, &options.walk_out, &options.path_out}) {
         if (file->empty()) continue;
         if (auto checked = render::check_writable(*file); !checked) return checked;
     }
@@ -71,12 +72,12 @@ public:
         session_.model = info.model;
         session_.model_folder =
             options.model == "embedded" ? assets_folder() / "world" : std::filesystem::path(options.model);
-        session_.seed = options.seed;
+        session_.seed = info.seed;
         session_.start = options.start.empty() && !info.starts.empty() ? info.starts.front().name : options.start;
         session_.start_pose = options.start_pose;
         session_.prompt = info.takes_prompt ? info.prompt : options.prompt;
         session_.camera_words = options.camera_words;
-        note_text_model(session_, info, walk_options(options));
+        note_model(session_, info, walk_options(options));
         session_.device = info.device;
         session_.precision = info.precision;
         session_.attention = quant::attention_name(walk_options(options).attention);
@@ -89,6 +90,10 @@ public:
     // What a script asks for later can be judged only now that the model is there.
     Result<void> check_script() const {
         for (const ControlsEntry& entry : script_.entries()) {
+            if (entry.rewind > 0 && !walk_.info().keeps_walks) {
+                return Error{ErrorCode::bad_input, script_.where(entry) + "\"rewind\": walks of " + walk_.info().model +
+                                                       " cannot be rewound"};
+            }
             if (entry.cache) {
                 if (auto checked = check_format(entry, *entry.cache); !checked) return checked;
             }
@@ -135,6 +140,14 @@ public:
         if (!options_.metrics.empty()) {
             if (auto written = render::write_file_atomically(options_.metrics, metrics_json(metrics())); !written)
                 return written;
+        }
+        if (!options_.path_out.empty()) {
+            auto path = walk_.pose_json();
+            if (!path) return path.error();
+            if (auto written = render::write_file_atomically(options_.path_out, *path); !written) return written;
+        }
+        if (!options_.walk_out.empty()) {
+            if (auto written = walk_.save(options_.walk_out); !written) return written;
         }
         if (options_.session_out.empty()) return {};
         return render::write_file_atomically(options_.session_out, session_json(session_));
@@ -188,8 +201,9 @@ private:
         controls.cache_rules = entry.cache_rules;
         controls.prompt = entry.prompt;
         controls.camera_words = entry.camera_words;
+        controls.rewind = entry.rewind;
         session_.note(index, held_names(controls.state), entry.mouse, entry.cache, entry.prompt, entry.cache_rules,
-                      entry.camera_words);
+                      entry.camera_words, entry.rewind);
         return controls;
     }
 
@@ -220,7 +234,7 @@ private:
         metrics.precision = info.precision;
         metrics.attention = session_.attention;
         metrics.threads = info.threads;
-        metrics.seed = options_.seed;
+        metrics.seed = info.seed;
         metrics.start = session_.start;
         metrics.cache_format = session_.cache_format;
         metrics.cache_rules = session_.cache_rules;
@@ -274,6 +288,8 @@ WalkOptions walk_options(const Options& options) {
     walk.chunk_latents = options.chunk_latents;
     walk.size = options.size;
     walk.context_latents = options.context_latents;
+    walk.resume = options.resume;
+    walk.path = options.path;
     walk.prompt = options.prompt;
     walk.seed = options.seed;
     walk.cache_format = options.cache.value_or("bf16");

@@ -66,7 +66,8 @@ void print_sizes(const ModelFiles& model, const DitConfig& dit) {
 // What a walk needs, and whether it can begin.
 int print_state(const ModelFiles& model) {
     std::string weights;
-    for (const PartKind kind : {PartKind::transformer, PartKind::vae, PartKind::tiny_vae, PartKind::text_encoder}) {
+    for (const PartKind kind : {PartKind::transformer, PartKind::vae, PartKind::tiny_vae, PartKind::text_encoder,
+                                PartKind::vision_encoder, PartKind::glyph_encoder}) {
         const std::uint64_t bytes = model.weight_bytes(kind);
         if (bytes > 0)
             weights += fmt::format("{}{} {}", weights.empty() ? "" : ", ", part_name(kind), size_text(bytes));
@@ -84,8 +85,9 @@ int print_state(const ModelFiles& model) {
         line("conversion", "nothing left to convert");
     }
     for (const std::string& warning : model.warnings) line("warning", warning);
+    for (const std::string& obstacle : model.obstacles) line("in the way", obstacle);
     const auto ready = model.ready();
-    line("can run", ready ? "yes" : "not yet: see what is missing or cannot be used above");
+    line("can run", ready ? "yes" : "not yet: see what is missing, in the way or cannot be used above");
     return kExitDone;
 }
 
@@ -106,14 +108,15 @@ int print_folder(const WorldPlayFolder& model) {
     const std::string kind = model.name == model.model_name() ? "" : fmt::format(", {}", model.model_name());
     fmt::print("{}", fmt::format("{}: {}{}\n", model.folder.string(), model.name, kind));
     print_files(model);
-    print_sizes(model, model.dit);
+    if (model.model == WorldPlayFolder::Model::wan_5b) print_sizes(model, model.dit);
     const int scale = model.pixels_per_latent();
     std::string others;
     for (const LatentSize& size : model.sizes) {
         if (size != model.size)
             others += fmt::format("{}{}x{}", others.empty() ? "" : ", ", size.cols * scale, size.rows * scale);
     }
-    line("picture", fmt::format("{}x{} (also {}) at {} frames a second, {} latents a chunk; sees up to {} earlier ones",
+    if (!others.empty()) others = " (also " + others + ")";
+    line("picture", fmt::format("{}x{}{} at {} frames a second, {} latents a chunk; sees up to {} earlier ones",
                                 model.size.cols * scale, model.size.rows * scale, others,
                                 model.schedule.frames_per_second, kLatentsPerChunk, model.schedule.context.latents));
     return print_state(model);

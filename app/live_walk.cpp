@@ -64,6 +64,8 @@ void LiveWalk::attach_sink(std::shared_ptr<FrameSink> sink, std::uint64_t genera
 void LiveWalk::frame_shown(const FrameTicket& ticket, double planned_seconds) {
     {
         std::lock_guard lock(mutex_);
+        if (ticket.chunk < 0)
+            gate_.opening_shown(ticket.frame_index + ticket.frames_in_chunk - 1 - ticket.index_in_chunk);
         gate_.frame_shown(ticket.frame_index, planned_seconds);
     }
     changed_.notify_all();
@@ -125,6 +127,39 @@ void LiveWalk::restart(const std::string& start, std::optional<std::uint64_t> se
         std::lock_guard lock(mutex_);
         mail_.restart_start = start;
         mail_.restart_seed = seed;
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::rewind(int chunks) {
+    {
+        std::lock_guard lock(mutex_);
+        mail_.rewind += chunks;
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::save(const std::filesystem::path& file, Kept kept) {
+    {
+        std::lock_guard lock(mutex_);
+        mail_.save = file;
+        mail_.kept = std::move(kept);
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::resume(const std::filesystem::path& file, Kept kept) {
+    {
+        std::lock_guard lock(mutex_);
+        mail_.resume = file;
+        mail_.kept = [this, kept = std::move(kept)](const Result<KeptWalk>& outcome) {
+            if (outcome) {
+                std::lock_guard inner(mutex_);
+                now_.prompt = outcome->prompt;
+                now_.seed = outcome->seed;
+            }
+            kept(outcome);
+        };
     }
     changed_.notify_all();
 }
@@ -211,6 +246,7 @@ void LiveWalk::serve(Walk& walk, std::stop_token stop) {
         auto report = [this](const ChunkTelemetry& chunk) {
             std::lock_guard lock(mutex_);
             gate_.chunk_took(chunk.ms.total / 1000);
+            gate_.promise(chunk.frames - now_.info->chunk_frames);
             chunks_.push_back(chunk);
             if (chunks_.size() > kKeptChunks) chunks_.pop_front();
             if (wake_) wake_();
@@ -248,22 +284,33 @@ bool LiveWalk::restart_from_mail(Walk& walk, std::unique_lock<std::mutex>& lock)
 
 ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    const auto free_to_go = [this] { return interrupted() || !mail_.paused || mail_.steps > 0; };
+    const auto free_to_go = [this] { return interrupted() || has_errand() || !mail_.paused || mail_.steps > 0; };
     if (!free_to_go()) {
         change_state(WorkerState::paused);
         changed_.wait(lock, stop, free_to_go);
-        if (!stop.stop_requested()) change_state(WorkerState::generating);
+        const bool walks_on = !mail_.paused || mail_.steps > 0;
+        if (!stop.stop_requested() && walks_on) change_state(WorkerState::generating);
     }
-    while (!stop.stop_requested() && !interrupted()) {
+    while (!has_errand() && !stop.stop_requested() && !interrupted()) {
         const double wait = gate_.wait_seconds(steady_now());
         if (wait <= 0) break;
         // A shown frame notifies, and may have moved the moment.
-        changed_.wait_for(lock, stop, std::chrono::duration<double>(wait),
-                          [&, before = gate_.shown_frame()] { return interrupted() || gate_.shown_frame() != before; });
+        changed_.wait_for(lock, stop, std::chrono::duration<double>(wait), [&, before = gate_.shown_frame()] {
+            return interrupted() || has_errand() || gate_.shown_frame() != before;
+        });
     }
     ChunkControls controls;
     controls.stop = interrupted() || stop.stop_requested();
     if (controls.stop) return controls;
+    if (has_errand()) {
+        controls.rewind = std::exchange(mail_.rewind, 0);
+        controls.save = std::exchange(mail_.save, {});
+        controls.resume = std::exchange(mail_.resume, {});
+        controls.kept = std::exchange(mail_.kept, {});
+        controls.make_chunk = false; // the errand first, then a look at the keys as they are then
+        if (controls.rewind > 0 || !controls.resume.empty()) gate_.jumped();
+        return controls;
+    }
     if (mail_.steps > 0) --mail_.steps;
     controls.cache_format = std::exchange(mail_.format, std::nullopt);
     controls.cache_rules = std::exchange(mail_.rules, {});

@@ -61,6 +61,11 @@ public:
     void set_camera_words(bool on);
     void set_cache_rules(const quant::CacheRulesChange& change);
     void restart(const std::string& start, std::optional<std::uint64_t> seed);
+    // At the next chunk border, which comes at once while paused. `kept` on the worker thread.
+    using Kept = std::function<void(const Result<KeptWalk>&)>;
+    void rewind(int chunks);
+    void save(const std::filesystem::path& file, Kept kept);
+    void resume(const std::filesystem::path& file, Kept kept);
     void open(const WalkOptions& options); // another model
 
 private:
@@ -71,6 +76,10 @@ private:
         std::optional<std::string> prompt;
         std::optional<bool> camera_words;
         quant::CacheRulesChange rules;
+        int rewind = 0;
+        std::filesystem::path save;
+        std::filesystem::path resume;
+        Kept kept;
         std::optional<std::string> restart_start;
         std::optional<std::uint64_t> restart_seed;
         std::optional<WalkOptions> reopen;
@@ -82,6 +91,7 @@ private:
     bool restart_from_mail(Walk& walk, std::unique_lock<std::mutex>& lock);
     ChunkControls sample(std::int64_t index, const std::stop_token& stop);
     bool interrupted() const { return mail_.restart_start || mail_.reopen; }
+    bool has_errand() const { return mail_.rewind > 0 || !mail_.save.empty() || !mail_.resume.empty(); }
     void change_state(WorkerState to, std::string error = {});
 
     mutable std::mutex mutex_;

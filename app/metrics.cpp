@@ -60,6 +60,8 @@ Json chunk_json(const ChunkTelemetry& chunk) {
             {"prompt", chunk.prompt},
             {"prompt_pending", chunk.prompt_pending},
             {"prompt_note", chunk.prompt_note},
+            {"rewound", chunk.rewound},
+            {"contexts_made_again", chunk.contexts_made_again},
             {"device_used_bytes", chunk.device_used_bytes},
             {"forecast_cache_bytes", chunk.forecast.cache_bytes},
             {"forecast_device_bytes", chunk.forecast.device_bytes},

@@ -38,7 +38,7 @@ void add_cache_options(CLI::App& app, Options& options, std::string& cache) {
            "--keep-recent", [&options](const int& newest) { options.cache_rules.keep_recent = newest; },
            "Newest chunks that stay uncompressed; default: 1")
         ->type_name("N")
-        ->check(CLI::Range(1, quant::kMaxKeepRecent));
+        ->check(CLI::Range(0, quant::kMaxKeepRecent));
     app.add_flag_function(
         "--keep-sink,!--no-keep-sink", [&options](std::int64_t on) { options.cache_rules.keep_sink = on > 0; },
         "The start stays uncompressed (as it does by default), or not");
@@ -129,6 +129,9 @@ void add_worldplay_options(CLI::App& app, Options& options) {
            "Earlier latents that a chunk of HY-WorldPlay reads; 16 as published, 48 or 56 for a long memory")
         ->type_name("N")
         ->check(CLI::Range(8, 4096));
+    app.add_option("--path", options.path,
+                   "A way to walk before the keys take over: a pose string (\"w-31,right-8\") or a pose JSON")
+        ->type_name("POSES|FILE.json");
 }
 
 void add_options(CLI::App& app, Options& options, std::string& start_pose, std::string& cache, std::int64_t& chunks) {
@@ -175,6 +178,9 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
     path("--out", options.out, "Record the walk (headless)", "FILE.mp4");
     path("--frames", options.frames, "Write every frame as %06d.png (headless)", "DIR");
     path("--metrics", options.metrics, "Write what was measured (headless)", "FILE.json");
+    path("--walk-out", options.walk_out, "Save the walk at its end, to go on from it later (headless)", "FILE");
+    path("--path-out", options.path_out, "Write the cameras of the walk as pose JSON (headless)", "FILE.json");
+    path("--resume", options.resume, "Go on from a saved walk", "FILE");
     path("--session-out", options.session_out, "Write down what the session was", "FILE");
     path("--record-dir", options.record_dir, "Folder of recordings and screenshots; default: the user's own", "DIR");
 }
@@ -182,11 +188,11 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
 // What only the headless run takes would be ignored silently otherwise.
 Result<void> check_headless_only(const Options& options) {
     if (options.headless) return {};
-    const std::pair<const char*, bool> given[] = {{"--controls", !options.controls.empty()},
-                                                  {"--chunks", options.chunks.has_value()},
-                                                  {"--out", !options.out.empty()},
-                                                  {"--frames", !options.frames.empty()},
-                                                  {"--metrics", !options.metrics.empty()}};
+    const std::pair<const char*, bool> given[] = {
+        {"--controls", !options.controls.empty()}, {"--chunks", options.chunks.has_value()},
+        {"--out", !options.out.empty()},           {"--frames", !options.frames.empty()},
+        {"--walk-out", !options.walk_out.empty()}, {"--path-out", !options.path_out.empty()},
+        {"--metrics", !options.metrics.empty()}};
     for (const auto& [name, is_given] : given) {
         if (is_given) return wrong_use(std::string(name) + " needs --headless");
     }

@@ -44,6 +44,10 @@ struct Options {
     std::filesystem::path frames;
     std::filesystem::path metrics;
     std::filesystem::path session_out;
+    std::string path; // pose string or JSON file
+    std::filesystem::path path_out;
+    std::filesystem::path walk_out;
+    std::filesystem::path resume;
     std::filesystem::path record_dir;
 
     std::string text; // not empty: print this (--help, --version) and exit with 0

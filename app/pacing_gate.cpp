@@ -20,6 +20,19 @@ void PacingGate::frame_shown(std::int64_t frame_index, double planned_seconds) {
     shown_ = {frame_index, planned_seconds};
 }
 
+void PacingGate::jumped() {
+    jumped_ = true;
+    promised_since_ = 0;
+    shown_.reset();
+}
+
+void PacingGate::opening_shown(std::int64_t last_frame_index) {
+    if (!jumped_) return;
+    jumped_ = false;
+    frames_promised_ = last_frame_index + 1 + promised_since_;
+    shown_.reset();
+}
+
 void PacingGate::chunk_took(double seconds) {
     took_.push_back(seconds);
     if (took_.size() > kRemembered) took_.pop_front();
@@ -27,13 +40,14 @@ void PacingGate::chunk_took(double seconds) {
 
 void PacingGate::reset() {
     frames_promised_ = 1;
+    jumped_ = false;
     shown_.reset();
 }
 
 double PacingGate::lead_seconds() const { return *std::ranges::max_element(took_) * kMargin + kSlackSeconds; }
 
 double PacingGate::wait_seconds(double now_seconds) const {
-    if (took_.empty()) return 0;
+    if (took_.empty() || jumped_) return 0;
     const double lead = lead_seconds();
     const std::int64_t waiting = frames_promised_ - (shown_frame() + 1);
     if (static_cast<double>(waiting) > lead * fps_ + kFramesAhead) return 1 / fps_;

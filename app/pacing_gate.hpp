@@ -17,7 +17,16 @@ class PacingGate {
 public:
     explicit PacingGate(double fps) : fps_(fps) {}
 
-    void chunk_started(int frames) { frames_promised_ += frames; }
+    void chunk_started(int frames) { promise(frames); }
+    // A chunk has other than the usual number of frames: a walk's first one.
+    void promise(int more_frames) {
+        frames_promised_ += more_frames;
+        promised_since_ += more_frames;
+    }
+    // The walk went back or on from elsewhere: what shows where it stands now comes next, as frames of no chunk.
+    void jumped();
+    // Such frames are shown; the last of them has this index.
+    void opening_shown(std::int64_t last_frame_index);
     // `planned_seconds`: when the frame was to be shown.
     void frame_shown(std::int64_t frame_index, double planned_seconds);
     // Time from sampling the controls to the chunk's last frame, as measured.
@@ -38,6 +47,8 @@ private:
 
     double fps_;
     std::int64_t frames_promised_ = 1; // the start picture
+    std::int64_t promised_since_ = 0;  // since the walk jumped
+    bool jumped_ = false;              // and its frames were not shown yet
     std::optional<Shown> shown_;       // the newest
     std::deque<double> took_;          // of the newest chunks; empty: nothing measured yet, so never wait
 };

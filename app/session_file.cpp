@@ -31,6 +31,7 @@ Json change_json(const SessionChange& change) {
     add_rules(json, change.cache_rules);
     if (change.prompt) json["prompt"] = *change.prompt;
     if (change.camera_words) json["camera_words"] = *change.camera_words;
+    if (change.rewind > 0) json["rewind"] = change.rewind;
     return json;
 }
 
@@ -88,19 +89,25 @@ std::array<float, 2> mouse_numbers(const MouseTravel& mouse) { return {mouse.yaw
 
 void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
                        const std::optional<std::string>& cache, const std::optional<std::string>& new_prompt,
-                       const quant::CacheRulesChange& new_rules, const std::optional<bool>& new_words) {
-    SessionChange change{chunk, std::nullopt, mouse, cache, new_prompt, new_rules, new_words};
+                       const quant::CacheRulesChange& new_rules, const std::optional<bool>& new_words, int rewind) {
+    SessionChange change{chunk, std::nullopt, mouse, cache, new_prompt, new_rules, new_words, rewind};
     if (hold != held_) change.hold = held_ = hold;
-    if (change.hold || mouse.any() || change.cache || change.prompt || new_words || !new_rules.empty())
+    if (change.hold || mouse.any() || change.cache || change.prompt || new_words || !new_rules.empty() || rewind > 0)
         changes.push_back(change);
     chunks = chunk + 1;
 }
 
-void note_text_model(SessionFile& session, const WalkInfo& info, const WalkOptions& options) {
+void note_model(SessionFile& session, const WalkInfo& info, const WalkOptions& options) {
+    session.weight_type = options.fp8_weights ? "fp8" : "bf16";
+    if (info.keeps_walks) {
+        session.size = std::to_string(info.width) + "x" + std::to_string(info.height);
+        session.context_latents = options.context_latents.value_or(0);
+        session.path = options.path;
+        session.resumed = options.resume;
+    }
     if (info.camera_steering) return;
     session.window = window_text(info.window);
     session.decoder = info.decoder;
-    session.weight_type = options.fp8_weights ? "fp8" : "bf16";
     session.chunk_latents = info.chunk_frames / 4;
     session.rebuild_history = options.rebuild_on_prompt;
     session.camera_phrases = options.camera_phrases;
@@ -119,6 +126,7 @@ std::string session_json(const SessionFile& session) {
                  {"device", session.device},
                  {"precision", session.precision},
                  {"attention", session.attention},
+                 {"weight_type", session.weight_type},
                  {"threads", session.threads},
                  {"cache_format", session.cache_format},
                  {"chunks", session.chunks},
@@ -128,10 +136,15 @@ std::string session_json(const SessionFile& session) {
     if (!session.window.empty()) { // a text model
         json["window"] = session.window;
         json["decoder"] = session.decoder;
-        json["weight_type"] = session.weight_type;
         json["chunk_latents"] = session.chunk_latents;
         json["rebuild_history"] = session.rebuild_history;
         if (!session.camera_phrases.empty()) json["camera_phrases"] = session.camera_phrases.string();
+    }
+    if (!session.size.empty()) { // HY-WorldPlay
+        json["size"] = session.size;
+        if (session.context_latents > 0) json["context"] = session.context_latents;
+        if (!session.path.empty()) json["path"] = session.path;
+        if (!session.resumed.empty()) json["resume"] = session.resumed.string();
     }
     if (session.start_pose) {
         const auto& [world, pose] = *session.start_pose;

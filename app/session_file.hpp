@@ -26,6 +26,7 @@ struct SessionChange {
     std::optional<std::string> prompt;
     quant::CacheRulesChange cache_rules;
     std::optional<bool> camera_words;
+    int rewind = 0; // chunks forgotten before this one was made
 };
 
 struct SessionFile {
@@ -42,6 +43,10 @@ struct SessionFile {
     int chunk_latents = 0;
     bool rebuild_history = false;
     std::filesystem::path camera_phrases; // empty: the program's own
+    std::string size;                     // of HY-WorldPlay's pictures, as --size takes it; empty: another model
+    int context_latents = 0;              // as --context takes it; 0: as published
+    std::string path;                     // as --path takes it; empty: none
+    std::filesystem::path resumed;        // the saved walk that it went on from; empty: none
     std::string device;
     std::string precision;
     std::string attention = "bf16"; // as --attention takes it
@@ -55,14 +60,15 @@ struct SessionFile {
     // Notes what chunk `chunk` was given; only differences, and mouse travel where there is any, are kept.
     void note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
               const std::optional<std::string>& cache, const std::optional<std::string>& prompt,
-              const quant::CacheRulesChange& cache_rules = {}, const std::optional<bool>& camera_words = std::nullopt);
+              const quant::CacheRulesChange& cache_rules = {}, const std::optional<bool>& camera_words = std::nullopt,
+              int rewind = 0);
 
 private:
     std::vector<std::string> held_;
 };
 
-// What a session of a text model needs beside its prompt; nothing for other models.
-void note_text_model(SessionFile& session, const WalkInfo& info, const WalkOptions& options);
+// What a session of a text model, or of HY-WorldPlay, needs beside its prompt; nothing for other models.
+void note_model(SessionFile& session, const WalkInfo& info, const WalkOptions& options);
 
 std::string session_json(const SessionFile& session);
 // Mouse travel as "mouse" of a controls file has it.

@@ -22,14 +22,15 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
         session_.cache_rules = rules_ = chunk.rules;
         session_.prompt = text_ = chunk.prompt;
         session_.camera_words = chunk.prompt.empty(); // the texts below have the camera's words in them
-        note_text_model(session_, *walk.info, options);
+        note_model(session_, *walk.info, options);
     }
     // What a chunk was really made under: a new text took effect when it was ready, not when a key went down.
     std::optional<std::string> text;
     if (chunk.prompt != text_) text = text_ = chunk.prompt;
     std::optional<std::string> change;
     if (chunk.format != format_) change = format_ = chunk.format;
-    session_.note(chunk.index, chunk.hold, chunk.mouse, change, text, quant::difference(rules_, chunk.rules));
+    session_.note(chunk.index, chunk.hold, chunk.mouse, change, text, quant::difference(rules_, chunk.rules),
+                  std::nullopt, chunk.rewound);
     rules_ = chunk.rules;
     session_.measured.push_back(chunk.ms);
 }

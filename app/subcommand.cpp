@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -16,7 +17,7 @@ namespace wander {
 namespace {
 
 int parse_and_run(CLI::App& app, int argc, const char* const* argv, const std::string& help_of,
-                  int (*run)(const std::string& model), const std::string& model) {
+                  const std::function<int()>& run) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
@@ -29,7 +30,7 @@ int parse_and_run(CLI::App& app, int argc, const char* const* argv, const std::s
         }
         return fail_with({ErrorCode::wrong_use, text + "; see wander " + help_of + " --help"});
     }
-    return run(model);
+    return run();
 }
 
 } // namespace
@@ -46,8 +47,14 @@ std::optional<int> run_subcommand(int argc, const char* const* argv) {
     app.add_option("model", model, "A folder with a model's files; docs/models.md says which")
         ->type_name(word == "info" ? "embedded|DIR" : "DIR")
         ->required();
+    std::string system_prompt_from;
+    if (word == "convert")
+        app.add_option("--system-prompt-from", system_prompt_from,
+                       "HY-WorldPlay 8B: the file of its own code with the instruction for its text encoder")
+            ->type_name("FILE.py");
     try {
-        return parse_and_run(app, argc - 1, argv + 1, word, word == "info" ? run_info : run_convert, model);
+        return parse_and_run(app, argc - 1, argv + 1, word,
+                             [&] { return word == "info" ? run_info(model) : run_convert(model, system_prompt_from); });
     } catch (const std::exception& error) {
         return fail_with({ErrorCode::internal, std::string("unexpected: ") + error.what()});
     }

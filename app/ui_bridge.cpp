@@ -32,6 +32,7 @@ void UiBridge::model_opened(const WalkInfo& info) {
     facts.fps = info.fps;
     facts.camera_steering = info.camera_steering;
     facts.takes_prompt = info.takes_prompt;
+    facts.keeps_walks = info.keeps_walks;
     if (!info.camera_steering) {
         facts.window = window_text(info.window);
         for (const WindowPreset& preset : window_presets())

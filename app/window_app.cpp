@@ -3,6 +3,7 @@
 #include "app/capture.hpp"
 #include "app/folder_dialog.hpp"
 #include "app/live_walk.hpp"
+#include "app/paths.hpp"
 #include "app/session_notes.hpp"
 #include "app/settings.hpp"
 #include "app/ui_bridge.hpp"
@@ -14,6 +15,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <utility>
 #include <variant>
 
 #include <spawn.h>
@@ -40,6 +45,28 @@ bool open_on_desktop(const std::string& path) {
     pid_t child = 0;
     return posix_spawnp(&child, program.c_str(), nullptr, nullptr, arguments, environ) == 0;
 }
+
+const char* const kWalkExtension = ".walk";
+
+// From the worker's thread to the window's: what became of a walk that was to be saved or resumed. The newest wins.
+class KeptOutcome {
+public:
+    void put(std::string done, const Result<KeptWalk>& outcome) {
+        {
+            const std::lock_guard lock(mutex_);
+            newest_ = outcome ? Result<std::string>(std::move(done)) : Result<std::string>(outcome.error());
+        }
+        render::Window::wake();
+    }
+    std::optional<Result<std::string>> take() {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(newest_, std::nullopt);
+    }
+
+private:
+    std::mutex mutex_;
+    std::optional<Result<std::string>> newest_;
+};
 
 class WindowApp {
 public:
@@ -101,7 +128,7 @@ private:
         gui_.handle(event);
         if (std::holds_alternative<render::CloseEvent>(event)) quit_ = true;
         if (const auto* drop = std::get_if<render::DropEvent>(&event); drop && !drop->paths.empty())
-            open_model(drop->paths.front());
+            open_dropped(drop->paths.front());
     }
 
     Result<void> step(bool had_events) {
@@ -117,6 +144,10 @@ private:
         for (const ChunkTelemetry& chunk : chunks) {
             capture_.chunk(chunk);
             session_.chunk(walk, options_, chunk);
+        }
+        if (auto outcome = kept_.take()) {
+            say(*outcome, "");
+            list_saved_walks();
         }
         for (const auto& finished : capture_.take_finished()) say(finished, "Recording saved: ");
         const gui::RecordingState recording = capture_.state();
@@ -159,6 +190,7 @@ private:
         const WalkInfo& info = *walk.info;
         for (const std::string& warning : info.warnings) gui_.toast(gui::ToastKind::warning, warning);
         bridge_.model_opened(info);
+        list_saved_walks();
         if (walk.model != "embedded") {
             settings_.opened(std::filesystem::absolute(walk.model).string());
             bridge_.model().recent_models = settings_.recent_models;
@@ -198,6 +230,9 @@ private:
         if (commands.start) begin(*commands.start, std::nullopt);
         if (commands.restart) begin({}, std::nullopt);
         if (commands.restart_new_seed) begin({}, walk.seed + 1);
+        if (commands.rewind > 0) rewind(commands.rewind, walk);
+        if (commands.save_walk) save_walk(walk);
+        if (commands.saved_walk) resume_walk(*commands.saved_walk);
         if (commands.toggle_pause) live_.set_paused(walk.state != WorkerState::paused);
         if (commands.step) live_.step_chunk();
         if (commands.toggle_pause || commands.step) renderer_.interrupt_pacing();
@@ -220,6 +255,68 @@ private:
         live_.restart(start, seed);
         renderer_.interrupt_pacing();
         renderer_.clear_frames();
+    }
+
+    void rewind(int chunks, const LiveWalk::Snapshot& walk) {
+        if (!walk.info || !walk.info->keeps_walks) {
+            gui_.toast(gui::ToastKind::warning, "This model's walks cannot be rewound");
+            return;
+        }
+        live_.rewind(chunks);
+        jump();
+    }
+
+    // Frames that wait belong to what is left.
+    void jump() {
+        renderer_.interrupt_pacing();
+        renderer_.clear_frames();
+    }
+
+    void save_walk(const LiveWalk::Snapshot& walk) {
+        if (!walk.info || !walk.info->keeps_walks) {
+            gui_.toast(gui::ToastKind::warning, "This model's walks cannot be saved");
+            return;
+        }
+        const std::filesystem::path file = unused_file(capture_.folder(), "Wander", kWalkExtension + 1);
+        live_.save(file, [this, file](const Result<KeptWalk>& outcome) {
+            kept_.put("Walk saved: " + file.string(), outcome);
+        });
+    }
+
+    void resume_walk(const std::filesystem::path& file) {
+        live_.resume(file, [this, file](const Result<KeptWalk>& outcome) {
+            kept_.put("Going on from " + file.filename().string(), outcome);
+        });
+        jump();
+    }
+
+    void list_saved_walks() {
+        std::vector<std::filesystem::path> files;
+        std::error_code ignored;
+        for (const auto& entry : std::filesystem::directory_iterator(capture_.folder(), ignored)) {
+            if (entry.path().extension() == kWalkExtension) files.push_back(entry.path());
+        }
+        std::ranges::sort(files, std::greater{}); // their names begin with the time
+        auto& list = bridge_.model().saved_walks;
+        list.clear();
+        for (const auto& file : files) list.push_back({file.string(), file.stem().string()});
+    }
+
+    // A model folder, a saved walk, or a picture to start from.
+    void open_dropped(const std::filesystem::path& path) {
+        std::error_code ignored;
+        const LiveWalk::Snapshot walk = live_.snapshot();
+        if (path.extension() == kWalkExtension) {
+            resume_walk(path);
+        } else if (!std::filesystem::is_regular_file(path, ignored)) {
+            open_model(path.string());
+        } else if (walk.info && walk.info->takes_pictures) {
+            begin(path.string(), std::nullopt);
+        } else {
+            gui_.toast(
+                gui::ToastKind::warning,
+                "This model does not start from a picture alone: drop a model folder, or see --start in wander --help");
+        }
     }
 
     // The same model, prompt and seed with another window: history is laid out anew, so the walk begins anew.
@@ -347,6 +444,7 @@ private:
     std::filesystem::path session_out_;
     SessionNotes session_;
     FolderDialog folders_;
+    KeptOutcome kept_;
     std::string last_packed_ = kCompressed;
     std::uint64_t generation_ = 0;
     std::string opened_model_; // as --model takes it

@@ -154,9 +154,14 @@ void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
     if (job.ready && cuda_stream_) job.ready->block(*cuda_stream_);
     const double begin = steady_seconds();
     double waited_seconds = 0; // for the sink: not the decoder's time
+    if (job.restart) {
+        stream_->reset();
+        first_latent_ = true;
+    }
     FrameTicket ticket;
     ticket.chunk = job.chunk;
-    ticket.frames_in_chunk = decoder_.frames_of(job.latents.size(0), first_latent_);
+    const std::int64_t shown = job.latents.size(0) - job.hidden;
+    ticket.frames_in_chunk = decoder_.frames_of(shown, first_latent_ && job.hidden == 0);
     ticket.chunk_period_hint_ms = ticket.frames_in_chunk / settings_.fps * 1000;
     ticket.input_at_seconds = job.sampled_at_seconds;
     std::int64_t next = 0; // latent
@@ -176,7 +181,7 @@ void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
             const std::int64_t frame_count = decoder_.frames_of(1, first_latent_);
             const Pose pose = job.poses.empty() ? Pose{} : job.poses[static_cast<std::size_t>(latent)];
             if (first_latent_) last_pose_ = pose;
-            for (std::int64_t i = 0; i < frame_count; ++i) {
+            for (std::int64_t i = 0; i < frame_count && latent >= job.hidden; ++i) {
                 ticket.pose = between(last_pose_, pose, static_cast<double>(i + 1) / static_cast<double>(frame_count));
                 ticket.frame_index = next_frame_++;
                 emit(frames[begin_frame + i], ticket, stop, waited_seconds);

@@ -31,6 +31,10 @@ struct DecodeJob {
     std::vector<Pose> poses; // one per latent
     double sampled_at_seconds = 0;
     std::shared_ptr<c10::Event> ready; // CUDA: the worker's stream has made the latents
+    // The video begins anew with these latents; of the first `hidden` no picture is shown. They only bring the decoder
+    // near the state that it would have, had it decoded everything before.
+    bool restart = false;
+    std::int64_t hidden = 0;
 };
 
 class DecodeThread {

@@ -1,7 +1,9 @@
 #include "generator/walk.hpp"
 
+#include "generator/camera/pose_json.hpp"
 #include "generator/decode_thread.hpp"
 #include "generator/errors.hpp"
+#include "generator/saved_walk.hpp"
 #include "generator/walk_model.hpp"
 #include "generator/walk_run.hpp"
 
@@ -36,6 +38,9 @@ WalkInfo describe(const WalkModel& model) {
     info.window = model.window;
     info.decoder = model.decoder->name();
     info.starts = model.starts;
+    info.keeps_walks = model.keeps_walks;
+    info.takes_pictures = model.encode_start && !model.world;
+    info.seed = model.seed;
     info.formats = model.formats;
     info.cache_layers = model.dit->config().layers;
     info.warnings = model.warnings;
@@ -53,13 +58,21 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
         auto device = pick_device(options.device, options.precision, options.threads);
         if (!device) return device.error();
         set_own_thread_count(device->threads);
-        auto model = load_walk_model(options, *device);
+        WalkOptions open = options;
+        if (!options.resume.empty()) {
+            auto saved = read_saved_walk(options.resume);
+            if (!saved) return saved.error();
+            if (open.prompt.empty()) open.prompt = saved->prompt;
+        }
+        auto model = load_walk_model(open, *device);
         if (!model) return model.error();
         auto impl = std::make_unique<Impl>();
         impl->model = std::move(*model);
         warm_up_decoder(*impl->model.decoder, *device, impl->model.latent_rows, impl->model.latent_cols);
-        auto start = choose_start(impl->model, options.start, options.start_pose);
+        auto start = !options.resume.empty() ? resume_walk(impl->model, options.resume)
+                                             : choose_start(impl->model, options.start, options.start_pose);
         if (!start) return start.error();
+        if (!options.prompt.empty()) impl->model.prompt = options.prompt; // whatever a resumed walk was under
         impl->start = std::move(*start);
         impl->info = describe(impl->model);
         return std::unique_ptr<Walk>(new Walk(std::move(impl)));
@@ -79,6 +92,29 @@ Result<void> Walk::run(const ControlSource& source, FrameSink& sink, const Repor
     }
 }
 
+Result<void> Walk::save(const std::filesystem::path& file) const {
+    try {
+        const c10::InferenceMode inference;
+        return save_walk(impl_->model, file);
+    } catch (...) {
+        return current_exception_as_error("saving the walk");
+    }
+}
+
+Result<std::string> Walk::pose_json() const {
+    try {
+        const c10::InferenceMode inference;
+        const auto memory = impl_->model.loop->memory();
+        if (!memory) {
+            return Error{ErrorCode::wrong_use,
+                         fmt::format("{} has no cameras of a walk to write down", impl_->model.name)};
+        }
+        return write_pose_json(memory->history.cameras);
+    } catch (...) {
+        return current_exception_as_error("writing the walk's cameras");
+    }
+}
+
 Result<void> Walk::restart(const std::string& start, std::optional<std::uint64_t> seed) {
     try {
         const c10::InferenceMode inference;
@@ -87,7 +123,7 @@ Result<void> Walk::restart(const std::string& start, std::optional<std::uint64_t
             if (!chosen) return chosen.error();
             impl_->start = std::move(*chosen);
         }
-        if (seed) *impl_->model.noise = keyed_noise(*seed);
+        if (seed) *impl_->model.noise = keyed_noise(impl_->model.seed = *seed);
         return {};
     } catch (...) {
         return current_exception_as_error("starting again");

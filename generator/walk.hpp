@@ -10,6 +10,7 @@
 #include "generator/plain/control_state.hpp"
 #include "generator/plain/frame_sink.hpp"
 #include "generator/plain/load_progress.hpp"
+#include "generator/plain/picture_size.hpp"
 #include "generator/plain/result.hpp"
 #include "generator/plain/telemetry.hpp"
 #include "generator/rollout/plain/window_choice.hpp"
@@ -27,18 +28,13 @@
 
 namespace wander {
 
-// Pixels.
-struct PictureSize {
-    int width = 0;
-    int height = 0;
-    bool operator==(const PictureSize&) const = default;
-};
-
 struct WalkOptions {
     std::string model = "embedded"; // or a model folder
     std::filesystem::path assets;   // folder that holds world/ (the embedded world)
     std::string start; // start point's name, a picture, or "none": from the prompt alone; empty: the model's first
     std::optional<std::pair<std::string, Pose>> start_pose; // world name and pose, for a picture
+    std::filesystem::path resume; // a saved walk to go on from: its start, seed and, unless one is given, prompt
+    std::string path; // HY-WorldPlay: a way to walk before the controls count, a pose string or a pose JSON's file
     std::string prompt;
     std::string text_encoder = "auto";    // a text model: gpu, streamed through it layer by layer, or by what is free
     std::string decoder = "auto";         // a text model: full, tiny, or full where there is one
@@ -84,7 +80,8 @@ struct FormatInfo {
 
 struct WalkInfo {
     std::string model;
-    std::string device; // "cpu" or "cuda"
+    std::uint64_t seed = 0; // at the start: a resumed walk's is its own
+    std::string device;     // "cpu" or "cuda"
     std::string device_name;
     std::array<std::uint8_t, 16> device_uuid{}; // of the CUDA device, zeros on the CPU
     std::string precision;                      // "fp32" or "bf16"
@@ -99,9 +96,17 @@ struct WalkInfo {
     WindowChoice window;         // what it sees, sink and chunk included
     std::string decoder;         // "full" or "tiny"
     std::vector<StartPoint> starts;
+    bool keeps_walks = false;          // they can be saved, resumed and rewound
+    bool takes_pictures = false;       // any picture can be a start, without a pose
     std::vector<FormatInfo> formats;   // the refused ones too
     int cache_layers = 0;              // as a layer table counts them
     std::vector<std::string> warnings; // for the terminal or the log (say, an ignored prompt)
+};
+
+// What a saved or resumed walk is made under.
+struct KeptWalk {
+    std::string prompt;
+    std::uint64_t seed = 0;
 };
 
 // What a chunk is given. From the keyboard, or from a script.
@@ -111,8 +116,13 @@ struct ChunkControls {
     quant::CacheRulesChange cache_rules;     // likewise
     std::optional<std::string> prompt;
     std::optional<bool> camera_words;
-    bool wait_for_prompt = true; // false: go on under the old prompt until the new one is encoded
-    bool stop = false;           // no further chunk
+    bool wait_for_prompt = true;                       // false: go on under the old prompt until the new one is encoded
+    int rewind = 0;                                    // chunks to be forgotten first; see WalkInfo::keeps_walks
+    std::filesystem::path save;                        // where to write the walk as it is then; empty: nowhere
+    std::filesystem::path resume;                      // a saved walk of this model to go on from; empty: none
+    std::function<void(const Result<KeptWalk>&)> kept; // what came of save or resume, on the worker thread
+    bool make_chunk = true; // false: only the above, and controls are asked for again under the same index
+    bool stop = false;      // no further chunk
 };
 // Called on the worker thread right before chunk `index`; may block (pause, pacing) until `stop`.
 using ControlSource = std::function<ChunkControls(std::int64_t index, const std::stop_token& stop)>;
@@ -128,6 +138,11 @@ public:
     // Blocks the calling thread (which becomes the worker) and joins its own decode thread before returning.
     using Report = std::function<void(const ChunkTelemetry&)>;
     Result<void> run(const ControlSource& source, FrameSink& sink, const Report& report, std::stop_token stop);
+
+    // Writes the walk as the last run left it. Between runs only; wrong_use where the model keeps none.
+    Result<void> save(const std::filesystem::path& file) const;
+    // The cameras of that walk as HY-WorldPlay's pose JSON; likewise.
+    Result<std::string> pose_json() const;
 
     // Forget the history and begin at a start point (empty: the same again). Between runs only.
     Result<void> restart(const std::string& start, std::optional<std::uint64_t> seed = {});

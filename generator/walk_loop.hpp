@@ -2,23 +2,33 @@
 // The chunk loop of one kind of model as a run drives it: controls in, clean latents out. Owned by the worker, one
 // thread; InferenceMode is the caller's. On a GPU all work is queued on the current stream.
 
+#include "generator/camera/steered_camera.hpp"
 #include "generator/plain/control_state.hpp"
 #include "generator/rollout/rollout.hpp"
+#include "generator/rollout/worldplay_rollout.hpp"
 #include "quant/kv_cache.hpp"
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace wander {
+
+// What a walk is so far, where so little is enough to go on from it bit for bit (hy-worldplay.md 5): HY-WorldPlay.
+struct WalkMemory {
+    WorldPlayHistory history;
+    std::vector<SteeredCamera::State> steering; // at the beginning of every chunk, the next one included
+};
 
 // Where a run begins. A model without a place has none: its first chunk is made from noise.
 struct WalkStart {
     at::Tensor latent; // [C, rows, cols] float32 CPU; undefined: none
     Pose pose;
-    int world = 0; // of the embedded world
+    int world = 0;                    // of the embedded world
+    std::optional<WalkMemory> memory; // goes on from here; then the rest has no meaning
 };
 
 class WalkLoop {
@@ -41,6 +51,13 @@ public:
     virtual quant::KvCache& cache() = 0;
     // Of the last generate(); on a GPU it waits for that chunk's passes.
     virtual RolloutTimes last_times() const = 0;
+    // How often the last generate() made a context that it had foreseen otherwise.
+    virtual int contexts_made_again() const { return 0; }
+    // The walk so far; nothing where it cannot be kept, or has no chunk yet.
+    virtual std::optional<WalkMemory> memory() const { return std::nullopt; }
+    // Forgets the newest chunks, at most all of them; false where walks cannot be kept. `show` gets the last latents
+    // that are left, for a decoder that begins anew with them.
+    virtual bool rewind(int /*chunks*/, const Show& /*show*/) { return false; }
     // DitPass::between_blocks of every pass; empty for none.
     virtual void set_between_blocks(std::function<void()> between_blocks) = 0;
 };

@@ -85,6 +85,7 @@ Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::Cach
 }
 
 NoiseSource make_noise(WalkModel& model, std::uint64_t seed) {
+    model.seed = seed;
     model.noise = std::make_shared<NoiseSource>(keyed_noise(seed));
     return [source = model.noise](std::int64_t latent, int step, const std::vector<std::int64_t>& size) {
         return (*source)(latent, step, size);
@@ -110,17 +111,39 @@ Result<void> make_causal_walk(WalkModel& model, const quant::CacheShape& shape, 
     return {};
 }
 
+namespace {
+
+Result<void> refuse_worldplay_options(const WalkOptions& options) {
+    const std::pair<const char*, bool> given[] = {{"--size", options.size.has_value()},
+                                                  {"--context", options.context_latents.has_value()},
+                                                  {"--path", !options.path.empty()}};
+    for (const auto& [name, is_given] : given) {
+        if (is_given) {
+            return Error{
+                ErrorCode::wrong_use,
+                fmt::format("{} is for HY-WorldPlay's models; leave it out with --model {}", name, options.model)};
+        }
+    }
+    return {};
+}
+
+} // namespace
+
 Result<WalkModel> load_walk_model(const WalkOptions& options, const ComputeDevice& device) {
     WalkModel model;
     model.device = device;
     model.assets = options.assets;
-    if (options.model == "embedded") return load_embedded(options, std::move(model));
+    if (options.model == "embedded") {
+        if (auto done = refuse_worldplay_options(options); !done) return done.error();
+        return load_embedded(options, std::move(model));
+    }
     if (!std::filesystem::is_directory(options.model)) {
         return Error{ErrorCode::wrong_use,
                      fmt::format("--model {}: no such folder; use embedded or a model folder", options.model)};
     }
-    return WorldPlayFolder::looks_like_one(options.model) ? load_worldplay_model(options, std::move(model))
-                                                          : load_text_model(options, std::move(model));
+    if (WorldPlayFolder::looks_like_one(options.model)) return load_worldplay_model(options, std::move(model));
+    if (auto done = refuse_worldplay_options(options); !done) return done.error();
+    return load_text_model(options, std::move(model));
 }
 
 } // namespace wander

@@ -38,6 +38,8 @@ struct WalkModel {
     // Any thread that holds the model: a start picture, [1, 3, height, width] float32 CPU in [-1, 1], as a latent
     // [C, rows, cols] float32 CPU. Empty: the model takes no pictures.
     std::function<Result<at::Tensor>(const at::Tensor& picture)> encode_start;
+    bool keeps_walks = false;           // loop->memory() and rewind() work
+    std::uint64_t seed = 0;             // of the noise
     bool camera_steering = true;        // keys move a camera; else they become words of the prompt
     std::shared_ptr<NoiseSource> noise; // what the roll-out draws from; replaced to change the seed
     int latent_rows = 0;

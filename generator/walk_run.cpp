@@ -4,12 +4,14 @@
 #include "generator/decode_thread.hpp"
 #include "generator/errors.hpp"
 #include "generator/prompt_steering.hpp"
+#include "generator/saved_walk.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace wander {
 
@@ -50,12 +52,21 @@ public:
 
     Result<void> walk(const ControlSource& source) {
         begin();
+        int rewound = 0;
         for (std::int64_t index = 0; decoder_.wait_for_room() && !stop_.stop_requested(); ++index) {
             const ChunkControls controls = source(index, stop_);
             if (controls.stop || stop_.stop_requested()) break;
+            if (auto done = go_back(controls); !done) return done;
+            rewound += controls.rewind;
+            keep(controls);
             if (auto done = obey(controls); !done) return done;
+            if (!controls.make_chunk) {
+                --index;
+                continue;
+            }
+            if (!decoder_.wait_for_room()) break; // after a rewind it shows where the walk stands now
             try {
-                make_chunk(index, controls.state);
+                make_chunk(index, controls.state, std::exchange(rewound, 0));
             } catch (...) {
                 return current_exception_as_error(fmt::format("making chunk {}", index));
             }
@@ -83,10 +94,49 @@ private:
 
     void begin() {
         const MemoryTurnGuard guard(turn());
-        loop_.begin(start_, [this](const at::Tensor& latents, const std::vector<Pose>& poses) {
-            submit(latents, -1, poses, steady_seconds());
-            if (shares_.in_turn) (void)decoder_.finish(); // a failure shows at the next wait_for_room
-        });
+        loop_.begin(start_,
+                    [this](const at::Tensor& latents, const std::vector<Pose>& poses) { open_video(latents, poses); });
+    }
+
+    // What is seen before the first chunk. Of several latents the last is shown, the others lead the decoder there.
+    void open_video(const at::Tensor& latents, const std::vector<Pose>& poses) {
+        restart_video_ = true;
+        submit(latents, -1, poses, steady_seconds(), latents.size(0) - 1);
+        if (shares_.in_turn) (void)decoder_.finish(); // a failure shows at the next wait_for_room
+    }
+
+    Result<void> go_back(const ChunkControls& controls) {
+        if (controls.rewind <= 0) return {};
+        const MemoryTurnGuard guard(turn());
+        restart_video_ = true;
+        any_shown_ = false;
+        const bool done = loop_.rewind(
+            controls.rewind,
+            [this](const at::Tensor& latents, const std::vector<Pose>& poses) { open_video(latents, poses); });
+        if (done) return {};
+        return Error{ErrorCode::wrong_use, fmt::format("{} cannot be rewound", model_.name)};
+    }
+
+    void keep(const ChunkControls& controls) {
+        if (controls.save.empty() && controls.resume.empty()) return;
+        Result<KeptWalk> outcome = KeptWalk{};
+        if (!controls.save.empty()) {
+            if (auto done = save_walk(model_, controls.save); !done) outcome = done.error();
+        }
+        if (!controls.resume.empty() && outcome) {
+            if (auto done = resume(controls.resume); !done) outcome = done.error();
+        }
+        if (outcome) *outcome = {model_.prompt, model_.seed};
+        if (controls.kept) controls.kept(outcome);
+    }
+
+    Result<void> resume(const std::filesystem::path& file) {
+        auto start = resume_walk(model_, file);
+        if (!start) return start.error();
+        start_ = std::move(*start);
+        if (steering_) steering_->set_prompt(model_.prompt);
+        begin();
+        return {};
     }
 
     // What a script or the person asks for beside moving.
@@ -119,13 +169,14 @@ private:
         return {};
     }
 
-    void make_chunk(std::int64_t index, const ControlState& state) {
+    void make_chunk(std::int64_t index, const ControlState& state, int rewound) {
         const double sampled_at = steady_seconds();
         ChunkTelemetry chunk;
         chunk.index = index;
         chunk.hold = held_names(state);
         chunk.mouse = {state.mouse_yaw_rad, state.mouse_pitch_rad};
         chunk.input_age_ms = state.changed_at_seconds > 0 ? (sampled_at - state.changed_at_seconds) * 1000 : 0;
+        chunk.rewound = rewound;
         chunk.format = loop_.cache().format();
         chunk.rules = loop_.cache().rules();
         if (steering_) {
@@ -146,6 +197,7 @@ private:
             });
         }
 
+        chunk.contexts_made_again = loop_.contexts_made_again();
         const RolloutTimes times = loop_.last_times();
         const auto cache_times = loop_.cache().take_times();
         chunk.ms.denoise = times.denoise_ms;
@@ -174,8 +226,9 @@ private:
         return found != model_.formats.end() && found->usable() ? found->ratio : 1.0;
     }
 
-    void submit(const at::Tensor& latents, std::int64_t chunk, const std::vector<Pose>& poses, double sampled_at) {
-        DecodeJob job{latents, chunk, poses, sampled_at, nullptr};
+    void submit(const at::Tensor& latents, std::int64_t chunk, const std::vector<Pose>& poses, double sampled_at,
+                std::int64_t hidden = 0) {
+        DecodeJob job{latents, chunk, poses, sampled_at, nullptr, std::exchange(restart_video_, false), hidden};
         if (model_.device.is_cuda()) {
             job.ready = std::make_shared<c10::Event>(at::kCUDA);
             job.ready->record(c10::impl::VirtualGuardImpl(at::kCUDA).getStream(model_.device.device));
@@ -186,19 +239,30 @@ private:
     }
 
     WalkModel& model_;
-    const WalkStart& start_;
+    WalkStart start_;
     WalkLoop& loop_;
     std::stop_token stop_;
     ChunkReports reports_;
     ThreadShares shares_;
     std::optional<PromptSteering> steering_;
     MemoryTurn turn_;
-    bool any_shown_ = false;  // a latent was submitted: the video has begun
-    bool decode_due_ = false; // a chunk was submitted and its first latent not let in yet
-    DecodeThread decoder_;    // last: its thread uses what is above
+    bool any_shown_ = false;     // a latent was submitted: the video has begun
+    bool restart_video_ = false; // the next latents begin a new video
+    bool decode_due_ = false;    // a chunk was submitted and its first latent not let in yet
+    DecodeThread decoder_;       // last: its thread uses what is above
 };
 
 } // namespace
+
+Result<void> save_walk(const WalkModel& model, const std::filesystem::path& file) {
+    auto memory = model.loop->memory();
+    if (!memory) {
+        return Error{ErrorCode::wrong_use, model.keeps_walks
+                                               ? std::string("there is nothing to save before the first chunk")
+                                               : fmt::format("walks of {} cannot be saved", model.name)};
+    }
+    return write_saved_walk(file, {model.name, model.prompt, model.seed, std::move(*memory)});
+}
 
 Result<void> walk_run(WalkModel& model, const WalkStart& start, const ControlSource& source, FrameSink& sink,
                       const Walk::Report& report, const std::stop_token& stop) {

@@ -11,6 +11,12 @@ namespace wander {
 Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
                                const std::optional<std::pair<std::string, Pose>>& pose);
 
+// Goes on from a saved walk: its start; the model takes over its seed and prompt. wrong_use or bad_input, and nothing
+// is changed, where it is another model's or damaged.
+Result<WalkStart> resume_walk(WalkModel& model, const std::filesystem::path& file);
+// The walk as it is, for a later run to go on from. wrong_use where there is none, or it cannot be kept.
+Result<void> save_walk(const WalkModel& model, const std::filesystem::path& file);
+
 // May throw what torch throws; the caller turns it into an error.
 Result<void> walk_run(WalkModel& model, const WalkStart& start, const ControlSource& source, FrameSink& sink,
                       const Walk::Report& report, const std::stop_token& stop);

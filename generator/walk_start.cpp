@@ -1,3 +1,4 @@
+#include "generator/saved_walk.hpp"
 #include "generator/walk_run.hpp"
 #include "generator/world/start_picture.hpp"
 #include "generator/world/theme_starts.hpp"
@@ -37,7 +38,7 @@ Result<WalkStart> start_from_picture(const WalkModel& model, const std::filesyst
     }
     auto latent = encode_start(model, picture);
     if (!latent) return latent.error();
-    return WalkStart{*latent, pose, *number};
+    return WalkStart{.latent = *latent, .pose = pose, .world = *number, .memory = {}};
 }
 
 // A model that goes on from any picture, or from none.
@@ -60,10 +61,32 @@ Result<WalkStart> choose_picture(const WalkModel& model, const std::string& name
     if (!pixels) return pixels.error();
     auto latent = model.encode_start(*pixels);
     if (!latent) return latent.error();
-    return WalkStart{*latent, {}, 0};
+    return WalkStart{.latent = *latent, .pose = {}, .world = 0, .memory = {}};
 }
 
 } // namespace
+
+Result<WalkStart> resume_walk(WalkModel& model, const std::filesystem::path& file) {
+    auto saved = read_saved_walk(file);
+    if (!saved) return saved.error();
+    const auto refuse = [&](const std::string& why) {
+        return Error{ErrorCode::wrong_use, fmt::format("{}: {}", file.string(), why)};
+    };
+    if (!model.keeps_walks) return refuse(fmt::format("walks of {} cannot be resumed", model.name));
+    if (saved->model != model.name)
+        return refuse(fmt::format("it is a walk of {}; open that model first", saved->model));
+    const auto latent = saved->memory.history.latents.sizes().slice(1);
+    if (latent != at::IntArrayRef({model.decoder->latent_channels(), model.latent_rows, model.latent_cols})) {
+        return refuse(fmt::format("its pictures are {}x{}, the model is open at {}x{}; take the same --size",
+                                  latent[2] * model.pixels_per_latent, latent[1] * model.pixels_per_latent,
+                                  model.width(), model.height()));
+    }
+    *model.noise = keyed_noise(model.seed = saved->seed);
+    model.prompt = saved->prompt;
+    WalkStart start;
+    start.memory = std::move(saved->memory);
+    return start;
+}
 
 Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
                                const std::optional<std::pair<std::string, Pose>>& pose) {
@@ -74,7 +97,8 @@ Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
         auto latent = world.start_latent(*number);
         if (!latent) return latent.error();
         const StartPoint& start = world.starts[*number];
-        return WalkStart{*latent, start.pose, *world.world_number(start.world)};
+        return WalkStart{
+            .latent = *latent, .pose = start.pose, .world = *world.world_number(start.world), .memory = {}};
     }
     if (number) return wrong_start(world, "--start-pose goes with a picture, not with a start point's name");
     std::error_code ignored;

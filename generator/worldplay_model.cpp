@@ -1,5 +1,6 @@
 // HY-WorldPlay out of its folder, made ready to walk.
 
+#include "generator/camera/pose_json.hpp"
 #include "generator/model_loading.hpp"
 #include "generator/models/worldplay_folder.hpp"
 #include "generator/walk_model_parts.hpp"
@@ -24,6 +25,9 @@ Result<std::shared_ptr<const Wan22Vae>> read_vae(const ModelPart& part, const Va
     return std::shared_ptr<const Wan22Vae>(std::make_shared<Wan22Vae>(std::move(*vae)));
 }
 
+// Points that views are compared by: the same for every walk, so that a kept one goes on the same under any seed.
+constexpr std::uint64_t kOverlapSeed = 0;
+
 class WorldPlayLoader {
 public:
     WorldPlayLoader(const WalkOptions& options, WalkModel model) : options_(options), model_(std::move(model)) {}
@@ -47,6 +51,7 @@ public:
         if (auto done = make_loop(); !done) return done.error();
         take_pictures();
         model_.camera_words = false;
+        model_.keeps_walks = true;
         if (auto done = load_text_encoder(model_, *folder_, folder_->text, folder_->dit.text_len, options_); !done)
             return done.error();
         return std::move(model_);
@@ -102,9 +107,24 @@ private:
         model_.capacity.view_latents = config.schedule.context.latents + kLatentsPerChunk;
         auto rollout =
             std::make_unique<WorldPlayRollout>(model_.dit, std::move(*cache), std::move(config),
-                                               make_noise(model_, options_.seed), ViewOverlap::of_seed(options_.seed));
-        model_.loop = std::make_shared<WorldPlayWalk>(model_.dit, std::move(rollout), SteeringRules{});
+                                               make_noise(model_, options_.seed), ViewOverlap::of_seed(kOverlapSeed));
+        auto path = read_path();
+        if (!path) return path.error();
+        model_.loop =
+            std::make_shared<WorldPlayWalk>(model_.dit, std::move(rollout), SteeringRules{}, std::move(*path));
         return {};
+    }
+
+    Result<std::vector<LatentCamera>> read_path() const {
+        if (options_.path.empty()) return std::vector<LatentCamera>{};
+        std::error_code ignored;
+        if (std::filesystem::is_regular_file(options_.path, ignored)) return read_pose_json(options_.path);
+        if (options_.path.ends_with(".json")) {
+            return Error{ErrorCode::bad_input, fmt::format("--path {}: there is no such file", options_.path)};
+        }
+        auto cameras = cameras_from_pose_string(options_.path);
+        if (!cameras) return Error{cameras.error().code, "--path: " + cameras.error().message};
+        return cameras;
     }
 
     // The encoder is read when a picture comes. As published, a walk starts from a sample of what the encoder says.

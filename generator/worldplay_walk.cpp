@@ -8,27 +8,93 @@
 
 namespace wander {
 
+namespace {
+
+// Latents that lead a decoder to where a resumed walk stands. With random weights, which remember longest, pictures are
+// within 40 dB of those of the whole walk from the third latent behind it on.
+constexpr std::int64_t kDecoderLead = 16;
+
+} // namespace
+
 WorldPlayWalk::WorldPlayWalk(std::shared_ptr<WanDit> dit, std::unique_ptr<WorldPlayRollout> rollout,
-                             const SteeringRules& rules)
-    : dit_(std::move(dit)), rollout_(std::move(rollout)), rules_(rules) {}
+                             const SteeringRules& rules, std::vector<LatentCamera> path)
+    : dit_(std::move(dit)), rollout_(std::move(rollout)), rules_(rules), path_(std::move(path)) {}
+
+std::vector<LatentCamera> WorldPlayWalk::cameras(SteeredCamera& steering, const ControlState& state) const {
+    const int count = rollout_->steered_latents();
+    const std::int64_t first = rollout_->next_latent() + kLatentsPerChunk - count;
+    ControlState share = state;
+    share.mouse_yaw_rad /= static_cast<float>(count);
+    share.mouse_pitch_rad /= static_cast<float>(count);
+    std::vector<LatentCamera> cameras;
+    for (std::int64_t latent = first; latent < first + count; ++latent) {
+        if (latent < std::ssize(path_)) {
+            steering = SteeredCamera(path_[static_cast<std::size_t>(latent)], rules_);
+            cameras.push_back(steering.camera());
+        } else {
+            cameras.push_back(steering.step(share));
+        }
+    }
+    return cameras;
+}
 
 void WorldPlayWalk::begin(const WalkStart& start, const Show& show) {
-    const LatentCamera origin = cameras_from_moves({}).front();
+    start_ = start;
+    if (start.memory) return resume(*start.memory, show);
+    const LatentCamera origin = path_.empty() ? cameras_from_moves({}).front() : path_.front();
     rollout_->start(origin, start.latent);
     steering_.emplace(origin, rules_);
+    states_ = {steering_->state()};
     // The picture is latent 0 itself, so it can be seen before the chunk that it belongs to.
     start_shown_ = start.latent.defined();
     if (start_shown_) show(start.latent.unsqueeze(0).to(dit_->device()), {pose_of(origin)});
 }
 
+void WorldPlayWalk::resume(const WalkMemory& memory, const Show& show) {
+    rollout_->restore(memory.history);
+    steering_.emplace(memory.history.cameras.back(), rules_);
+    steering_->set_state(memory.steering.back());
+    states_ = memory.steering;
+    start_shown_ = true;
+    const std::int64_t count = memory.history.latents.size(0);
+    const std::int64_t lead = std::min(count, kDecoderLead);
+    std::vector<Pose> poses;
+    for (std::int64_t latent = count - lead; latent < count; ++latent)
+        poses.push_back(pose_of(memory.history.cameras[static_cast<std::size_t>(latent)]));
+    show(memory.history.latents.narrow(0, count - lead, lead).to(dit_->device()), poses);
+}
+
+std::optional<WalkMemory> WorldPlayWalk::memory() const {
+    if (rollout_->next_latent() == 0) return std::nullopt;
+    return WalkMemory{rollout_->history(), states_};
+}
+
+bool WorldPlayWalk::rewind(int chunks, const Show& show) {
+    const std::int64_t left = std::max<std::int64_t>(0, rollout_->next_latent() / kLatentsPerChunk - chunks);
+    if (left == 0) {
+        start_.memory.reset(); // of a resumed walk, too, only the beginning is left
+        begin(start_, show);
+        return true;
+    }
+    WalkMemory memory{rollout_->history(), states_};
+    memory.history.latents = memory.history.latents.narrow(0, 0, left * kLatentsPerChunk);
+    memory.history.cameras.resize(static_cast<std::size_t>(left * kLatentsPerChunk));
+    memory.steering.resize(static_cast<std::size_t>(left) + 1);
+    resume(memory, show);
+    return true;
+}
+
 void WorldPlayWalk::generate(const ControlState& state, const Show& show) {
     const bool first = rollout_->next_latent() == 0;
     const LatentCamera before = steering_->camera();
-    const auto cameras = steering_->chunk(state, rollout_->steered_latents());
-    const at::Tensor latents = rollout_->generate(cameras);
+    const std::vector<LatentCamera> steered = cameras(*steering_, state);
+    const std::int64_t made_again = rollout_->contexts_made_again();
+    const at::Tensor latents = rollout_->generate(steered);
+    made_again_ = static_cast<int>(rollout_->contexts_made_again() - made_again);
+    states_.push_back(steering_->state());
     std::vector<Pose> poses;
     if (first && !start_shown_) poses.push_back(pose_of(before));
-    for (const LatentCamera& camera : cameras) poses.push_back(pose_of(camera));
+    for (const LatentCamera& camera : steered) poses.push_back(pose_of(camera));
     const auto shown = static_cast<std::int64_t>(poses.size());
     show(latents.narrow(0, latents.size(0) - shown, shown), poses);
 
@@ -36,7 +102,7 @@ void WorldPlayWalk::generate(const ControlState& state, const Show& show) {
     held.mouse_yaw_rad = 0;
     held.mouse_pitch_rad = 0;
     SteeredCamera expected = *steering_;
-    rollout_->prepare(expected.chunk(held, rollout_->steered_latents()));
+    rollout_->prepare(cameras(expected, held));
 }
 
 void WorldPlayWalk::set_text(const at::Tensor& embedding) {

@@ -15,24 +15,37 @@ namespace wander {
 
 class WorldPlayWalk : public WalkLoop {
 public:
-    WorldPlayWalk(std::shared_ptr<WanDit> dit, std::unique_ptr<WorldPlayRollout> rollout, const SteeringRules& rules);
+    // path: cameras of the first latents, from latent 0 on; the controls count behind its end. Empty: from latent 1 on.
+    WorldPlayWalk(std::shared_ptr<WanDit> dit, std::unique_ptr<WorldPlayRollout> rollout, const SteeringRules& rules,
+                  std::vector<LatentCamera> path);
 
     void begin(const WalkStart& start, const Show& show) override;
     void generate(const ControlState& state, const Show& show) override;
     void set_text(const at::Tensor& embedding) override;
     std::int64_t next_latent() const override { return rollout_->next_latent(); }
     quant::KvCache& cache() override { return rollout_->cache(); }
+    int contexts_made_again() const override { return made_again_; }
+    std::optional<WalkMemory> memory() const override;
+    bool rewind(int chunks, const Show& show) override;
     RolloutTimes last_times() const override { return rollout_->last_times(); }
     void set_between_blocks(std::function<void()> between_blocks) override {
         rollout_->set_between_blocks(std::move(between_blocks));
     }
 
 private:
+    void resume(const WalkMemory& memory, const Show& show);
+    // The next chunk's cameras; moves `steering` along.
+    std::vector<LatentCamera> cameras(SteeredCamera& steering, const ControlState& state) const;
+
     std::shared_ptr<WanDit> dit_;
     std::unique_ptr<WorldPlayRollout> rollout_;
     SteeringRules rules_;
+    std::vector<LatentCamera> path_;
     std::optional<SteeredCamera> steering_;
+    std::vector<SteeredCamera::State> states_; // at the beginning of every chunk made, and of the next one
+    WalkStart start_;
     bool start_shown_ = false;
+    int made_again_ = 0; // contexts of the last chunk
 };
 
 // What panels and recordings show of a camera: place on the ground, yaw and pitch. Its height and roll are left out.

@@ -80,6 +80,8 @@ void Gui::State::obey(KeyCommand command, UiCommands& commands) {
     switch (command) {
         case KeyCommand::pause: commands.toggle_pause = true; break;
         case KeyCommand::step: commands.step = true; break;
+        case KeyCommand::rewind: ++commands.rewind; break;
+        case KeyCommand::save_walk: commands.save_walk = true; break;
         case KeyCommand::restart: commands.restart = true; break;
         case KeyCommand::toggle_cache: commands.toggle_cache = true; break;
         case KeyCommand::record: commands.toggle_record = true; break;

@@ -18,6 +18,8 @@ namespace wander::gui {
 enum class KeyCommand : std::uint8_t {
     pause,
     step,
+    rewind,
+    save_walk,
     restart,
     toggle_cache,
     record,
@@ -28,7 +30,7 @@ enum class KeyCommand : std::uint8_t {
     close_overlay,
     quit,
 };
-inline constexpr int kKeyCommandCount = 11;
+inline constexpr int kKeyCommandCount = 13;
 
 enum class KeyGroup : std::uint8_t { move, look, walk, capture, window };
 inline constexpr int kKeyGroupCount = 5;

@@ -28,6 +28,21 @@ SteeredCamera::SteeredCamera(const LatentCamera& start, const SteeringRules& rul
       pitch_(std::asin(std::clamp(-start.camera_to_world[6], -1.0, 1.0))),
       roll_(std::atan2(start.camera_to_world[4], start.camera_to_world[5])) {}
 
+SteeredCamera::State SteeredCamera::state() const {
+    return {x_, y_, z_, yaw_, pitch_, roll_, rest_yaw_.rest(), rest_pitch_.rest()};
+}
+
+void SteeredCamera::set_state(const State& state) {
+    x_ = state[0];
+    y_ = state[1];
+    z_ = state[2];
+    yaw_ = state[3];
+    pitch_ = state[4];
+    roll_ = state[5];
+    rest_yaw_.set_rest(state[6]);
+    rest_pitch_.set_rest(state[7]);
+}
+
 LatentCamera SteeredCamera::step(const ControlState& state) {
     const ControlAxes axes = axes_of(state);
     yaw_ += rest_yaw_.turn(axes.yaw * rules_.turn_per_latent, state.mouse_yaw_rad, rules_.max_turn_per_latent);

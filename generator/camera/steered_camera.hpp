@@ -10,6 +10,8 @@
 #include "generator/camera/latent_camera.hpp"
 #include "generator/camera/turn_rest.hpp"
 
+#include <array>
+#include <cstddef>
 #include <numbers>
 #include <vector>
 
@@ -36,6 +38,13 @@ public:
     std::vector<LatentCamera> chunk(ControlState state, int latents);
 
     const LatentCamera& camera() const { return camera_; }
+
+    // What the next step depends on beside the camera itself, exactly: x, y, z, yaw, pitch, roll, and what is left of
+    // the mouse's travel. To keep a walk and go on with it bit for bit.
+    static constexpr std::size_t kStateNumbers = 8;
+    using State = std::array<double, kStateNumbers>;
+    State state() const;
+    void set_state(const State& state);
 
 private:
     SteeringRules rules_;

@@ -15,6 +15,8 @@ public:
     // Radians of one latent, within +-max.
     double turn(double by_keys, double by_mouse, double max);
     void forget() { rest_ = 0; }
+    double rest() const { return rest_; }
+    void set_rest(double radians) { rest_ = radians; }
 
 private:
     double rest_ = 0; // mouse travel that is still to be turned

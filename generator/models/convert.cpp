@@ -6,7 +6,6 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -39,23 +38,6 @@ std::uint64_t bytes_of(const std::vector<StreamedTensor>& tensors) {
     return sum;
 }
 
-// The first folder that can be written to; made by who writes.
-Result<std::filesystem::path> target_folder(const std::filesystem::path& model) {
-    for (const auto& folder : converted_folders(model)) {
-        // The nearest folder above it that exists decides.
-        std::error_code ignored;
-        auto existing = folder;
-        while (!existing.empty() && !std::filesystem::exists(existing, ignored) && existing.has_relative_path())
-            existing = existing.parent_path();
-        if (existing.empty()) existing = ".";
-        if (std::filesystem::is_directory(existing, ignored) && ::access(existing.c_str(), W_OK | X_OK) == 0)
-            return folder;
-    }
-    return Error{ErrorCode::io, fmt::format("{}: the converted files can be written neither here nor into the cache "
-                                            "folder of the user; make one of them writable",
-                                            model.string())};
-}
-
 class Conversion {
 public:
     Conversion(const ModelFiles& model, const ConvertPlan& plan, const ConvertReport& report)
@@ -72,7 +54,9 @@ public:
         progress_.kind = part.kind;
         if (!report()) return stopped();
         auto stream = SafetensorsStream::create(part.target, list,
-                                                {{kConvertedKey, *key}, {kConvertedFrom, shown_source(part.source)}});
+                                                {{kConvertedKey, *key},
+                                                 {kConvertedFrom, shown_source(part.source)},
+                                                 {kConvertedEntry, tensors.outer_entry()}});
         if (!stream) return stream.error();
         for (const StreamedTensor& target : list) {
             auto tensor = tensors.tensor(target.name, target.shape);
@@ -143,7 +127,7 @@ Result<ConvertPlan> plan_conversion(const ModelFiles& model) {
         if (name.empty()) continue;
         if (!wants_conversion(*part.tensors)) continue;
         if (folder.empty()) {
-            auto target = target_folder(model.folder);
+            auto target = converted_target(model.folder);
             if (!target) return target.error();
             folder = *target;
         }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,12 +29,37 @@ std::vector<std::filesystem::path> converted_folders(const std::filesystem::path
     return folders;
 }
 
+Result<std::filesystem::path> converted_target(const std::filesystem::path& model) {
+    for (const auto& folder : converted_folders(model)) {
+        // The nearest folder above it that exists decides.
+        std::error_code ignored;
+        auto existing = folder;
+        while (!existing.empty() && !std::filesystem::exists(existing, ignored) && existing.has_relative_path())
+            existing = existing.parent_path();
+        if (existing.empty()) existing = ".";
+        if (std::filesystem::is_directory(existing, ignored) && ::access(existing.c_str(), W_OK | X_OK) == 0)
+            return folder;
+    }
+    return Error{ErrorCode::io, fmt::format("{}: the converted files can be written neither here nor into the cache "
+                                            "folder of the user; make one of them writable",
+                                            model.string())};
+}
+
 std::string converted_name(PartKind kind, ModelFamily family) {
-    const bool wan_5b = family == ModelFamily::wan_5b;
+    struct Names {
+        const char* transformer;
+        const char* vae;
+        const char* text_encoder;
+    };
+    static constexpr Names kNames[] = {
+        {"dit.safetensors", "vae.safetensors", "text_encoder.safetensors"},
+        {"worldplay_wan5b.safetensors", "wan22_vae.safetensors", "text_encoder.safetensors"},
+        {"worldplay_8b.safetensors", "hunyuan_vae.safetensors", ""}};
+    const Names& names = kNames[static_cast<std::size_t>(family)];
     switch (kind) {
-        case PartKind::transformer: return wan_5b ? "worldplay_wan5b.safetensors" : "dit.safetensors";
-        case PartKind::vae: return wan_5b ? "wan22_vae.safetensors" : "vae.safetensors";
-        case PartKind::text_encoder: return "text_encoder.safetensors";
+        case PartKind::transformer: return names.transformer;
+        case PartKind::vae: return names.vae;
+        case PartKind::text_encoder: return names.text_encoder;
         default: return "";
     }
 }

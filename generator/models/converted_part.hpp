@@ -15,9 +15,13 @@ namespace wander {
 
 inline constexpr const char* kConvertedKey = "wander.source_key";
 inline constexpr const char* kConvertedFrom = "wander.source";
+inline constexpr const char* kConvertedEntry = "wander.source_entry"; // of a checkpoint with several; else empty
 
 // MODEL/wander, then the user's cache folder for models that cannot be written to. None needs to exist.
 std::vector<std::filesystem::path> converted_folders(const std::filesystem::path& model);
+
+// The first of them that can be written to; not made. io where none can.
+Result<std::filesystem::path> converted_target(const std::filesystem::path& model);
 
 // "dit.safetensors"; empty for parts that are never converted. Families have names of their own where their networks
 // differ, so one folder may hold two models.

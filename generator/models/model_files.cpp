@@ -35,8 +35,11 @@ Result<void> ModelFiles::ready() const {
     for (const MissingPart& part : missing) {
         if (part.needed) add(part.text());
     }
+    if (!reasons.empty())
+        return Error{ErrorCode::bad_input, fmt::format("{}: something is missing: {}", folder.string(), reasons)};
+    for (const std::string& obstacle : obstacles) add(obstacle);
     if (reasons.empty()) return {};
-    return Error{ErrorCode::bad_input, fmt::format("{}: something is missing: {}", folder.string(), reasons)};
+    return Error{ErrorCode::unavailable, reasons};
 }
 
 std::uint64_t ModelFiles::weight_bytes(PartKind kind) const {

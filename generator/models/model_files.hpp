@@ -47,7 +47,8 @@ struct ModelFiles {
     std::vector<ModelPart> parts; // in the order of PartKind
     std::vector<MissingPart> missing;
     std::vector<std::string> warnings;
-    bool encodes_pictures = false; // a walk begins with a picture: the VAE's encoder is needed as well
+    std::vector<std::string> obstacles; // what else stands in the way of a walk
+    bool encodes_pictures = false;      // a walk begins with a picture: the VAE's encoder is needed as well
 
     // Null where it is absent or cannot be used.
     const ModelPart* part(PartKind kind) const;

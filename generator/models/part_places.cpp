@@ -67,6 +67,8 @@ std::span<const Place> places_of(PartKind kind) {
         case PartKind::text_encoder: return kTextEncoder;
         case PartKind::tokenizer: return kTokenizer;
         case PartKind::text_embedding: return kTextEmbedding;
+        case PartKind::vision_encoder:
+        case PartKind::glyph_encoder: break;
     }
     return {};
 }

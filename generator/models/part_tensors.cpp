@@ -72,6 +72,8 @@ const char* part_name(PartKind kind) {
         case PartKind::text_encoder: return "text encoder";
         case PartKind::tokenizer: return "tokenizer";
         case PartKind::text_embedding: return "text embedding";
+        case PartKind::vision_encoder: return "picture encoder";
+        case PartKind::glyph_encoder: return "glyph encoder";
     }
     return "";
 }
@@ -114,7 +116,7 @@ Result<PartTensors> PartTensors::open(const std::filesystem::path& path, PartKin
         keys.insert(*key);
         bare.emplace_back(std::move(*key), name);
     }
-    state->translated = is_translated(kind, keys);
+    state->translated = family != ModelFamily::hunyuan_8b && is_translated(kind, keys);
     for (const auto& [key, name] : bare) {
         if (state->translated && is_alias(kind, key)) continue;
         const std::string native = state->native(key);

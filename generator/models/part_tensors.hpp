@@ -13,10 +13,19 @@
 
 namespace wander {
 
-enum class PartKind { transformer, vae, tiny_vae, text_encoder, tokenizer, text_embedding };
+enum class PartKind {
+    transformer,
+    vae,
+    tiny_vae,
+    text_encoder,
+    tokenizer,
+    text_embedding,
+    vision_encoder, // this and the next: HY-WorldPlay 8B alone
+    glyph_encoder
+};
 
 // Which networks the parts are of: it decides how names are read.
-enum class ModelFamily { self_forcing, wan_5b };
+enum class ModelFamily { self_forcing, wan_5b, hunyuan_8b };
 
 // For a person: "transformer", "text encoder".
 const char* part_name(PartKind kind);
@@ -27,8 +36,8 @@ public:
         std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
 
     // Takes the outer entry of a checkpoint (generator_ema, else generator, else all; of WAN-5B generator first),
-    // strips wrappers, and translates the names of diffusers and transformers. bad_input where two tensors end up with
-    // one name.
+    // strips wrappers, and translates the names of diffusers and transformers; those of the 8B stay as published.
+    // bad_input where two tensors end up with one name.
     static Result<PartTensors> open(const std::filesystem::path& path, PartKind kind,
                                     ModelFamily family = ModelFamily::self_forcing);
 

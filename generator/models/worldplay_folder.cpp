@@ -3,7 +3,12 @@
 #include "generator/json_fields.hpp"
 #include "generator/models/converted_part.hpp"
 #include "generator/models/description.hpp"
+#include "generator/models/hunyuan_sizes.hpp"
+#include "generator/models/kept_system_prompt.hpp"
 #include "generator/models/worldplay_parts.hpp"
+#include "generator/text/byt5_encoder.hpp"
+#include "generator/text/qwen_text.hpp"
+#include "generator/vision/siglip.hpp"
 #include "generator/wan/wan5b_names.hpp"
 
 #include <fmt/format.h>
@@ -17,20 +22,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr PartKind kParts[] = {PartKind::transformer, PartKind::vae, PartKind::text_encoder, PartKind::tokenizer};
 constexpr const char* kManifest = "wander-model.json";
-constexpr const char* kManifestModel = "worldplay-wan5b";
-constexpr LatentSize kNativeSizes[] = {{44, 80}, {30, 52}}; // 704 x 1280 as trained, 480 x 832 as the faster one
+constexpr const char* kManifestModels[] = {"worldplay-wan5b", "worldplay-8b"};
+constexpr LatentSize kWan5BSizes[] = {{44, 80}, {30, 52}}; // 704 x 1280 as trained, 480 x 832 as the faster one
+constexpr LatentSize kHunyuan8BSizes[] = {{30, 52}};
 constexpr int kLongestContext = 56;
-
-const char* manifest_key(PartKind kind) {
-    switch (kind) {
-        case PartKind::transformer: return "transformer";
-        case PartKind::vae: return "vae";
-        case PartKind::text_encoder: return "text_encoder";
-        default: return "tokenizer";
-    }
-}
 
 Error at_path(const fs::path& path, const Error& error) { return {error.code, path.string() + ": " + error.message}; }
 
@@ -45,25 +41,21 @@ public:
         model_.folder = folder;
         model_.dit = wan5b_config();
         model_.vae = Vae22Config::published();
-        model_.schedule = WorldPlaySchedule::wan_5b();
-        model_.sizes.assign(std::begin(kNativeSizes), std::end(kNativeSizes));
-        model_.size = model_.sizes.front();
-        model_.name = model_.model_name();
         model_.encodes_pictures = true;
     }
 
     Result<WorldPlayFolder> run() {
         if (auto done = read_manifest(); !done) return done.error();
-        files_ = scan_worldplay(model_.folder);
-        for (const PartKind kind : kParts) {
-            if (auto done = open_part(kind); !done) return done.error();
+        choose_model();
+        for (const WorldPlayPart& part : worldplay_parts(family_)) {
+            if (auto done = open_part(part.origin.kind); !done) return done.error();
         }
-        if (model_.parts.empty() && files_.base_transformer.empty())
-            return Error{
-                ErrorCode::bad_input,
-                fmt::format("{}: is no folder of a HY-WorldPlay model: neither it nor a folder below holds {}; "
-                            "docs/models.md says which files to put where",
-                            model_.folder.string(), worldplay_origin(PartKind::transformer).file)};
+        if (model_.parts.empty() && files_.base_transformer.empty() && !manifest_family_)
+            return Error{ErrorCode::bad_input,
+                         fmt::format("{}: is no folder of a HY-WorldPlay model: neither it nor a folder below holds {} "
+                                     "or {}; docs/models.md says which files to put where",
+                                     model_.folder.string(), worldplay_parts(ModelFamily::wan_5b)[0].origin.file,
+                                     worldplay_parts(ModelFamily::hunyuan_8b)[0].origin.file)};
         for (ModelPart& part : model_.parts) {
             if (!part.tensors || part.problem) continue;
             if (auto checked = check(part); !checked) {
@@ -84,13 +76,19 @@ private:
         if (!*manifest) return {};
         JsonFields fields((*manifest)->values, (*manifest)->path.string());
         fields.integer("version", 1, 1);
-        if (fields.text("model") != kManifestModel)
-            fields.complain("model", fmt::format("is not \"{}\", the one that can be walked", kManifestModel));
+        const std::string name = fields.text("model");
+        if (name == kManifestModels[0]) manifest_family_ = ModelFamily::wan_5b;
+        if (name == kManifestModels[1]) manifest_family_ = ModelFamily::hunyuan_8b;
+        if (!manifest_family_)
+            fields.complain("model",
+                            fmt::format("is neither \"{}\" nor \"{}\"", kManifestModels[0], kManifestModels[1]));
+        const auto parts = worldplay_parts(manifest_family_.value_or(ModelFamily::wan_5b));
         for (const auto& [key, value] : (*manifest)->values.items()) {
-            const auto kind = std::find_if(std::begin(kParts), std::end(kParts),
-                                           [&](PartKind one) { return key == manifest_key(one); });
-            if (kind != std::end(kParts)) {
-                named_[*kind] = model_.folder / fs::path(fields.text(key.c_str())); // an absolute path stays one
+            const auto part =
+                std::find_if(parts.begin(), parts.end(), [&](const WorldPlayPart& one) { return key == one.key; });
+            if (part != parts.end()) {
+                const fs::path path = fields.text(key.c_str());
+                named_[part->origin.kind] = model_.folder / path; // an absolute path stays one
             } else if (key != "version" && key != "model") {
                 fields.complain(key.c_str(), "is no known key");
             }
@@ -99,19 +97,49 @@ private:
         return {};
     }
 
+    // As the manifest says, else WAN-5B where anything of it is there: the 8B cannot be walked yet.
+    void choose_model() {
+        auto found = scan_worldplay(model_.folder);
+        const auto converted = [&](ModelFamily family) {
+            return is_there(model_.folder / "wander" / converted_name(PartKind::transformer, family));
+        };
+        const auto has = [&](ModelFamily family, PartKind kind) { return !found[family].of(kind).empty(); };
+        family_ = ModelFamily::wan_5b;
+        const bool is_8b = has(ModelFamily::hunyuan_8b, PartKind::transformer) || converted(ModelFamily::hunyuan_8b) ||
+                           has(ModelFamily::hunyuan_8b, PartKind::vae);
+        const bool is_5b = has(ModelFamily::wan_5b, PartKind::transformer) || converted(ModelFamily::wan_5b);
+        if (is_8b && !is_5b) family_ = ModelFamily::hunyuan_8b;
+        if (manifest_family_) family_ = *manifest_family_;
+        files_ = std::move(found[family_]);
+        const bool small = family_ == ModelFamily::wan_5b;
+        model_.model = small ? WorldPlayFolder::Model::wan_5b : WorldPlayFolder::Model::hunyuan_8b;
+        model_.name = model_.model_name();
+        model_.schedule = small ? WorldPlaySchedule::wan_5b() : WorldPlaySchedule::worldplay_8b();
+        if (small) model_.sizes.assign(std::begin(kWan5BSizes), std::end(kWan5BSizes));
+        if (!small) model_.sizes.assign(std::begin(kHunyuan8BSizes), std::end(kHunyuan8BSizes));
+        model_.size = model_.sizes.front();
+    }
+
+    const WorldPlayPart& part_of(PartKind kind) const {
+        const auto parts = worldplay_parts(family_);
+        return *std::find_if(parts.begin(), parts.end(),
+                             [&](const WorldPlayPart& part) { return part.origin.kind == kind; });
+    }
+
     // The file of the manifest; it may name a folder.
     Result<std::optional<WorldPlayFile>> named_file(PartKind kind) const {
         const auto named = named_.find(kind);
         if (named == named_.end()) return std::optional<WorldPlayFile>();
         const auto complain = [&](const char* what) {
             return Error{ErrorCode::bad_input, fmt::format("{}: \"{}\" is {}, {}", (model_.folder / kManifest).string(),
-                                                           manifest_key(kind), named->second.string(), what)};
+                                                           part_of(kind).key, named->second.string(), what)};
         };
         std::error_code ignored;
         if (fs::is_regular_file(named->second, ignored))
             return std::optional<WorldPlayFile>({named->second, is_distilled_name(named->second), std::nullopt});
         if (!fs::is_directory(named->second, ignored)) return complain("which is not there");
-        const WorldPlayFiles inside = scan_worldplay(named->second);
+        WorldPlayFiles inside = scan_worldplay(named->second)[family_];
+        for (WorldPlayFile& file : inside.parts[kind]) file.distilled |= is_distilled_name(named->second);
         if (inside.of(kind).empty()) return complain("a folder that holds no such file");
         return std::optional<WorldPlayFile>(inside.of(kind).front());
     }
@@ -119,13 +147,17 @@ private:
     // What was converted serves alone when its source was deleted. The conversion of few-step weights goes before
     // other weights that are still there.
     std::optional<WorldPlayFile> converted_alone(PartKind kind) const {
-        const std::string name = converted_name(kind, ModelFamily::wan_5b);
+        const std::string name = converted_name(kind, family_);
         const fs::path path = model_.folder / "wander" / name;
         if (name.empty() || !is_there(path)) return std::nullopt;
         const auto file = TensorFile::open(path);
         if (!file) return WorldPlayFile{path, true, file.error()};
-        const auto from = file->metadata().find(kConvertedFrom);
-        return WorldPlayFile{path, from != file->metadata().end() && is_distilled_name(from->second), std::nullopt};
+        const auto& made_from = file->metadata();
+        const auto from = made_from.find(kConvertedFrom);
+        const auto entry = made_from.find(kConvertedEntry);
+        const bool distilled = (from != made_from.end() && is_distilled_name(from->second)) ||
+                               (entry != made_from.end() && !entry->second.empty());
+        return WorldPlayFile{path, distilled, std::nullopt};
     }
 
     Result<void> open_part(PartKind kind) {
@@ -147,12 +179,14 @@ private:
         part.path = file->path;
         part.problem = file->problem;
         if (kind == PartKind::transformer) model_.few_steps = file->distilled;
-        if (kind != PartKind::tokenizer && !part.problem) open_tensors(part, model_.folder, ModelFamily::wan_5b);
+        if (kind != PartKind::tokenizer && !part.problem) open_tensors(part, model_.folder, family_);
         model_.parts.push_back(std::move(part));
         return {};
     }
 
     Result<void> check(const ModelPart& part) {
+        if (family_ == ModelFamily::hunyuan_8b)
+            return part.kind == PartKind::vae ? check_hunyuan_vae(part) : check_hunyuan_encoder(part);
         switch (part.kind) {
             case PartKind::transformer: return check_transformer(part);
             case PartKind::vae: return check_vae(part);
@@ -166,7 +200,7 @@ private:
         std::vector<fs::path> folders = {part.published().parent_path(),
                                          part.published().parent_path().parent_path() / "wan_transformer",
                                          model_.folder / "wan_transformer"};
-        for (const WorldPlayFile& other : files_.transformer) folders.push_back(other.path.parent_path());
+        for (const WorldPlayFile& other : files_.of(PartKind::transformer)) folders.push_back(other.path.parent_path());
         for (const fs::path& folder : folders) {
             auto description = Description::read(folder / "config.json");
             if (!description) return description.error();
@@ -248,6 +282,24 @@ private:
         return {};
     }
 
+    Result<void> check_hunyuan_vae(const ModelPart& part) {
+        auto found = hunyuan_vae_of_shapes(part.tensors->shapes());
+        if (!found) return at_path(part.path, found.error());
+        model_.hunyuan_vae = *found;
+        return part.tensors->check(found->tensor_shapes(true, true), {}, "the VAE of HunyuanVideo 1.5");
+    }
+
+    // Each has a reader of its own, which wants a folder or a file; it lists what does not fit.
+    static Result<void> check_hunyuan_encoder(const ModelPart& part) {
+        const auto result = [](const auto& opened) { return opened ? Result<void>() : Result<void>(opened.error()); };
+        switch (part.kind) {
+            case PartKind::text_encoder: return result(open_qwen_text(part.path.parent_path()));
+            case PartKind::vision_encoder: return result(open_siglip(part.path.parent_path()));
+            case PartKind::glyph_encoder: return result(open_glyph_weights(part.path));
+            default: return {};
+        }
+    }
+
     Result<void> check_text_encoder(const ModelPart& part) {
         auto found = umt5_of_shapes(part.tensors->shapes());
         if (!found) return at_path(part.path, found.error());
@@ -274,7 +326,7 @@ private:
         if (model_.size.rows % 2 != 0 || model_.size.cols % 2 != 0)
             fields.complain("latent_rows", "or \"latent_cols\" is odd");
         if (fields.has("name")) model_.name = fields.text("name");
-        if (fields.has("context_latents")) {
+        if (fields.has("context_latents") && family_ == ModelFamily::wan_5b) {
             const int latents = fields.integer("context_latents", 4, kLongestContext);
             if (!ContextRules::wan_5b_long(latents).valid())
                 fields.complain("context_latents", "is no whole number of chunks of 4, 8 at least");
@@ -283,7 +335,8 @@ private:
         if (fields.has("fps")) model_.schedule.frames_per_second = fields.number("fps", 1, 240);
         for (const auto& [key, value] : (*file)->values.items()) {
             static constexpr std::array kKnown = {"latent_rows", "latent_cols", "name", "context_latents", "fps"};
-            if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
+            const bool known = std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end();
+            if (!known || (key == "context_latents" && family_ != ModelFamily::wan_5b))
                 fields.complain(key.c_str(), "is no known key of this model");
         }
         if (fields.error()) return *fields.error();
@@ -291,13 +344,13 @@ private:
     }
 
     void list_missing() {
-        for (const PartKind kind : kParts) {
+        for (const auto& [origin, key, needed] : worldplay_parts(family_)) {
+            const PartKind kind = origin.kind;
             const bool there = std::any_of(model_.parts.begin(), model_.parts.end(),
                                            [&](const ModelPart& part) { return part.kind == kind; });
             if (there) continue;
-            const PartOrigin& origin = worldplay_origin(kind);
-            model_.missing.push_back(
-                {kind, true, origin.site, origin.repository, origin.file, origin.bytes, model_.folder / origin.place});
+            model_.missing.push_back({kind, needed, origin.site, origin.repository, origin.file, origin.bytes,
+                                      model_.folder / origin.place});
         }
         const bool no_transformer = !model_.missing.empty() && model_.missing[0].kind == PartKind::transformer;
         if (no_transformer && !files_.base_transformer.empty())
@@ -305,15 +358,23 @@ private:
                 fmt::format("{} is the base model's transformer: it knows neither keys nor cameras and is not used",
                             files_.base_transformer.front().string()));
         if (const ModelPart* transformer = model_.part(PartKind::transformer); transformer && !model_.few_steps) {
-            const PartOrigin& origin = worldplay_origin(PartKind::transformer);
+            const PartOrigin& origin = part_of(PartKind::transformer).origin;
             model_.warnings.push_back(fmt::format(
                 "{} does not look like the few-step weights, and with others the pictures are poor: put {} of {} {} "
                 "into {}",
                 transformer->path.string(), origin.file, origin.site, origin.repository,
                 (model_.folder / origin.place).parent_path().string()));
         }
+        if (family_ != ModelFamily::hunyuan_8b) return;
+        if (const auto prompt = kept_system_prompt(model_.folder); !prompt)
+            model_.obstacles.push_back(prompt.error().message);
+        model_.obstacles.push_back(fmt::format("{}: walking with {} is not wired yet; this version walks {}",
+                                               model_.folder.string(), model_.model_name(),
+                                               WorldPlayFolder{}.model_name()));
     }
 
+    ModelFamily family_ = ModelFamily::wan_5b;
+    std::optional<ModelFamily> manifest_family_;
     WorldPlayFolder model_;
     WorldPlayFiles files_;
     std::map<PartKind, fs::path> named_;
@@ -324,7 +385,8 @@ fs::path folder_of(const fs::path& given) {
     std::error_code ignored;
     if (!fs::is_regular_file(given, ignored)) return given.filename().empty() ? given.parent_path() : given;
     const fs::path folder = fs::absolute(given).parent_path();
-    for (const char* part : {"wan_distilled_model", "wan_transformer", "vae", "text_encoder", "tokenizer"}) {
+    for (const char* part :
+         {"wan_distilled_model", "wan_transformer", "ar_distilled_action_model", "vae", "text_encoder", "tokenizer"}) {
         if (folder.filename() == part) return folder.parent_path();
     }
     return folder;
@@ -335,11 +397,18 @@ fs::path folder_of(const fs::path& given) {
 bool WorldPlayFolder::looks_like_one(const fs::path& given) {
     const fs::path folder = folder_of(given);
     if (is_there(folder / kManifest)) return true;
-    for (const PartKind kind : {PartKind::transformer, PartKind::vae}) {
-        if (is_there(folder / "wander" / converted_name(kind, ModelFamily::wan_5b))) return true;
+    const auto other = find_part(folder, PartKind::transformer);
+    if (other && !other->base_model && other->layout != FoundPart::Layout::diffusers) return false;
+    for (const ModelFamily family : {ModelFamily::wan_5b, ModelFamily::hunyuan_8b}) {
+        for (const PartKind kind : {PartKind::transformer, PartKind::vae}) {
+            if (is_there(folder / "wander" / converted_name(kind, family))) return true;
+        }
     }
-    const WorldPlayFiles files = scan_worldplay(folder);
-    return !files.transformer.empty() || !files.vae.empty() || !files.base_transformer.empty();
+    for (const auto& [family, files] : scan_worldplay(folder)) {
+        if (!files.of(PartKind::transformer).empty() || !files.of(PartKind::vae).empty()) return true;
+        if (!files.base_transformer.empty()) return true;
+    }
+    return false;
 }
 
 Result<WorldPlayFolder> WorldPlayFolder::open(const fs::path& given) {
@@ -352,6 +421,10 @@ Result<WorldPlayFolder> WorldPlayFolder::open(const fs::path& given) {
         if (looks_like_one(around)) folder = around;
     }
     return Opener(folder).run();
+}
+
+int WorldPlayFolder::pixels_per_latent() const {
+    return model == Model::wan_5b ? vae.spatial_scale() : hunyuan_vae.spatial_scale();
 }
 
 const char* WorldPlayFolder::model_name() const {

@@ -7,8 +7,13 @@
 //     WanDit::load(model.dit, model.part(PartKind::transformer)->source(), ...)       the second branch's bias is in
 //     Wan22Vae::load(model.vae, model.part(PartKind::vae)->source(), ..., true, true)
 //     model.text with part(PartKind::text_encoder)->source(), part(PartKind::tokenizer)->path
-// The same holds for small networks: every size is read from the files. Any thread.
+// The same holds for small networks: every size is read from the files. Of the 8B the parts are found and checked, all
+// but the transformer's names; obstacles say that it cannot be walked. Its encoders are opened with
+//     open_qwen_text(folder of part(text_encoder)), BytePairTokenizer::open(folder of part(tokenizer)),
+//     open_siglip(folder of part(vision_encoder)), open_glyph_weights(part(glyph_encoder)), kept_system_prompt(folder).
+// Any thread.
 
+#include "generator/hunyuan/hunyuan_vae.hpp"
 #include "generator/models/model_files.hpp"
 #include "generator/rollout/worldplay_schedule.hpp"
 #include "generator/wan/vae22_config.hpp"
@@ -33,6 +38,7 @@ struct WorldPlayFolder : ModelFiles {
     DitConfig dit;
     Vae22Config vae;
     Umt5Config text;
+    HunyuanVaeConfig hunyuan_vae; // of the 8B, whose other sizes are not read yet
     WorldPlaySchedule schedule;
     LatentSize size;               // of a walk, unless a person wants another one
     std::vector<LatentSize> sizes; // that the model is meant for, the one it was trained at first
@@ -41,10 +47,11 @@ struct WorldPlayFolder : ModelFiles {
     // wrong_use: no such folder. bad_input: nothing of such a model is in it, or a file that describes it is damaged. A
     // damaged part is no error here but that part's problem.
     static Result<WorldPlayFolder> open(const std::filesystem::path& folder);
-    // Is a transformer or a VAE of such a model in it, or a wander-model.json? Looks into the heads of files.
+    // Is a transformer or a VAE of such a model in it, or a wander-model.json? Looks into the heads of files. Not where
+    // Self-Forcing's few-step weights lie in the folder itself: then that is what the folder was made for.
     static bool looks_like_one(const std::filesystem::path& folder);
 
-    int pixels_per_latent() const { return vae.spatial_scale(); }
+    int pixels_per_latent() const;
     const char* model_name() const;
 };
 

@@ -1,5 +1,6 @@
 #include "generator/models/worldplay_parts.hpp"
 
+#include "generator/models/file_search.hpp"
 #include "generator/models/native_names.hpp"
 #include "generator/weights/tensor_file.hpp"
 
@@ -7,17 +8,16 @@
 #include <cctype>
 #include <fstream>
 #include <tuple>
+#include <utility>
 
 namespace wander {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Enough for the cache folder of a download tool: models--OWNER--NAME/snapshots/REVISION/vae/FILE.
-constexpr int kLevels = 5;
-constexpr std::size_t kMaxFolders = 1000;
-constexpr std::size_t kMaxFiles = 2000; // with weights
-constexpr std::int64_t kBaseChannels = 48;
+constexpr std::int64_t kBaseChannels = 48;   // of Wan 2.2's transformer
+constexpr std::int64_t kGlyphWidth = 1472;   // of byT5-small
+constexpr std::int64_t kPlainByT5Rows = 384; // of its table before tokens of colours and fonts were appended
 constexpr std::uintmax_t kMaxTokenizerBytes = 64 << 20;
 
 std::string lower(std::string text) {
@@ -26,59 +26,32 @@ std::string lower(std::string text) {
     return text;
 }
 
-// A shard is read through the index beside it.
-bool is_shard(const fs::path& path) {
-    const std::string name = path.filename().string();
-    const auto of = name.rfind("-of-");
-    return of != std::string::npos && of >= 6 && name[of - 6] == '-' && name.ends_with(".safetensors");
-}
+struct Content {
+    ModelFamily family = ModelFamily::wan_5b;
+    std::optional<PartKind> kind;
+    bool base = false;  // a base model's transformer
+    bool entry = false; // it is one entry of several in its file
+};
 
-std::vector<fs::path> files_below(const fs::path& folder) {
-    std::vector<fs::path> files;
-    std::vector<std::pair<fs::path, int>> folders = {{folder, 0}};
-    for (std::size_t i = 0; i < folders.size(); ++i) {
-        const auto [here, level] = folders[i];
-        std::error_code failed;
-        for (fs::directory_iterator entry(here, failed); !failed && entry != fs::directory_iterator();
-             entry.increment(failed)) {
-            const std::string name = entry->path().filename().string();
-            if (name.empty() || name[0] == '.') continue;
-            std::error_code ignored;
-            if (entry->is_directory(ignored)) {
-                if (name != "wander" && level < kLevels && folders.size() < kMaxFolders)
-                    folders.emplace_back(entry->path(), level + 1);
-            } else if (entry->is_regular_file(ignored) && files.size() < kMaxFiles &&
-                       (name == "tokenizer.json" || (TensorFile::has_known_name(name) && !is_shard(name)))) {
-                files.push_back(entry->path());
-            }
-        }
-    }
-    // The same whatever order the file system has: what lies higher first.
-    std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) {
-        return std::make_pair(std::distance(a.begin(), a.end()), a.native()) <
-               std::make_pair(std::distance(b.begin(), b.end()), b.native());
-    });
-    return files;
-}
-
-// umT5's tokenizer is of the unigram kind; those of other text encoders that may lie beside it are not.
-bool is_unigram(const fs::path& path) {
+bool holds(const fs::path& path, const char* words) {
     std::error_code failed;
     const auto bytes = fs::file_size(path, failed);
     if (failed || bytes > kMaxTokenizerBytes) return false;
     std::string text(bytes, '\0');
     std::ifstream(path, std::ios::binary).read(text.data(), static_cast<std::streamsize>(bytes));
-    return text.find("\"Unigram\"") != std::string::npos;
+    return text.find(words) != std::string::npos;
 }
 
-struct Content {
-    std::optional<PartKind> kind;
-    bool base = false;  // the base model's transformer
-    bool entry = false; // it is one entry of several in its file
-};
+// umT5's is one file of the unigram kind; Qwen's are three files.
+std::optional<ModelFamily> family_of_tokenizer(const fs::path& path) {
+    if (path.filename() == "tokenizer.json" && holds(path, "\"Unigram\"")) return ModelFamily::wan_5b;
+    if (path.filename() == "vocab.json" && holds(path.parent_path() / "tokenizer_config.json", "\"Qwen2Tokenizer"))
+        return ModelFamily::hunyuan_8b;
+    return std::nullopt;
+}
 
-// Names of tensors that only one kind of file has, in both spellings.
-std::optional<PartKind> kind_of_tensor(const std::string& key, const TensorInfo& info) {
+// Names of tensors that only one kind of file has, in every spelling.
+std::optional<PartKind> wan_part_of(const std::string& key, const TensorInfo& info) {
     if (key == "blocks.0.attn1.to_out_prope.0.weight" || key == "blocks.0.self_attn.prope_proj.weight" ||
         key == "condition_embedder.action_embedder.linear_1.weight")
         return PartKind::transformer;
@@ -89,6 +62,18 @@ std::optional<PartKind> kind_of_tensor(const std::string& key, const TensorInfo&
     if (key == "blocks.0.pos_embedding.embedding.weight" ||
         key == "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight")
         return PartKind::text_encoder;
+    return std::nullopt;
+}
+
+std::optional<PartKind> hunyuan_part_of(const std::string& key, const TensorInfo& info) {
+    if (key == "double_blocks.0.img_attn_prope_proj.weight") return PartKind::transformer;
+    if (key == "decoder.mid.attn_1.norm.gamma" && info.shape.size() == 4) return PartKind::vae;
+    if (key.ends_with("layers.0.mlp.gate_proj.weight")) return PartKind::text_encoder;
+    if (key.ends_with("vision_model.embeddings.patch_embedding.bias")) return PartKind::vision_encoder;
+    if (key.find("text_tower.encoder.block.0.") != std::string::npos) return PartKind::glyph_encoder;
+    if ((key == "shared.weight" || key == "encoder.embed_tokens.weight") && info.shape.size() == 2 &&
+        info.shape[0] > kPlainByT5Rows && info.shape[1] == kGlyphWidth)
+        return PartKind::glyph_encoder;
     return std::nullopt;
 }
 
@@ -103,93 +88,121 @@ Content content_of(const TensorFile& file) {
             entry = true;
         }
         key = bare_checkpoint_key(std::move(key));
-        if (const auto kind = kind_of_tensor(key, info)) return {kind, false, entry};
+        if (const auto kind = wan_part_of(key, info)) return {ModelFamily::wan_5b, kind, false, entry};
+        if (const auto kind = hunyuan_part_of(key, info)) return {ModelFamily::hunyuan_8b, kind, false, entry};
         // Wan 2.1 takes 16 channels.
         if (key == "patch_embedding.weight" && info.shape.size() == 5 && info.shape[1] == kBaseChannels)
             content.base = true;
+        if (key == "double_blocks.0.img_attn_q.weight") content = {ModelFamily::hunyuan_8b, {}, true, false};
     }
     return content;
 }
 
 // What a file that cannot be opened was meant to be.
-std::optional<PartKind> kind_of_name(const fs::path& path) {
+std::optional<std::pair<ModelFamily, PartKind>> meant_by_name(const fs::path& path) {
     const std::string file = lower(path.filename().string());
     const std::string folder = lower(path.parent_path().filename().string());
-    if (folder == "wan_distilled_model" || folder == "wan_transformer") return PartKind::transformer;
-    if (file == "wan2.2_vae.pth") return PartKind::vae;
-    if (file.find("umt5") != std::string::npos) return PartKind::text_encoder;
+    if (folder == "wan_distilled_model" || folder == "wan_transformer")
+        return std::pair{ModelFamily::wan_5b, PartKind::transformer};
+    if (file == "wan2.2_vae.pth") return std::pair{ModelFamily::wan_5b, PartKind::vae};
+    if (file.find("umt5") != std::string::npos) return std::pair{ModelFamily::wan_5b, PartKind::text_encoder};
+    if (folder == "ar_distilled_action_model") return std::pair{ModelFamily::hunyuan_8b, PartKind::transformer};
+    if (file == "byt5_model.pt") return std::pair{ModelFamily::hunyuan_8b, PartKind::glyph_encoder};
     return std::nullopt;
 }
 
-constexpr const char* kBase = "Wan-AI/Wan2.2-TI2V-5B-Diffusers";
+constexpr const char* kSite = "Hugging Face";
+constexpr const char* kWan = "Wan-AI/Wan2.2-TI2V-5B-Diffusers";
 
 // Bytes: parameters times the size of their type; float32, but bf16 for the text encoder.
-constexpr PartOrigin kOrigins[] = {
-    {PartKind::transformer, "Hugging Face", "tencent/HY-WorldPlay", "wan_distilled_model/model.pt", 21'172'900'608,
-     "wan_distilled_model/model.pt"},
-    {PartKind::vae, "Hugging Face", kBase, "vae/diffusion_pytorch_model.safetensors", 2'818'760'560,
-     "Wan2.2-TI2V-5B-Diffusers/vae/diffusion_pytorch_model.safetensors"},
-    {PartKind::tiny_vae, "", "", "", 0, ""},
-    {PartKind::text_encoder, "Hugging Face", kBase, "text_encoder/ (all files)", 11'361'820'672,
-     "Wan2.2-TI2V-5B-Diffusers/text_encoder"},
-    {PartKind::tokenizer, "Hugging Face", kBase, "tokenizer/tokenizer.json", 0,
-     "Wan2.2-TI2V-5B-Diffusers/tokenizer/tokenizer.json"},
+constexpr WorldPlayPart kWan5B[] = {
+    {{PartKind::transformer, kSite, "tencent/HY-WorldPlay", "wan_distilled_model/model.pt", 21'172'900'608,
+      "wan_distilled_model/model.pt"},
+     "transformer"},
+    {{PartKind::vae, kSite, kWan, "vae/diffusion_pytorch_model.safetensors", 2'818'754'672,
+      "Wan2.2-TI2V-5B-Diffusers/vae/diffusion_pytorch_model.safetensors"},
+     "vae"},
+    {{PartKind::text_encoder, kSite, kWan, "text_encoder/ (all files)", 11'361'820'672,
+      "Wan2.2-TI2V-5B-Diffusers/text_encoder"},
+     "text_encoder"},
+    {{PartKind::tokenizer, kSite, kWan, "tokenizer/tokenizer.json", 0,
+      "Wan2.2-TI2V-5B-Diffusers/tokenizer/tokenizer.json"},
+     "tokenizer"},
+};
+
+// The transformer's and the picture encoder's 16 bits a parameter are assumed, the VAE has 32; the text encoder's is
+// what its publisher says.
+constexpr WorldPlayPart kHunyuan8B[] = {
+    {{PartKind::transformer, kSite, "tencent/HY-WorldPlay", "ar_distilled_action_model/model.safetensors",
+      17'115'867'712, "ar_distilled_action_model/model.safetensors"},
+     "transformer"},
+    {{PartKind::vae, kSite, "tencent/HunyuanVideo-1.5", "vae/diffusion_pytorch_model.safetensors", 5'042'536'460,
+      "vae/diffusion_pytorch_model.safetensors"},
+     "vae"},
+    {{PartKind::text_encoder, kSite, "Qwen/Qwen2.5-VL-7B-Instruct", "*.safetensors, *.json", 15'000'000'000,
+      "text_encoder/llm"},
+     "text_encoder"},
+    {{PartKind::tokenizer, kSite, "Qwen/Qwen2.5-VL-7B-Instruct", "tokenizer.json", 0,
+      "text_encoder/llm/tokenizer.json"},
+     "tokenizer"},
+    {{PartKind::vision_encoder, kSite, "black-forest-labs/FLUX.1-Redux-dev (which asks for a consent)",
+      "image_encoder/", 860'000'000, "vision_encoder/siglip/image_encoder"},
+     "vision_encoder"},
+    {{PartKind::glyph_encoder, "ModelScope", "AI-ModelScope/Glyph-SDXL-v2", "checkpoints/byt5_model.pt", 0,
+      "text_encoder/Glyph-SDXL-v2/checkpoints/byt5_model.pt"},
+     "glyph_encoder",
+     false},
 };
 
 } // namespace
 
 const std::vector<WorldPlayFile>& WorldPlayFiles::of(PartKind kind) const {
-    switch (kind) {
-        case PartKind::transformer: return transformer;
-        case PartKind::vae: return vae;
-        case PartKind::text_encoder: return text_encoder;
-        case PartKind::tokenizer: return tokenizer;
-        default: break;
-    }
     static const std::vector<WorldPlayFile> kNone;
-    return kNone;
+    const auto found = parts.find(kind);
+    return found == parts.end() ? kNone : found->second;
 }
 
 bool is_distilled_name(const fs::path& path) { return lower(path.string()).find("distill") != std::string::npos; }
 
-WorldPlayFiles scan_worldplay(const fs::path& folder) {
-    WorldPlayFiles found;
-    const auto add = [&](PartKind kind, WorldPlayFile file) {
-        switch (kind) {
-            case PartKind::transformer: found.transformer.push_back(std::move(file)); break;
-            case PartKind::vae: found.vae.push_back(std::move(file)); break;
-            case PartKind::text_encoder: found.text_encoder.push_back(std::move(file)); break;
-            default: found.tokenizer.push_back(std::move(file)); break;
-        }
-    };
-    for (const fs::path& path : files_below(folder)) {
-        if (path.filename() == "tokenizer.json") {
-            if (is_unigram(path)) add(PartKind::tokenizer, {path, false, std::nullopt});
+std::span<const WorldPlayPart> worldplay_parts(ModelFamily family) {
+    if (family == ModelFamily::hunyuan_8b) return kHunyuan8B;
+    return kWan5B;
+}
+
+std::map<ModelFamily, WorldPlayFiles> scan_worldplay(const fs::path& folder) {
+    std::map<ModelFamily, WorldPlayFiles> found;
+    for (const fs::path& path : find_model_files(folder)) {
+        const bool distilled = is_distilled_name(path.lexically_relative(folder));
+        if (path.extension() == ".json" && !TensorFile::has_known_name(path)) {
+            if (const auto family = family_of_tokenizer(path))
+                found[*family].parts[PartKind::tokenizer].push_back({path, false, std::nullopt});
             continue;
         }
         const auto file = TensorFile::open(path);
         if (!file) {
-            if (const auto kind = kind_of_name(path))
-                add(*kind, {path, is_distilled_name(path.lexically_relative(folder)), file.error()});
+            if (const auto meant = meant_by_name(path))
+                found[meant->first].parts[meant->second].push_back({path, distilled, file.error()});
             continue;
         }
         const Content content = content_of(*file);
-        const bool distilled = content.entry || is_distilled_name(path.lexically_relative(folder));
-        if (content.kind) add(*content.kind, {path, distilled, std::nullopt});
-        if (!content.kind && content.base) found.base_transformer.push_back(path);
+        WorldPlayFiles& files = found[content.family];
+        if (content.kind) files.parts[*content.kind].push_back({path, content.entry || distilled, std::nullopt});
+        if (!content.kind && content.base) files.base_transformer.push_back(path);
     }
-    // Few-step weights first, even where they are damaged: the others give poor pictures without a word.
+    // Few-step weights first, even where they are damaged: the others give poor pictures without a word. The rest keeps
+    // its order.
     const auto rank = [](const WorldPlayFile& file) {
         return std::make_tuple(!file.distilled, file.problem.has_value());
     };
-    std::stable_sort(found.transformer.begin(), found.transformer.end(),
-                     [&](const WorldPlayFile& a, const WorldPlayFile& b) { return rank(a) < rank(b); });
-    for (auto* files : {&found.vae, &found.text_encoder}) {
-        std::stable_partition(files->begin(), files->end(), [](const WorldPlayFile& file) { return !file.problem; });
+    for (auto& [family, files] : found) {
+        for (auto& [kind, list] : files.parts) {
+            std::stable_sort(list.begin(), list.end(), [&](const WorldPlayFile& a, const WorldPlayFile& b) {
+                return kind == PartKind::transformer ? rank(a) < rank(b)
+                                                     : a.problem.has_value() < b.problem.has_value();
+            });
+        }
     }
     return found;
 }
-
-const PartOrigin& worldplay_origin(PartKind kind) { return kOrigins[static_cast<std::size_t>(kind)]; }
 
 } // namespace wander

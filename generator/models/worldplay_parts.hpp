@@ -1,11 +1,13 @@
 #pragma once
-// Where the parts of a HY-WorldPlay model lie. People keep several downloads in folders of their own making, so files
-// are told apart by the tensors in them; names only help where a file is damaged or two would do. Any thread.
+// Where the parts of a HY-WorldPlay model lie. Files are told apart by the tensors in them; names only help where a
+// file is damaged or two would do. Any thread.
 
 #include "generator/models/part_places.hpp"
 
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,25 +19,27 @@ struct WorldPlayFile {
     std::optional<Error> problem; // it cannot be opened; then its name says what it is
 };
 
-// Files that can serve as each part, the best first. No file belongs to two kinds.
+// Files that can serve as each part of one model, the best first.
 struct WorldPlayFiles {
-    std::vector<WorldPlayFile> transformer;
-    std::vector<WorldPlayFile> vae;
-    std::vector<WorldPlayFile> text_encoder;
-    std::vector<WorldPlayFile> tokenizer;
-    // The base model's transformer: without labels and the second branch it is of no use.
+    std::map<PartKind, std::vector<WorldPlayFile>> parts;
+    // The base model's transformer: it knows neither keys nor cameras and is of no use.
     std::vector<std::filesystem::path> base_transformer;
 
     const std::vector<WorldPlayFile>& of(PartKind kind) const;
 };
 
-// Looks through the folder and a few levels below it; hidden folders and our own conversions are left out.
-WorldPlayFiles scan_worldplay(const std::filesystem::path& folder);
+// What a folder and those below hold, by model; no file belongs to two parts.
+std::map<ModelFamily, WorldPlayFiles> scan_worldplay(const std::filesystem::path& folder);
 
 // Does the name of a file or of a folder above it say that the weights are few-step ones?
 bool is_distilled_name(const std::filesystem::path& path);
 
-// Of WAN-5B. The places are below a model's folder.
-const PartOrigin& worldplay_origin(PartKind kind);
+// The parts that a model has, in the order of PartKind, with the places of what is missing below the model's folder.
+struct WorldPlayPart {
+    PartOrigin origin;
+    const char* key;    // in wander-model.json
+    bool needed = true; // nothing runs without it
+};
+std::span<const WorldPlayPart> worldplay_parts(ModelFamily family);
 
 } // namespace wander

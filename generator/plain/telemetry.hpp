@@ -34,6 +34,8 @@ struct ChunkTelemetry {
     std::string prompt;            // the text that it was made under, camera words included; empty: none
     bool prompt_pending = false;   // another text was asked for and is still being encoded
     std::string prompt_note;       // what the person should know of the newest text: cut, refused; empty: nothing
+    int rewound = 0;               // chunks forgotten before it was made
+    int contexts_made_again = 0;   // of this chunk: its keys chose another context than was foreseen
     quant::CacheRules rules;       // of the cache
     StageMs ms;
     std::int64_t cache_bytes = 0;

@@ -51,6 +51,10 @@ std::string PromptCache::key(const std::string& weights_key, const std::string& 
     return sha.hex();
 }
 
+std::string PromptCache::computed_by(at::Device device, at::ScalarType compute) {
+    return std::string(device.is_cuda() ? "cuda " : "cpu ") + c10::toString(compute);
+}
+
 std::optional<at::Tensor> PromptCache::find(const std::string& key, std::int64_t tokens, std::int64_t dim) const {
     if (folder_.empty()) return std::nullopt;
     std::error_code ignored;

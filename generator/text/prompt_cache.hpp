@@ -25,6 +25,10 @@ public:
     // SHA-256 over the cache's version, the weights' key, how it is computed, and the ids.
     static std::string key(const std::string& weights_key, const std::string& computed_by, const std::vector<int>& ids);
 
+    // How something is computed, for a key: another device or type rounds otherwise, and a walk must not depend on
+    // which one came first.
+    static std::string computed_by(at::Device device, at::ScalarType compute);
+
     // [tokens, dim] bf16 on the CPU.
     std::optional<at::Tensor> find(const std::string& key, std::int64_t tokens, std::int64_t dim) const;
     Result<void> store(const std::string& key, const at::Tensor& embedding) const;

@@ -16,14 +16,6 @@
 #include <utility>
 
 namespace wander {
-namespace {
-
-// Part of the cache's key: another device or type rounds otherwise, and a walk must not depend on which one came first.
-std::string computed_by(at::Device device, at::ScalarType compute) {
-    return std::string(device.is_cuda() ? "cuda " : "cpu ") + c10::toString(compute);
-}
-
-} // namespace
 
 struct PromptEncoder::State {
     State(PromptTokenizer opened, PromptEncoderOptions given)
@@ -72,7 +64,7 @@ Result<PromptEncoder> PromptEncoder::open(PromptEncoderOptions options) {
 Result<at::Tensor> PromptEncoder::State::find_or_encode(TextEmbedding& result) {
     const auto tokens = static_cast<std::int64_t>(result.ids.size());
     const std::string key =
-        PromptCache::key(options.weights_key, computed_by(options.device, options.compute), result.ids);
+        PromptCache::key(options.weights_key, PromptCache::computed_by(options.device, options.compute), result.ids);
     if (auto found = cache.find(key, tokens, options.config.dim)) {
         result.from_cache = true;
         return std::move(*found);

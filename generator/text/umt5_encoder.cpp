@@ -1,12 +1,10 @@
 #include "generator/text/umt5_encoder.hpp"
 
+#include "generator/nn/encoder_attention.hpp"
 #include "generator/nn/rows.hpp"
 #include "generator/text/umt5_weights.hpp"
 
 #include <ATen/ATen.h>
-#include <ATen/ops/_scaled_dot_product_attention_math.h>
-#include <ATen/ops/_scaled_dot_product_efficient_attention.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/core/StreamGuard.h>
 
@@ -14,7 +12,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <optional>
-#include <tuple>
 
 namespace wander {
 
@@ -55,15 +52,7 @@ at::Tensor Umt5Encoder::Weights::attend(int layer, const at::Tensor& qkv) const 
     const at::Tensor parts = qkv.view({tokens, 3, config.heads, config.head_dim}).permute({1, 2, 0, 3}).unsqueeze(1);
     const at::Tensor q = parts[0], k = parts[1], v = parts[2]; // [1, heads, L, head_dim]
     const at::Tensor mask = bias(layer, tokens).unsqueeze(0);
-    at::Tensor out;
-    if (device.is_cuda() && compute == at::kBFloat16 && config.head_dim % 8 == 0) {
-        // Named, not left to torch's choice: cuDNN's builds a plan for every new length.
-        out = std::get<0>(at::_scaled_dot_product_efficient_attention(q, k, v, mask, false, 0.0, false, 1.0));
-    } else if (device.is_cuda()) {
-        out = std::get<0>(at::_scaled_dot_product_attention_math(q, k, v, mask, 0.0, false, std::nullopt, 1.0));
-    } else {
-        out = at::scaled_dot_product_attention(q, k, v, mask, 0.0, false, 1.0);
-    }
+    const at::Tensor out = nn::encoder_attention(q, k, v, false, mask, 1.0);
     return out.squeeze(0).transpose(0, 1).reshape({tokens, qkv.size(1) / 3});
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // umT5 text encoder (self-forcing.md 7.2): token ids to one vector for each of them. Sizes are data; umT5-XXL is the
-// default.
+// default. With `shared_bias` it is the encoder of T5 1.1, which byT5 is (byt5_encoder.hpp).
 //
 // Only the real tokens are encoded: in the published pipeline padding is masked as keys and its rows are zeroed, so
 // [L, dim] is all there is, and the transformer pads with zeros. bf16 or float32 products; norms, softmax and the
@@ -15,6 +15,7 @@
 // encode() may run on any one thread at a time, and beside the walk: on a GPU it has streams of its own.
 
 #include "generator/plain/result.hpp"
+#include "generator/text/text_placement.hpp"
 
 #include <ATen/core/Tensor.h>
 
@@ -27,8 +28,6 @@
 
 namespace wander {
 
-enum class TextPlacement { resident, streamed };
-
 struct Umt5Config {
     int vocab = 256384; // rows of the embedding table; the tokenizer has fewer pieces
     int dim = 4096;
@@ -39,6 +38,7 @@ struct Umt5Config {
     int buckets = 32;
     int max_distance = 128;
     double eps = 1e-6;
+    bool shared_bias = false; // T5: the table of block 0 serves all layers; umT5: every layer has its own
 
     // Every tensor name (native Wan spelling) with its shape, exactly what a checkpoint must hold.
     std::map<std::string, std::vector<std::int64_t>> tensor_shapes() const;

@@ -21,7 +21,7 @@ std::map<std::string, std::vector<std::int64_t>> Umt5Config::tensor_shapes() con
         shapes[block + "norm1.weight"] = {dim};
         for (const char* part : {"q", "k", "v"}) shapes[block + "attn." + part + ".weight"] = {inner, dim};
         shapes[block + "attn.o.weight"] = {dim, inner};
-        shapes[block + "pos_embedding.embedding.weight"] = {buckets, heads};
+        if (layer == 0 || !shared_bias) shapes[block + "pos_embedding.embedding.weight"] = {buckets, heads};
         shapes[block + "norm2.weight"] = {dim};
         shapes[block + "ffn.gate.0.weight"] = {ffn, dim};
         shapes[block + "ffn.fc1.weight"] = {ffn, dim};
@@ -54,8 +54,9 @@ Result<Umt5Encoder> Umt5Encoder::load(const Umt5Config& config, const TensorSour
     for (int layer = 0; layer < config.layers; ++layer) {
         const std::string block = "blocks." + std::to_string(layer) + ".";
         const auto matrix = [&](const char* name) { return tensors->at(block + name + ".weight"); };
+        const bool own_bias = layer == 0 || !config.shared_bias;
         w.layers.push_back({wide(block + "norm1.weight"), wide(block + "norm2.weight"),
-                            wide(block + "pos_embedding.embedding.weight")});
+                            own_bias ? wide(block + "pos_embedding.embedding.weight") : w.layers[0].bias_table});
         units.push_back({{matrix("attn.q"), matrix("attn.k"), matrix("attn.v")}, {matrix("attn.o")}});
         units.push_back({{matrix("ffn.gate.0"), matrix("ffn.fc1")}});
         units.push_back({{matrix("ffn.fc2")}});

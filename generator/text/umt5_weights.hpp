@@ -13,7 +13,7 @@ namespace wander {
 struct Umt5Layer { // the small tensors; wide type, on the device
     at::Tensor norm1;
     at::Tensor norm2;
-    at::Tensor bias_table; // [buckets, heads]: every layer has its own (T5 has one for all)
+    at::Tensor bias_table; // [buckets, heads]; with shared_bias that of layer 0
 };
 
 struct Umt5Encoder::Weights {

@@ -47,7 +47,7 @@ Result<std::vector<unsigned char>> read_bytes(const std::filesystem::path& path)
 
 } // namespace
 
-Result<at::Tensor> read_picture(const std::filesystem::path& path, int width, int height) {
+Result<Picture> read_picture_levels(const std::filesystem::path& path) {
     auto bytes = read_bytes(path);
     if (!bytes) return bytes.error();
     const int count = static_cast<int>(bytes->size());
@@ -61,8 +61,16 @@ Result<at::Tensor> read_picture(const std::filesystem::path& path, int width, in
         stbi_load_from_memory(bytes->data(), count, &w, &h, &channels, 3), stbi_image_free);
     if (!pixels) return refusal(path, fmt::format("is damaged ({})", stbi_failure_reason()));
 
+    const std::size_t count_rgb = static_cast<std::size_t>(w) * static_cast<std::size_t>(h) * 3;
+    return Picture{{w, h}, {pixels.get(), pixels.get() + count_rgb}};
+}
+
+Result<at::Tensor> read_picture(const std::filesystem::path& path, int width, int height) {
+    auto levels = read_picture_levels(path);
+    if (!levels) return levels.error();
+    const int w = levels->size.width, h = levels->size.height;
     at::Tensor picture =
-        at::from_blob(pixels.get(), {h, w, 3}, at::kByte).to(at::kFloat).permute({2, 0, 1}).unsqueeze(0);
+        at::from_blob(levels->rgb.data(), {h, w, 3}, at::kByte).to(at::kFloat).permute({2, 0, 1}).unsqueeze(0);
     const std::int64_t crop_w =
         std::min<std::int64_t>(w, std::max<std::int64_t>(1, std::llround(static_cast<double>(h) * width / height)));
     const std::int64_t crop_h =

@@ -42,6 +42,15 @@ void world_menu(const PanelContext& ui, OverlayState& overlay) {
     ImGui::Separator();
     ui.commands.toggle_pause |= item(ui.model.paused ? "Go on" : "Pause", KeyCommand::pause, walking);
     ui.commands.step |= item("One chunk", KeyCommand::step, walking);
+    const bool keeps = ui.model.session.keeps_walks;
+    if (item("Back by one chunk", KeyCommand::rewind, keeps)) ++ui.commands.rewind;
+    ui.commands.save_walk |= item("Save the walk", KeyCommand::save_walk, keeps);
+    if (ImGui::BeginMenu("Go on from a saved walk", keeps && !ui.model.saved_walks.empty())) {
+        for (const NamedChoice& walk : ui.model.saved_walks) {
+            if (ImGui::MenuItem(walk.help.c_str())) ui.commands.saved_walk = walk.name;
+        }
+        ImGui::EndMenu();
+    }
     ImGui::Separator();
     if (ImGui::MenuItem("Embedded world", nullptr, ui.model.session.model == "embedded")) {
         ui.commands.model_folder = "embedded";

@@ -49,6 +49,7 @@ struct SessionFacts {
     double fps = 0;                   // nominal
     bool camera_steering = true;      // false: a text model, the panel says what keys do
     bool takes_prompt = false;        // the prompt can change
+    bool keeps_walks = false;         // they can be saved, resumed and rewound
     std::string window;               // what a text model sees, as --window takes it
     std::vector<NamedChoice> windows; // what it could see
     std::vector<StartTile> starts;
@@ -96,6 +97,8 @@ struct UiModel {
     std::vector<PromptChoice> prompts;      // ready ones, for text models
     std::vector<std::string> recent_models; // folders, newest first
 
+    std::vector<NamedChoice> saved_walks; // newest first: file, and what it is called
+
     RecordingState recording;
     render::UpscaleMode upscale = render::UpscaleMode::sharp;
     bool fullscreen = false;
@@ -124,6 +127,9 @@ struct UiCommands {
     std::optional<std::string> window;   // new model: the same with another window
     bool restart = false;                // new start, same start point and seed
     bool restart_new_seed = false;
+    int rewind = 0;                        // at once: chunks to forget
+    bool save_walk = false;                // next chunk, or at once while paused
+    std::optional<std::string> saved_walk; // likewise: go on from this file
     bool toggle_pause = false;
     bool step = false; // one chunk, then paused
     bool toggle_record = false;

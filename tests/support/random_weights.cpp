@@ -29,6 +29,8 @@ struct Scale {
 Scale scale_of(const std::string& native, const std::vector<std::int64_t>& shape) {
     std::int64_t fan_in = 1;
     for (std::size_t i = 1; i < shape.size(); ++i) fan_in *= shape[i];
+    // Gains of norms: that is what they are called, or what has one value a channel.
+    if (shape.size() == 1 && native.ends_with("weight")) return {0.1F, 1};
     if (native.ends_with("gamma") || (native.find("norm") != std::string::npos && native.ends_with("weight")))
         return {0.1F, 1};
     if (native.ends_with("bias") || native.find("modulation") != std::string::npos) return {0.05F, 0};

@@ -1,13 +1,15 @@
 // Writes a complete folder of a published model with random values: every file name, tensor name and shape of the real
 // one, so that loading, speed and memory can be seen without the real weights. The pictures are noise.
 //
-//     make_model_folder DIR [--model self-forcing|wan-5b] [--layout official|diffusers] [--small] [--no-text]
-//                           [--scaffolding] [--seed N]
+//     make_model_folder DIR [--model self-forcing|wan-5b|worldplay-8b] [--layout official|diffusers] [--small]
+//                           [--no-text] [--scaffolding] [--seed N]
 //
 // self-forcing, full size: 17.6 GB (transformer 5.68, text encoder 11.36, VAE 0.51), layout official unless said.
 // wan-5b, full size: 35.4 GB (transformer 21.17, text encoder 11.36, VAE 2.82), layout diffusers unless said;
-// --scaffolding adds the 20 GB of wan_transformer/ that have no use. --small: a consistent small model for tests.
+// --scaffolding adds the 20 GB of wan_transformer/ that have no use.
+// worldplay-8b, full size: 38.6 GB in the places that public scripts use. --small: a consistent small model for tests.
 
+#include "tests/support/hunyuan_folder_writer.hpp"
 #include "tests/support/model_folder_writer.hpp"
 #include "tests/support/worldplay_folder_writer.hpp"
 
@@ -21,8 +23,8 @@ namespace {
 
 int usage() {
     std::fprintf(stderr,
-                 "usage: make_model_folder DIR [--model self-forcing|wan-5b] [--layout official|diffusers] "
-                 "[--small] [--no-text] [--scaffolding] [--seed N]\n");
+                 "usage: make_model_folder DIR [--model self-forcing|wan-5b|worldplay-8b] "
+                 "[--layout official|diffusers] [--small] [--no-text] [--scaffolding] [--seed N]\n");
     return 2;
 }
 
@@ -52,7 +54,8 @@ bool read(int argc, char** argv, Options& options) {
             if (options.layout != "official" && options.layout != "diffusers") return false;
         } else if (word == "--model") {
             options.model = argv[++i] ? value : "";
-            if (options.model != "self-forcing" && options.model != "wan-5b") return false;
+            if (options.model != "self-forcing" && options.model != "wan-5b" && options.model != "worldplay-8b")
+                return false;
         } else {
             return false;
         }
@@ -82,6 +85,14 @@ int main(int argc, char** argv) {
             recipe.seed = options.seed;
             recipe.say = say;
             return write_worldplay_folder(argv[1], recipe);
+        }
+        if (options.model == "worldplay-8b") {
+            HunyuanRecipe recipe;
+            recipe.small = options.small;
+            recipe.with_text = options.with_text;
+            recipe.seed = options.seed;
+            recipe.say = say;
+            return write_hunyuan_folder(argv[1], recipe);
         }
         ModelFolderRecipe recipe;
         if (options.layout == "diffusers") recipe.layout = ModelFolderRecipe::Layout::diffusers;

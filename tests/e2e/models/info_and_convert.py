@@ -56,6 +56,28 @@ def check_values(folder):
         assert dtype == "F32" and wanted in contents, name
 
 
+def worldplay(wander, maker, place):
+    """HY-WorldPlay WAN-5B: both layouts of its base model, and files that are not there."""
+    folders = {}
+    for layout in ("diffusers", "official"):
+        folder = folders[layout] = place / f"wan5b-{layout}"
+        run(maker, folder, "--model", "wan-5b", "--small", "--scaffolding", "--layout", layout)
+        expect(run(wander, "info", folder), "HY-WorldPlay WAN-5B", "wan_distilled_model/model.pt: torch file, entry generator, names of diffusers, 77 tensors",
+               "196 tensors, F32", "22 tensors, BF16", "2 layers of 256", "192x128 (also 1280x704, 832x480)", "up to 16 earlier",
+               "not done: wander convert", "can run         yes")
+        expect(run(wander, "convert", folder), f"{folder}/wander/worldplay_wan5b.safetensors", f"{folder}/wander/wan22_vae.safetensors")
+        expect(run(wander, "info", folder), "converted from wan_distilled_model/model.pt", "nothing left to convert")
+    for file in ("worldplay_wan5b.safetensors", "wan22_vae.safetensors"):
+        a, b = (read_safetensors(folder / "wander" / file) for folder in folders.values())
+        assert a == b, file
+    folder = folders["official"]
+    (folder / "wander" / "worldplay_wan5b.safetensors").unlink()
+    (folder / "wan_distilled_model" / "model.pt").unlink()
+    (folder / "Wan2.2-TI2V-5B" / "models_t5_umt5-xxl-enc-bf16.pth").unlink()
+    expect(run(wander, "info", folder), "missing         transformer: wan_distilled_model/model.pt (21.17 GB) of Hugging Face tencent/HY-WorldPlay",
+           "text_encoder/ (all files) (11.36 GB)", "is not used", "not yet")
+
+
 def main():
     wander, maker = sys.argv[1:3]
     with tempfile.TemporaryDirectory() as name:
@@ -88,6 +110,8 @@ def main():
         (official / "wander" / "dit.safetensors").unlink()
         expect(run(wander, "info", official), "missing", "gdhe17/Self-Forcing", "5.68 GB", f"{official}/self_forcing_dmd.pt", "not yet")
 
+        worldplay(wander, maker, Path(name))
+
         empty = Path(name) / "empty"
         empty.mkdir()
         expect(run(wander, "info", empty, code=2), "no model folder", "docs/models.md")
@@ -97,6 +121,15 @@ def main():
         expect(run(wander, "convert", code=2), "wander convert --help")
         expect(run(wander, "info", official, "--colour", code=2), "--colour")
         expect(run(wander, "info", "--help"), "wander info")
+        expect(run(wander, "convert", "--help"), "--system-prompt-from")
+        expect(run(wander, "info", official, "--system-prompt-from", "x.py", code=2), "--system-prompt-from")
+        expect(run(wander, "convert", official, "--system-prompt-from", __file__, code=2), "no folder of HY-WorldPlay 8B")
+        expect(run(wander, "convert", Path(name) / "wan5b-diffusers", "--system-prompt-from", __file__, code=2), "WAN-5B needs none")
+        eight = Path(name) / "eight"
+        eight.mkdir()
+        (eight / "wander-model.json").write_text('{"version": 1, "model": "worldplay-8b"}')
+        expect(run(wander, "convert", eight, "--system-prompt-from", __file__, code=2), "SHA-256 547f3e99")
+        expect(run(wander, "info", eight), "HY-WorldPlay 8B", "ar_distilled_action_model", "Qwen2.5-VL-7B", "in the way", "not wired yet", "not yet")
         expect(run(wander, "info", "embedded"), "6 layers", "can run")
     print("info and convert: as expected")
 

@@ -4,6 +4,7 @@
 
 #include "generator/models/part_places.hpp"
 #include "generator/models/part_sizes.hpp"
+#include "generator/wan/wan5b_names.hpp"
 #include "tests/support/published_names.hpp"
 
 #include <gtest/gtest.h>
@@ -69,6 +70,30 @@ TEST(NativeNames, VaeAsTheTableHasIt) {
     EXPECT_EQ(seen.size(), shapes.size());
 }
 
+TEST(NativeNames, NewerVaeAsTheTableHasIt) {
+    const auto shapes = Vae22Config::published().tensor_shapes(true, true);
+    EXPECT_EQ(shapes.size(), 196U);
+    std::set<std::string> seen;
+    const auto table = names()["vae22"];
+    for (const auto& row : table) {
+        const std::string native = row[0];
+        EXPECT_EQ(native_vae22_name(row[1].get<std::string>()), native) << row[1];
+        EXPECT_EQ(test::diffusers_vae22_name(native), row[1].get<std::string>());
+        EXPECT_TRUE(shapes.contains(native)) << native;
+        seen.insert(native);
+    }
+    EXPECT_EQ(seen.size(), shapes.size());
+}
+
+TEST(NativeNames, Wan5BBothWays) {
+    for (const auto& [native, shape] : wan5b_shapes(wan5b_config())) {
+        const auto theirs = wan5b_name(native);
+        ASSERT_TRUE(theirs) << native;
+        EXPECT_EQ(native_dit_name(*theirs), native);
+        EXPECT_EQ(test::diffusers_dit_name(native), *theirs);
+    }
+}
+
 TEST(NativeNames, TextEncoderBothWays) {
     const auto shapes = Umt5Config().tensor_shapes();
     EXPECT_EQ(shapes.size(), 242U);
@@ -90,6 +115,10 @@ TEST(NativeNames, ForeignNamesHaveNone) {
     for (const char* name : {"decoder.up_blocks.0.resnets.3.norm1.gamma", "decoder.mid_block.resnets.2.norm1.gamma",
                              "decoder.down_blocks.0.norm1.gamma", "encoder.up_blocks.0.resnets.0.norm1.gamma"})
         EXPECT_EQ(native_vae_name(name), std::nullopt) << name;
+    for (const char* name : {"decoder.up_blocks.0.resnets.3.norm1.gamma", "encoder.down_blocks.0.resnets.2.conv1.bias",
+                             "decoder.up_blocks.0.upsamplers.0.resample.1.weight", "decoder.up_blocks.0.upsampler.2",
+                             "encoder.up_blocks.0.resnets.0.norm1.gamma"})
+        EXPECT_EQ(native_vae22_name(name), std::nullopt) << name;
     EXPECT_EQ(native_umt5_name("encoder.embed_tokens.weight"), std::nullopt);
 }
 

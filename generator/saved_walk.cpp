@@ -1,0 +1,144 @@
+#include "generator/saved_walk.hpp"
+
+#include "generator/weights/safetensors.hpp"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace wander {
+
+namespace {
+
+const char* const kVersion = "1";
+// A row of "cameras": camera to world, world to camera, focal lengths, label.
+constexpr std::int64_t kMatrix = 16;
+constexpr std::int64_t kCameraNumbers = 2 * kMatrix + 3;
+constexpr auto kStateNumbers = static_cast<std::int64_t>(SteeredCamera::kStateNumbers);
+constexpr int kLabels = 81;
+
+Error damaged(const std::filesystem::path& file, const std::string& what) {
+    return {ErrorCode::bad_input,
+            fmt::format("{}: {}; this is no walk that Wander saved, or it is damaged", file.string(), what)};
+}
+
+at::Tensor pack(const std::vector<LatentCamera>& cameras) {
+    at::Tensor rows = at::empty({std::ssize(cameras), kCameraNumbers}, at::kDouble);
+    auto* row = rows.mutable_data_ptr<double>();
+    for (const LatentCamera& camera : cameras) {
+        row = std::copy(camera.camera_to_world.begin(), camera.camera_to_world.end(), row);
+        row = std::copy(camera.world_to_camera.begin(), camera.world_to_camera.end(), row);
+        *row++ = camera.focal.x;
+        *row++ = camera.focal.y;
+        *row++ = camera.label;
+    }
+    return rows;
+}
+
+std::vector<LatentCamera> unpack(const at::Tensor& rows) {
+    std::vector<LatentCamera> cameras(static_cast<std::size_t>(rows.size(0)));
+    const auto* row = rows.const_data_ptr<double>();
+    for (LatentCamera& camera : cameras) {
+        std::copy_n(row, kMatrix, camera.camera_to_world.begin());
+        std::copy_n(row + kMatrix, kMatrix, camera.world_to_camera.begin());
+        camera.focal = {row[2 * kMatrix], row[2 * kMatrix + 1]};
+        camera.label = static_cast<int>(row[2 * kMatrix + 2]);
+        row += kCameraNumbers;
+    }
+    return cameras;
+}
+
+class Reader {
+public:
+    Reader(const std::filesystem::path& path, const Safetensors& file) : path_(path), file_(file) {}
+
+    Result<SavedWalk> read() const {
+        SavedWalk walk;
+        const auto& facts = file_.header().metadata;
+        const auto fact = [&facts](const char* key) {
+            const auto found = facts.find(key);
+            return found == facts.end() ? std::string() : found->second;
+        };
+        if (fact("wander_walk") != kVersion) {
+            return damaged(path_,
+                           facts.contains("wander_walk")
+                               ? fmt::format("it has version {}, this program reads {}", fact("wander_walk"), kVersion)
+                               : "\"wander_walk\" is not among its facts");
+        }
+        walk.model = fact("model");
+        walk.prompt = fact("prompt");
+        const std::string seed = fact("seed");
+        const auto [end, code] = std::from_chars(seed.data(), seed.data() + seed.size(), walk.seed);
+        if (code != std::errc{} || end != seed.data() + seed.size()) return damaged(path_, "its seed is no number");
+        auto latents = tensor("latents", at::kFloat, 4);
+        if (!latents) return latents.error();
+        auto cameras = tensor("cameras", at::kDouble, 2);
+        if (!cameras) return cameras.error();
+        auto steering = tensor("steering", at::kDouble, 2);
+        if (!steering) return steering.error();
+        const std::int64_t count = latents->size(0);
+        if (count < kLatentsPerChunk || count % kLatentsPerChunk != 0 ||
+            cameras->sizes() != at::IntArrayRef({count, kCameraNumbers}) ||
+            steering->sizes() != at::IntArrayRef({count / kLatentsPerChunk + 1, kStateNumbers}))
+            return damaged(path_, "latents, cameras and steering do not belong together");
+        const at::Tensor labels = cameras->select(1, kCameraNumbers - 1);
+        if (!labels.ge(0).logical_and(labels.lt(kLabels)).all().item<bool>())
+            return damaged(path_, fmt::format("a camera's label is not among 0 to {}", kLabels - 1));
+        walk.memory.history.latents = *latents;
+        walk.memory.history.cameras = unpack(*cameras);
+        walk.memory.steering.resize(static_cast<std::size_t>(steering->size(0)));
+        const auto* numbers = steering->const_data_ptr<double>();
+        for (auto& state : walk.memory.steering) {
+            std::copy_n(numbers, kStateNumbers, state.begin());
+            numbers += kStateNumbers;
+        }
+        if (!file_.contains("picture")) return walk;
+        auto picture = tensor("picture", at::kFloat, 3);
+        if (!picture) return picture.error();
+        if (picture->sizes() != latents->sizes().slice(1)) return damaged(path_, "its picture has another size");
+        walk.memory.history.picture = *picture;
+        return walk;
+    }
+
+private:
+    // A copy: the file may be written over later.
+    Result<at::Tensor> tensor(const char* name, at::ScalarType type, std::int64_t dims) const {
+        auto view = file_.tensor(name);
+        if (!view) return view.error();
+        if (view->scalar_type() != type || view->dim() != dims)
+            return damaged(path_, fmt::format("\"{}\" has another type or form than expected", name));
+        if (!view->isfinite().all().item<bool>())
+            return damaged(path_, fmt::format("\"{}\" holds numbers that are not finite", name));
+        return view->clone(at::MemoryFormat::Contiguous);
+    }
+
+    const std::filesystem::path& path_;
+    const Safetensors& file_;
+};
+
+} // namespace
+
+Result<void> write_saved_walk(const std::filesystem::path& file, const SavedWalk& walk) {
+    const WalkMemory& memory = walk.memory;
+    at::Tensor steering = at::empty({std::ssize(memory.steering), kStateNumbers}, at::kDouble);
+    auto* numbers = steering.mutable_data_ptr<double>();
+    for (const auto& state : memory.steering) numbers = std::copy(state.begin(), state.end(), numbers);
+    std::map<std::string, at::Tensor> tensors = {{"latents", memory.history.latents.to(at::kFloat)},
+                                                 {"cameras", pack(memory.history.cameras)},
+                                                 {"steering", steering}};
+    if (memory.history.picture.defined()) tensors.emplace("picture", memory.history.picture.to(at::kFloat));
+    return write_safetensors(file, tensors,
+                             {{"wander_walk", kVersion},
+                              {"model", walk.model},
+                              {"prompt", walk.prompt},
+                              {"seed", std::to_string(walk.seed)}});
+}
+
+Result<SavedWalk> read_saved_walk(const std::filesystem::path& file) {
+    auto opened = Safetensors::open(file);
+    if (!opened) return opened.error();
+    return Reader(file, *opened).read();
+}
+
+} // namespace wander

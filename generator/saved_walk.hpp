@@ -1,0 +1,27 @@
+#pragma once
+// A walk in a file (docs/formats.md, "Saved walk"): enough to go on from it bit for bit, under the same model.
+//
+// A safetensors file; small, since latents are small. Any thread.
+
+#include "generator/plain/result.hpp"
+#include "generator/walk_loop.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace wander {
+
+struct SavedWalk {
+    std::string model; // its name, for a person and to refuse another one's walk
+    std::string prompt;
+    std::uint64_t seed = 0;
+    WalkMemory memory;
+};
+
+// io where it cannot be written; what was there before stays then.
+Result<void> write_saved_walk(const std::filesystem::path& file, const SavedWalk& walk);
+// bad_input with file, tensor and what is wrong.
+Result<SavedWalk> read_saved_walk(const std::filesystem::path& file);
+
+} // namespace wander

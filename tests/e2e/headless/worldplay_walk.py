@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""A small HY-WorldPlay WAN-5B from files as people download them: steered, packed, saved, resumed, rewound.
+
+    worldplay_walk.py PATH_TO_WANDER PATH_TO_MAKE_MODEL_FOLDER
+"""
+
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from short_walk import read_png
+
+CHUNKS = 7
+WALK = [{"chunk": 0, "hold": ["forward"]}, {"chunk": 2, "hold": ["yaw_right"], "mouse": [0.3, 0.05]}, {"chunk": 4, "hold": ["back", "left"]}]
+
+
+class Failed(Exception):
+    pass
+
+
+def check(what, condition, *facts):
+    if not condition:
+        raise Failed(f"{what}: {facts}")
+
+
+def tensors(path):
+    data = path.read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + length])
+    header.pop("__metadata__")
+    return {name: data[8 + length + entry["data_offsets"][0] : 8 + length + entry["data_offsets"][1]] for name, entry in header.items()}
+
+
+def psnr(one, other):
+    error = sum((a - b) ** 2 for a, b in zip(one, other)) / len(one)
+    return 10 * math.log10(255 * 255 / error) if error else math.inf
+
+
+def main():
+    wander, make_model_folder = sys.argv[1:3]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        environment = {**os.environ, "XDG_CACHE_HOME": str(root / "cache"), "XDG_CONFIG_HOME": str(root / "config")}
+        model = root / "model"
+        subprocess.run([make_model_folder, str(model), "--model", "wan-5b", "--small"], check=True, capture_output=True)
+
+        def run(*words):
+            command = [wander, "--headless", "--model", str(model), "--device", "cpu", "--precision", "fp32", "--seed", "5", *words]
+            return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+        def walk(name, *words, controls=WALK, chunks=CHUNKS):
+            script = root / f"{name}.jsonl"
+            script.write_text("\n".join(json.dumps(line) for line in controls))
+            metrics, saved = root / f"{name}.metrics.json", root / f"{name}.walk"
+            done = run("--controls", str(script), "--chunks", str(chunks), "--metrics", str(metrics), "--walk-out", str(saved), *words)
+            check(f"{name} walks", done.returncode == 0, done.stderr)
+            return json.loads(metrics.read_text()), tensors(saved)
+
+        full, full_state = walk("full", "--frames", str(root / "full"), "--prompt", "A quiet street.", "--session-out", str(root / "session.json"))
+        check("one frame, twelve, then sixteen a chunk", full["frames"] == 1 + 12 + 16 * (CHUNKS - 1), full["frames"])
+        check("four times the rate of latents", [c["frames"] for c in full["chunks"]] == [12] + [16] * (CHUNKS - 1))
+        held = [c["cache_bytes"] for c in full["chunks"]]
+        check("the context ends at 16 latents", held[-1] == held[-2] == max(held) > held[1], held)
+        session = json.loads((root / "session.json").read_text())
+        check("session", session["size"] == "192x128" and session["prompt"] == "A quiet street." and session["controls"][1]["mouse"], session)
+        again, _ = walk("again", "--prompt", "A quiet street.")
+        check("the same walk again", again["frames_sha256"] == full["frames_sha256"])
+        for name, words, controls in (
+            ("still", ("--prompt", "A quiet street."), []),
+            ("lake", ("--prompt", "A lake."), WALK),
+            ("lamps", ("--prompt", "A quiet street.", "--start", "winter_lamps"), WALK),
+            ("text alone", ("--prompt", "A quiet street.", "--start", "none"), WALK),
+            ("picture", ("--prompt", "A quiet street.", "--start", str(root / "full" / "000040.png")), WALK),
+        ):
+            other, _ = walk(name.replace(" ", "_"), *words, controls=controls)
+            check(f"{name}: another walk", other["frames_sha256"] != full["frames_sha256"])
+            check(f"{name}: its frames", other["frames"] == full["frames"], other["frames"])
+
+        # Keys choose the clip that the context gets beside the newest latents: a turn that was not foreseen makes it again.
+        turns = [{"chunk": c, "hold": [("yaw_right", "yaw_left")[c % 2]], "mouse": [0.35 * (-1) ** c, 0]} for c in range(11)]
+        turning, _ = walk("turning", controls=turns, chunks=11)
+        made_again = [c["contexts_made_again"] for c in turning["chunks"]]
+        check("only where a clip is chosen", not any(made_again[:5]) and max(made_again) <= 1, made_again)
+
+        switch = WALK + [{"chunk": 5, "cache": "bf16"}]
+        for cache in ("fp8", "int2"):
+            packed, _ = walk(cache, "--prompt", "A quiet street.", "--cache", cache, controls=switch)
+            ratio = full["chunks"][4]["cache_bytes"] / packed["chunks"][4]["cache_bytes"]
+            check(f"{cache} packs the whole context", ratio > (3.9 if cache == "fp8" else 12), ratio)  # of 4-byte values here
+            check(f"{cache}: back to BF16", packed["chunks"][6]["cache_bytes"] == held[6], packed["chunks"][6])
+        change, _ = walk("change", "--prompt", "A quiet street.", controls=[*WALK[:2], {**WALK[2], "prompt": "A lake."}])
+        texts = [c["prompt"] for c in change["chunks"]]
+        check("the prompt changes at its chunk", texts == ["A quiet street."] * 4 + ["A lake."] * 3, texts)
+
+        walk("half", "--prompt", "A quiet street.", controls=WALK[:2], chunks=4)
+        rest, rest_state = walk("rest", "--resume", str(root / "half.walk"), "--frames", str(root / "rest"), controls=[{**WALK[2], "chunk": 0}], chunks=3)
+        check("a resumed walk goes on bit for bit", rest_state == full_state)
+        detour = [*WALK[:2], {"chunk": 4, "hold": ["yaw_left"]}, {"chunk": 6, "hold": ["back", "left"], "rewind": 2}]
+        back, back_state = walk("back", "--prompt", "A quiet street.", controls=detour, chunks=9)
+        check("and so does a rewound one", back_state == full_state)
+        check("which shows where it stands", back["frames"] == 1 + 12 + 16 * 8 + 4, back["frames"])
+        _, anew_state = walk("anew", "--prompt", "A quiet street.", controls=[{"chunk": 0, "hold": ["left"]}, {**WALK[0], "chunk": 1, "rewind": 9}, *({**e, "chunk": e["chunk"] + 1} for e in WALK[1:])], chunks=CHUNKS + 1)
+        check("or one rewound to its start", anew_state == full_state)
+        # Frames of the resumed walk: four of the last latent before it, then 48. From the third latent on the decoder has caught up.
+        for frame in (8, 20, 47):
+            _, _, true, _ = read_png(root / "full" / f"{61 + frame:06}.png")
+            _, _, resumed, _ = read_png(root / "rest" / f"{4 + frame:06}.png")
+            check("the decoder catches up", psnr(true, resumed) >= 40, frame, psnr(true, resumed))
+
+        done = run("--path", "w-3,right-4,d-8", "--chunks", "4", "--path-out", str(root / "path.json"))
+        check("a pose string", done.returncode == 0, done.stderr)
+        poses = json.loads((root / "path.json").read_text())
+        check("a camera for each latent", len(poses) == 16)
+        check("w-3 goes ahead", abs(poses["3"]["extrinsic"][2][3] - 0.24) < 1e-9, poses["3"])
+        check("right-4 turns", abs(math.degrees(math.acos(poses["7"]["extrinsic"][0][0])) - 12) < 1e-6, poses["7"])
+        done = run("--path", str(root / "path.json"), "--chunks", "4", "--path-out", str(root / "copy.json"))
+        check("a pose file", done.returncode == 0 and (root / "copy.json").read_text() == (root / "path.json").read_text(), done.stderr)
+
+        damaged = root / "damaged.walk"
+        damaged.write_bytes((root / "half.walk").read_bytes()[:-100])
+        for words, message in (
+            (("--resume", str(damaged)), "damaged.walk"),
+            (("--resume", str(root / "half.walk"), "--size", "256x128"), "take the same --size"),
+            (("--size", "200x128"), "multiples of 32"),
+            (("--context", "9"), "whole chunks"),
+            (("--start", "nowhere"), "winter_lamps"),
+            (("--path", "x-3"), "--path"),
+            (("--path", "missing.json"), "no such file"),
+        ):
+            done = run("--chunks", "1", *words)
+            check(f"{words} is refused", done.returncode == 2 and message in done.stderr, done.returncode, done.stderr)
+    print("worldplay_walk: all as it should be")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as failure:
+        sys.exit(f"worldplay_walk: {failure}")
