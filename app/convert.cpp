@@ -81,7 +81,7 @@ int run_convert(const std::string& model, const std::string& system_prompt_from)
             if (folder->model != WorldPlayFolder::Model::hunyuan_8b)
                 return fail_with({ErrorCode::wrong_use, fmt::format("--system-prompt-from: {} needs none; leave it out",
                                                                     folder->model_name())});
-            const auto text = read_system_prompt(system_prompt_from);
+            const auto text = read_system_prompt(system_prompt_from, folder->instruction);
             if (!text) return fail_with(text.error());
             const auto kept = keep_system_prompt(folder->folder, *text);
             if (!kept) return fail_with(kept.error());

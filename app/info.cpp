@@ -91,6 +91,15 @@ int print_state(const ModelFiles& model) {
     return kExitDone;
 }
 
+void print_sizes(const WorldPlayFolder& model) {
+    if (model.model == WorldPlayFolder::Model::wan_5b) return print_sizes(model, model.dit);
+    if (!model.part(PartKind::transformer)) return;
+    const HunyuanConfig& dit = model.hunyuan_dit;
+    line("sizes", fmt::format("{} layers of {} channels, {} heads of {}, FFN {}; text {}, picture {}, quoted text {}",
+                              dit.layers, dit.dim, dit.heads, dit.head_dim, dit.mlp, dit.text_dim, dit.vision_dim,
+                              dit.glyph_dim > 0 ? std::to_string(dit.glyph_dim) : "none"));
+}
+
 int print_folder(const TextVideoFolder& model) {
     const ModelFolder& settings = model.settings;
     fmt::print("{}", fmt::format("{}: {}, {}\n", model.folder.string(), settings.name, model.layout_name()));
@@ -108,7 +117,7 @@ int print_folder(const WorldPlayFolder& model) {
     const std::string kind = model.name == model.model_name() ? "" : fmt::format(", {}", model.model_name());
     fmt::print("{}", fmt::format("{}: {}{}\n", model.folder.string(), model.name, kind));
     print_files(model);
-    if (model.model == WorldPlayFolder::Model::wan_5b) print_sizes(model, model.dit);
+    print_sizes(model);
     const int scale = model.pixels_per_latent();
     std::string others;
     for (const LatentSize& size : model.sizes) {

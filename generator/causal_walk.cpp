@@ -27,8 +27,8 @@ void CausalWalk::generate(const ControlState& state, const Show& show) {
     rollout_->generate(input, [&](const at::Tensor& latents) { show(latents, input.poses); });
 }
 
-void CausalWalk::set_text(const at::Tensor& embedding) {
-    dit_->set_text(embedding);
+void CausalWalk::set_text(const PromptStates& prompt) {
+    dit_->set_text(prompt.text);
     if (settings_.rebuild_on_text && rollout_->next_latent() > 0) rollout_->rebuild_history();
 }
 

@@ -24,7 +24,7 @@ public:
 
     void begin(const WalkStart& start, const Show& show) override;
     void generate(const ControlState& state, const Show& show) override;
-    void set_text(const at::Tensor& embedding) override;
+    void set_text(const PromptStates& prompt) override;
     std::int64_t next_latent() const override { return rollout_->next_latent(); }
     quant::KvCache& cache() override { return rollout_->cache(); }
     RolloutTimes last_times() const override { return rollout_->last_times(); }

@@ -11,7 +11,10 @@ namespace {
 // What an encoder on the GPU leaves for cache and activations at least.
 constexpr std::int64_t kSpareBytes = std::int64_t{16} << 30;
 
-Result<TextPlacement> text_placement(const ModelPart& part, const WalkOptions& options, at::Device device) {
+} // namespace
+
+Result<TextPlacement> text_placement(std::int64_t bytes, std::int64_t spare_bytes, const WalkOptions& options,
+                                     at::Device device) {
     if (options.text_encoder == "gpu") return TextPlacement::resident;
     if (options.text_encoder == "streamed") return TextPlacement::streamed;
     if (options.text_encoder != "auto") {
@@ -19,10 +22,11 @@ Result<TextPlacement> text_placement(const ModelPart& part, const WalkOptions& o
                      fmt::format("--text-encoder {}: use auto, gpu or streamed", options.text_encoder)};
     }
     const DeviceMemory memory = device_memory(device);
-    const auto bytes = static_cast<std::int64_t>(part.tensors->bytes());
-    const bool room = memory.total_bytes - memory.used_bytes > bytes + kSpareBytes;
+    const bool room = memory.total_bytes - memory.used_bytes > bytes + spare_bytes;
     return room ? TextPlacement::resident : TextPlacement::streamed;
 }
+
+namespace {
 
 Result<EncodedPrompt> encode(PromptEncoder& encoder, const std::string& prompt) {
     auto text = encoder.encode(prompt);
@@ -65,20 +69,25 @@ Result<void> load_transformer(WalkModel& model, const ModelFiles& files, const D
     const auto kept = options.fp8_weights ? nn::WeightType::e4m3 : nn::WeightType::compute;
     auto dit = WanDit::load(config, part->source(), model.device.device, model.device.compute, kept);
     if (!dit) return at_file(part->path, dit.error());
-    model.dit = std::make_shared<WanDit>(std::move(*dit));
+    model.take_dit(std::make_shared<WanDit>(std::move(*dit)));
+    return {};
+}
+
+Result<void> choose_prompt(WalkModel& model, const WalkOptions& options) {
+    model.prompt = options.prompt;
+    if (!model.prompt.empty()) return {};
+    auto prompts = read_prompts(options.assets / "prompts/prompts.json");
+    if (!prompts) return prompts.error();
+    model.prompt = prompts->front().text;
     return {};
 }
 
 Result<void> load_text_encoder(WalkModel& model, const ModelFiles& files, const Umt5Config& config, int max_tokens,
                                const WalkOptions& options) {
-    model.prompt = options.prompt;
-    if (model.prompt.empty()) {
-        auto prompts = read_prompts(options.assets / "prompts/prompts.json");
-        if (!prompts) return prompts.error();
-        model.prompt = prompts->front().text;
-    }
+    if (auto done = choose_prompt(model, options); !done) return done;
     const ModelPart* part = files.part(PartKind::text_encoder);
-    auto where = text_placement(*part, options, model.device.device);
+    auto where = text_placement(static_cast<std::int64_t>(part->tensors->bytes()), kSpareBytes, options,
+                                model.device.device);
     if (!where) return where.error();
     PromptEncoderOptions open;
     open.tokenizer = files.part(PartKind::tokenizer)->path;

@@ -4,6 +4,7 @@
 
 #include "generator/models/convert.hpp"
 #include "generator/models/model_files.hpp"
+#include "generator/text/text_placement.hpp"
 #include "generator/walk_model.hpp"
 
 #include <fmt/format.h>
@@ -43,7 +44,12 @@ bool has_text_encoder(const ModelFiles& files);
 // The transformer in the weights that the options ask for.
 Result<void> load_transformer(WalkModel& model, const ModelFiles& files, const DitConfig& config,
                               const WalkOptions& options);
-// model.prompt and model.prompts: the person's prompt, else the first of assets/prompts, and the encoder behind a desk.
+// Where an encoder of so many bytes goes: as the options say, else onto the GPU where that leaves `spare_bytes` free.
+Result<TextPlacement> text_placement(std::int64_t bytes, std::int64_t spare_bytes, const WalkOptions& options,
+                                     at::Device device);
+// model.prompt: the person's, else the first of assets/prompts.
+Result<void> choose_prompt(WalkModel& model, const WalkOptions& options);
+// model.prompt and model.prompts: choose_prompt(), and the encoder behind a desk.
 Result<void> load_text_encoder(WalkModel& model, const ModelFiles& files, const Umt5Config& config, int max_tokens,
                                const WalkOptions& options);
 

@@ -60,7 +60,9 @@ Result<EncodedPrompt> PromptDesk::encode(const std::string& prompt) const {
     try {
         const c10::InferenceMode inference;
         auto encoded = encode_(prompt);
-        if (encoded) encoded->embedding = encoded->embedding.to(at::kCPU);
+        if (!encoded) return encoded;
+        encoded->embedding = encoded->embedding.to(at::kCPU);
+        if (encoded->glyph.defined()) encoded->glyph = encoded->glyph.to(at::kCPU);
         return encoded;
     } catch (...) {
         return current_exception_as_error("encoding the prompt");

@@ -24,6 +24,7 @@ namespace wander {
 struct EncodedPrompt {
     at::Tensor embedding; // [L, text_dim]
     std::string note;     // what the person should know, say that the prompt was cut; empty: nothing
+    at::Tensor glyph{};   // PromptStates::glyph
 };
 
 class PromptDesk {

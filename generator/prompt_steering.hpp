@@ -7,6 +7,7 @@
 #include "generator/camera/camera_phrases.hpp"
 #include "generator/plain/control_state.hpp"
 #include "generator/prompt_desk.hpp"
+#include "generator/walk_loop.hpp"
 
 #include <memory>
 #include <optional>
@@ -23,10 +24,10 @@ public:
     void set_camera_words(bool on) { camera_words_ = on; }
     const std::string& prompt() const { return prompt_; }
 
-    // The embedding to go over to before a chunk with these controls; nothing while the text stays, or while its
+    // What to go over to before a chunk with these controls; nothing while the text stays, or while its
     // successor is not ready and `wait` is off. The first chunk always waits. A text that cannot be encoded is an error
     // where it was waited for; else the walk goes on under the old one, and note() says why.
-    Result<std::optional<at::Tensor>> next(const ControlState& controls, bool wait, const std::stop_token& stop);
+    Result<std::optional<PromptStates>> next(const ControlState& controls, bool wait, const std::stop_token& stop);
 
     const std::string& active() const { return active_; } // the text that the model is under
     bool pending() const { return pending_; }             // another one was asked for and is not ready

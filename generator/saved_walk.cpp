@@ -93,6 +93,11 @@ public:
             std::copy_n(numbers, kStateNumbers, state.begin());
             numbers += kStateNumbers;
         }
+        if (file_.contains("view")) {
+            auto view = tensor("view", at::kFloat, 2);
+            if (!view) return view.error();
+            walk.memory.view = *view;
+        }
         if (!file_.contains("picture")) return walk;
         auto picture = tensor("picture", at::kFloat, 3);
         if (!picture) return picture.error();
@@ -128,6 +133,7 @@ Result<void> write_saved_walk(const std::filesystem::path& file, const SavedWalk
                                                  {"cameras", pack(memory.history.cameras)},
                                                  {"steering", steering}};
     if (memory.history.picture.defined()) tensors.emplace("picture", memory.history.picture.to(at::kFloat));
+    if (memory.view.defined()) tensors.emplace("view", memory.view.to(at::kFloat));
     return write_safetensors(file, tensors,
                              {{"wander_walk", kVersion},
                               {"model", walk.model},

@@ -39,10 +39,10 @@ WalkInfo describe(const WalkModel& model) {
     info.decoder = model.decoder->name();
     info.starts = model.starts;
     info.keeps_walks = model.keeps_walks;
-    info.takes_pictures = model.encode_start && !model.world;
+    info.takes_pictures = model.takes_pictures() && !model.world;
     info.seed = model.seed;
     info.formats = model.formats;
-    info.cache_layers = model.dit->config().layers;
+    info.cache_layers = model.network.layers;
     info.warnings = model.warnings;
     return info;
 }

@@ -21,14 +21,22 @@ namespace wander {
 struct WalkMemory {
     WorldPlayHistory history;
     std::vector<SteeredCamera::State> steering; // at the beginning of every chunk, the next one included
+    at::Tensor view;                            // WalkStart::view
 };
 
 // Where a run begins. A model without a place has none: its first chunk is made from noise.
 struct WalkStart {
     at::Tensor latent; // [C, rows, cols] float32 CPU; undefined: none
+    at::Tensor view;   // [tokens, dim] float32 CPU: the picture as a text side reads it; undefined: none does
     Pose pose;
     int world = 0;                    // of the embedded world
     std::optional<WalkMemory> memory; // goes on from here; then the rest has no meaning
+};
+
+// A prompt as the encoders say it, on any device.
+struct PromptStates {
+    at::Tensor text;  // [L, text_dim]
+    at::Tensor glyph; // [g, glyph_dim]: what is quoted; undefined or no rows: nothing, or the model has no use for it
 };
 
 class WalkLoop {
@@ -44,8 +52,8 @@ public:
     // The next chunk, steered by `state`, and whatever of the one after it does not depend on its controls.
     virtual void generate(const ControlState& state, const Show& show) = 0;
 
-    // The embedding that the next chunk is made under, [L, text_dim].
-    virtual void set_text(const at::Tensor& embedding) = 0;
+    // What the next chunk is made under.
+    virtual void set_text(const PromptStates& prompt) = 0;
 
     virtual std::int64_t next_latent() const = 0; // absolute index of the next chunk's first latent
     virtual quant::KvCache& cache() = 0;

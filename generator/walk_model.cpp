@@ -57,10 +57,9 @@ std::vector<FormatInfo> describe_formats(const quant::CacheShape& shape, at::Sca
 
 Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape shape,
                                                    const WalkOptions& options) {
-    const DitConfig& dit = model.dit->config();
-    shape.layers = dit.layers;
-    shape.heads = dit.heads;
-    shape.head_dim = dit.head_dim;
+    shape.layers = model.network.layers;
+    shape.heads = model.network.heads;
+    shape.head_dim = model.network.head_dim;
     shape.tokens_per_latent = model.token_rows() * model.token_cols();
     // The centroids' seed stays 0: pages shall not depend on what was walked before.
     quant::CachePolicy policy;

@@ -7,6 +7,7 @@
 #include "generator/camera/camera_phrases.hpp"
 #include "generator/device.hpp"
 #include "generator/prompt_desk.hpp"
+#include "generator/vision/plain/picture_scaling.hpp"
 #include "generator/walk.hpp"
 #include "generator/walk_loop.hpp"
 #include "generator/wan/video_decoder.hpp"
@@ -22,10 +23,19 @@
 namespace wander {
 
 struct WalkModel {
+    // The transformer as the cache sees it.
+    struct Network {
+        int layers = 0;
+        int heads = 0;
+        int head_dim = 0;
+        int patch = 2; // latents a side of a token
+    };
+
     std::string name;
     ComputeDevice device;
     std::shared_ptr<const EmbeddedWorld> world; // places and cameras; none for other models
-    std::shared_ptr<WanDit> dit;
+    std::shared_ptr<WanDit> dit; // none for models with another transformer
+    Network network;
     std::shared_ptr<PromptDesk> prompts; // none: the text cannot change
     CameraPhrases phrases;
     std::string prompt; // the person's, as it is now
@@ -38,6 +48,10 @@ struct WalkModel {
     // Any thread that holds the model: a start picture, [1, 3, height, width] float32 CPU in [-1, 1], as a latent
     // [C, rows, cols] float32 CPU. Empty: the model takes no pictures.
     std::function<Result<at::Tensor>(const at::Tensor& picture)> encode_start;
+    // Instead of encode_start where a model looks at the whole picture, as it is in its file: `latent` and `view`.
+    std::function<Result<WalkStart>(const Picture& picture)> encode_picture;
+    bool needs_picture = false;         // no walk begins without
+    std::vector<std::int64_t> view_size; // WalkStart::view of this model; empty: it has none
     bool keeps_walks = false;           // loop->memory() and rewind() work
     std::uint64_t seed = 0;             // of the noise
     bool camera_steering = true;        // keys move a camera; else they become words of the prompt
@@ -52,10 +66,16 @@ struct WalkModel {
     std::vector<FormatInfo> formats;
     std::vector<std::string> warnings;
 
+    void take_dit(std::shared_ptr<WanDit> loaded) {
+        dit = std::move(loaded);
+        const DitConfig& config = dit->config();
+        network = {.layers = config.layers, .heads = config.heads, .head_dim = config.head_dim};
+    }
     int width() const { return latent_cols * pixels_per_latent; }
     int height() const { return latent_rows * pixels_per_latent; }
-    int token_rows() const { return latent_rows / 2; }
-    int token_cols() const { return latent_cols / 2; }
+    int token_rows() const { return latent_rows / network.patch; }
+    int token_cols() const { return latent_cols / network.patch; }
+    bool takes_pictures() const { return encode_start || encode_picture; }
 };
 
 Result<WalkModel> load_walk_model(const WalkOptions& options, const ComputeDevice& device);

@@ -5,7 +5,7 @@
 
 namespace wander {
 
-// model.dit, device and sizes must be there. Describes the formats, window and capacity as well.
+// model.network, device and sizes must be there. Describes the formats, window and capacity as well.
 Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape shape,
                                                    const WalkOptions& options);
 // model.noise, so that restart() can change the seed of what draws from the result.

@@ -3,6 +3,7 @@
 #include "generator/world/start_picture.hpp"
 #include "generator/world/theme_starts.hpp"
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -38,12 +39,36 @@ Result<WalkStart> start_from_picture(const WalkModel& model, const std::filesyst
     }
     auto latent = encode_start(model, picture);
     if (!latent) return latent.error();
-    return WalkStart{.latent = *latent, .pose = pose, .world = *number, .memory = {}};
+    return WalkStart{.latent = *latent, .view = {}, .pose = pose, .world = *number, .memory = {}};
+}
+
+Result<at::Tensor> draw_start(const WalkModel& model, const std::string& name) {
+    return draw_theme_start(model.assets, name.empty() ? model.starts.front().name : name, model.width(),
+                            model.height(), model.device.threads);
+}
+
+// [1, 3, height, width] in [-1, 1] as a picture file would hold it.
+Picture levels_of(const at::Tensor& pixels) {
+    const at::Tensor levels =
+        ((pixels[0] + 1) * 127.5).round().clamp(0, 255).to(at::kByte).permute({1, 2, 0}).contiguous();
+    const auto* first = levels.const_data_ptr<std::uint8_t>();
+    return Picture{{static_cast<int>(levels.size(1)), static_cast<int>(levels.size(0))},
+                   {first, first + levels.numel()}};
+}
+
+// For a model that looks at all of it, and crops for itself.
+Result<WalkStart> whole_picture(const WalkModel& model, const std::string& name, bool file) {
+    if (file) {
+        auto levels = read_picture_levels(name);
+        return levels ? model.encode_picture(*levels) : levels.error();
+    }
+    auto drawn = draw_start(model, name);
+    return drawn ? model.encode_picture(levels_of(*drawn)) : drawn.error();
 }
 
 // A model that goes on from any picture, or from none.
 Result<WalkStart> choose_picture(const WalkModel& model, const std::string& name, bool with_pose) {
-    if (!model.encode_start) {
+    if (!model.takes_pictures()) {
         if (name.empty()) return WalkStart{};
         return Error{ErrorCode::wrong_use, fmt::format("{} has no start points; leave --start out", model.name)};
     }
@@ -52,16 +77,22 @@ Result<WalkStart> choose_picture(const WalkModel& model, const std::string& name
             ErrorCode::wrong_use,
             fmt::format("--start-pose: {} has no map, every walk begins at the origin; leave it out", model.name)};
     }
-    if (name == "none" || (name.empty() && model.starts.empty())) return WalkStart{};
+    const bool none = name == "none" || (name.empty() && model.starts.empty());
+    if (none && model.needs_picture) {
+        return Error{ErrorCode::wrong_use,
+                     fmt::format("--start none: {} was published to go on from a picture, and cannot walk without one; "
+                                 "give a picture file or a start point's name",
+                                 model.name)};
+    }
+    if (none) return WalkStart{};
     std::error_code ignored;
-    auto pixels = std::filesystem::is_regular_file(name, ignored)
-                      ? read_picture(name, model.width(), model.height())
-                      : draw_theme_start(model.assets, name.empty() ? model.starts.front().name : name, model.width(),
-                                         model.height(), model.device.threads);
+    const bool file = std::filesystem::is_regular_file(name, ignored);
+    if (model.encode_picture) return whole_picture(model, name, file);
+    auto pixels = file ? read_picture(name, model.width(), model.height()) : draw_start(model, name);
     if (!pixels) return pixels.error();
     auto latent = model.encode_start(*pixels);
     if (!latent) return latent.error();
-    return WalkStart{.latent = *latent, .pose = {}, .world = 0, .memory = {}};
+    return WalkStart{.latent = *latent, .view = {}, .pose = {}, .world = 0, .memory = {}};
 }
 
 } // namespace
@@ -81,6 +112,9 @@ Result<WalkStart> resume_walk(WalkModel& model, const std::filesystem::path& fil
                                   latent[2] * model.pixels_per_latent, latent[1] * model.pixels_per_latent,
                                   model.width(), model.height()));
     }
+    const at::Tensor& view = saved->memory.view;
+    if (view.defined() ? view.sizes() != at::IntArrayRef(model.view_size) : !model.view_size.empty())
+        return refuse("its start picture was looked at by another encoder; this model cannot go on from it");
     *model.noise = keyed_noise(model.seed = saved->seed);
     model.prompt = saved->prompt;
     WalkStart start;
@@ -98,7 +132,7 @@ Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
         if (!latent) return latent.error();
         const StartPoint& start = world.starts[*number];
         return WalkStart{
-            .latent = *latent, .pose = start.pose, .world = *world.world_number(start.world), .memory = {}};
+            .latent = *latent, .view = {}, .pose = start.pose, .world = *world.world_number(start.world), .memory = {}};
     }
     if (number) return wrong_start(world, "--start-pose goes with a picture, not with a start point's name");
     std::error_code ignored;

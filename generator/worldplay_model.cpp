@@ -1,11 +1,9 @@
 // HY-WorldPlay out of its folder, made ready to walk.
 
 #include "generator/camera/pose_json.hpp"
-#include "generator/model_loading.hpp"
-#include "generator/models/worldplay_folder.hpp"
 #include "generator/walk_model_parts.hpp"
-#include "generator/wan/vae22.hpp"
 #include "generator/world/theme_starts.hpp"
+#include "generator/worldplay_networks.hpp"
 #include "generator/worldplay_walk.hpp"
 
 #include <ATen/ATen.h>
@@ -14,16 +12,6 @@
 namespace wander {
 
 namespace {
-
-// Latent index and step of the start picture's noise, which no latent of a walk has.
-constexpr std::int64_t kPictureLatent = -1;
-
-Result<std::shared_ptr<const Wan22Vae>> read_vae(const ModelPart& part, const Vae22Config& config,
-                                                 const ComputeDevice& device, bool encoder) {
-    auto vae = Wan22Vae::load(config, part.source(), device.device, device.compute, encoder, !encoder);
-    if (!vae) return at_file(part.path, vae.error());
-    return std::shared_ptr<const Wan22Vae>(std::make_shared<Wan22Vae>(std::move(*vae)));
-}
 
 // Fast context: latents whose keys and values stay, in contexts. Clips are found among them.
 constexpr int kFastWindow = 2;
@@ -38,9 +26,9 @@ public:
         auto folder = open_converted<WorldPlayFolder>(options_, model_);
         if (!folder) return folder.error();
         folder_ = std::move(*folder);
-        if (folder_->model != WorldPlayFolder::Model::wan_5b) {
-            return Error{ErrorCode::unavailable,
-                         fmt::format("--model {}: {} cannot be walked yet", options_.model, folder_->name)};
+        const bool wan = folder_->model == WorldPlayFolder::Model::wan_5b;
+        if (options_.decoder == "tiny") {
+            return Error{ErrorCode::wrong_use, fmt::format("--decoder tiny: {} has none yet; use full", folder_->name)};
         }
         if (auto done = choose_size(); !done) return done.error();
         model_.name = folder_->name;
@@ -48,14 +36,16 @@ public:
         model_.chunk_latents = kLatentsPerChunk;
         model_.fps = folder_->schedule.frames_per_second;
         for (const std::string& warning : folder_->warnings) model_.warnings.push_back(warning);
-        if (auto done = load_transformer(model_, *folder_, folder_->dit, options_); !done) return done.error();
-        if (auto done = load_decoder(); !done) return done.error();
-        if (auto done = make_loop(); !done) return done.error();
-        take_pictures();
+        auto networks = wan ? load_wan_5b_networks(model_, *folder_, options_)
+                            : load_hunyuan_networks(model_, *folder_, options_);
+        if (!networks) return networks.error();
+        if (auto done = make_loop(*networks); !done) return done.error();
+        model_.starts = theme_starts(options_.assets);
         model_.camera_words = false;
         model_.keeps_walks = true;
-        if (auto done = load_text_encoder(model_, *folder_, folder_->text, folder_->dit.text_len, options_); !done)
-            return done.error();
+        auto encoders = wan ? load_wan_5b_encoders(model_, *folder_, options_)
+                            : load_hunyuan_encoders(model_, *folder_, options_, *networks->text);
+        if (!encoders) return encoders.error();
         return std::move(model_);
     }
 
@@ -64,8 +54,7 @@ private:
         LatentSize size = folder_->size;
         const int pixels = folder_->pixels_per_latent();
         if (options_.size) {
-            // Two patches a latent row: 2 x 2 latents are one token.
-            const int step = 2 * pixels;
+            const int step = folder_->patch() * pixels; // whole tokens
             if (options_.size->width % step != 0 || options_.size->height % step != 0) {
                 return Error{ErrorCode::wrong_use, fmt::format("--size {}x{}: both sides must be multiples of {}",
                                                                options_.size->width, options_.size->height, step)};
@@ -77,26 +66,19 @@ private:
         return {};
     }
 
-    Result<void> load_decoder() {
-        if (options_.decoder == "tiny") {
-            return Error{ErrorCode::wrong_use, fmt::format("--decoder tiny: {} has none yet; use full", folder_->name)};
-        }
-        say_progress(options_, "reading the decoder");
-        auto vae = read_vae(*folder_->part(PartKind::vae), folder_->vae, model_.device, false);
-        if (!vae) return vae.error();
-        model_.decoder = *vae;
-        return {};
-    }
-
-    Result<void> make_loop() {
+    Result<void> make_loop(const WorldPlayNetworks& networks) {
         WorldPlayRollout::Config config;
         config.schedule = folder_->schedule;
         if (options_.context_latents) {
-            config.schedule.context = ContextRules::wan_5b_long(*options_.context_latents);
-            if (!config.schedule.context.valid()) {
+            config.schedule.context = folder_->model == WorldPlayFolder::Model::wan_5b
+                                          ? ContextRules::wan_5b_long(*options_.context_latents)
+                                          : ContextRules::worldplay_8b_of(*options_.context_latents);
+            const ContextRules& rules = config.schedule.context;
+            if (!rules.valid()) {
                 return Error{ErrorCode::wrong_use,
                              fmt::format("--context {}: whole chunks of {} latents, at least {}",
-                                         *options_.context_latents, kLatentsPerChunk, 2 * kLatentsPerChunk)};
+                                         *options_.context_latents, kLatentsPerChunk,
+                                         rules.anchor + rules.clip + kLatentsPerChunk)};
             }
         }
         config.rows = model_.latent_rows;
@@ -116,12 +98,12 @@ private:
         if (!cache) return cache.error();
         if (!config.fast_context) model_.capacity.view_latents = context.latents + kLatentsPerChunk;
         auto rollout =
-            std::make_unique<WorldPlayRollout>(model_.dit, std::move(*cache), std::move(config),
+            std::make_unique<WorldPlayRollout>(networks.net, std::move(*cache), std::move(config),
                                                make_noise(model_, options_.seed), ViewOverlap::of_seed(kOverlapSeed));
         auto path = read_path();
         if (!path) return path.error();
         model_.loop =
-            std::make_shared<WorldPlayWalk>(model_.dit, std::move(rollout), SteeringRules{}, std::move(*path));
+            std::make_shared<WorldPlayWalk>(networks.text, std::move(rollout), SteeringRules{}, std::move(*path));
         return {};
     }
 
@@ -135,20 +117,6 @@ private:
         auto cameras = cameras_from_pose_string(options_.path);
         if (!cameras) return Error{cameras.error().code, "--path: " + cameras.error().message};
         return cameras;
-    }
-
-    // The encoder is read when a picture comes. As published, a walk starts from a sample of what the encoder says.
-    void take_pictures() {
-        model_.starts = theme_starts(options_.assets);
-        model_.encode_start = [part = *folder_->part(PartKind::vae), config = folder_->vae, noise = model_.noise,
-                               device = model_.device](const at::Tensor& picture) -> Result<at::Tensor> {
-            auto vae = read_vae(part, config, device, true);
-            if (!vae) return vae.error();
-            const VaeMoments moments = (*vae)->encode_stream().encode(picture.to(device.device, device.compute));
-            const at::Tensor drawn = (*noise)(kPictureLatent, 0, moments.mean[0].sizes().vec());
-            const at::Tensor sample = moments.sample(drawn.unsqueeze(0).to(moments.mean));
-            return (*vae)->normalised(sample)[0].to(at::kCPU, at::kFloat).contiguous();
-        };
     }
 
     const WalkOptions& options_;

@@ -16,9 +16,9 @@ constexpr std::int64_t kDecoderLead = 16;
 
 } // namespace
 
-WorldPlayWalk::WorldPlayWalk(std::shared_ptr<WanDit> dit, std::unique_ptr<WorldPlayRollout> rollout,
+WorldPlayWalk::WorldPlayWalk(std::shared_ptr<WorldPlayText> text, std::unique_ptr<WorldPlayRollout> rollout,
                              const SteeringRules& rules, std::vector<LatentCamera> path)
-    : dit_(std::move(dit)), rollout_(std::move(rollout)), rules_(rules), path_(std::move(path)) {}
+    : text_(std::move(text)), rollout_(std::move(rollout)), rules_(rules), path_(std::move(path)) {}
 
 std::vector<LatentCamera> WorldPlayWalk::cameras(SteeredCamera& steering, const ControlState& state) const {
     const int count = rollout_->steered_latents();
@@ -42,15 +42,17 @@ void WorldPlayWalk::begin(const WalkStart& start, const Show& show) {
     start_ = start;
     if (start.memory) return resume(*start.memory, show);
     const LatentCamera origin = path_.empty() ? cameras_from_moves({}).front() : path_.front();
+    look_at(start.view);
     rollout_->start(origin, start.latent);
     steering_.emplace(origin, rules_);
     states_ = {steering_->state()};
-    // The picture is latent 0 itself, so it can be seen before the chunk that it belongs to.
-    start_shown_ = start.latent.defined();
-    if (start_shown_) show(start.latent.unsqueeze(0).to(dit_->device()), {pose_of(origin)});
+    // Where the picture is latent 0 itself, it can be seen before the chunk that it belongs to.
+    start_shown_ = start.latent.defined() && rollout_->start_latent_is_fixed();
+    if (start_shown_) show(start.latent.unsqueeze(0).to(rollout_->device()), {pose_of(origin)});
 }
 
 void WorldPlayWalk::resume(const WalkMemory& memory, const Show& show) {
+    look_at(memory.view);
     rollout_->restore(memory.history);
     steering_.emplace(memory.history.cameras.back(), rules_);
     steering_->set_state(memory.steering.back());
@@ -61,22 +63,26 @@ void WorldPlayWalk::resume(const WalkMemory& memory, const Show& show) {
     std::vector<Pose> poses;
     for (std::int64_t latent = count - lead; latent < count; ++latent)
         poses.push_back(pose_of(memory.history.cameras[static_cast<std::size_t>(latent)]));
-    show(memory.history.latents.narrow(0, count - lead, lead).to(dit_->device()), poses);
+    show(memory.history.latents.narrow(0, count - lead, lead).to(rollout_->device()), poses);
 }
 
 std::optional<WalkMemory> WorldPlayWalk::memory() const {
     if (rollout_->next_latent() == 0) return std::nullopt;
-    return WalkMemory{rollout_->history(), states_};
+    return WalkMemory{rollout_->history(), states_, view_};
 }
 
 bool WorldPlayWalk::rewind(int chunks, const Show& show) {
     const std::int64_t left = std::max<std::int64_t>(0, rollout_->next_latent() / kLatentsPerChunk - chunks);
     if (left == 0) {
-        start_.memory.reset(); // of a resumed walk, too, only the beginning is left
+        if (start_.memory) { // of a resumed walk, too, only the beginning is left
+            start_.latent = start_.memory->history.picture;
+            start_.view = start_.memory->view;
+            start_.memory.reset();
+        }
         begin(start_, show);
         return true;
     }
-    WalkMemory memory{rollout_->history(), states_};
+    WalkMemory memory{rollout_->history(), states_, view_};
     memory.history.latents = memory.history.latents.narrow(0, 0, left * kLatentsPerChunk);
     memory.history.cameras.resize(static_cast<std::size_t>(left * kLatentsPerChunk));
     memory.steering.resize(static_cast<std::size_t>(left) + 1);
@@ -85,6 +91,7 @@ bool WorldPlayWalk::rewind(int chunks, const Show& show) {
 }
 
 void WorldPlayWalk::generate(const ControlState& state, const Show& show) {
+    tell();
     const bool first = rollout_->next_latent() == 0;
     const LatentCamera before = steering_->camera();
     const std::vector<LatentCamera> steered = cameras(*steering_, state);
@@ -105,9 +112,22 @@ void WorldPlayWalk::generate(const ControlState& state, const Show& show) {
     rollout_->prepare(cameras(expected, held));
 }
 
-void WorldPlayWalk::set_text(const at::Tensor& embedding) {
-    dit_->set_text(embedding);
+void WorldPlayWalk::set_text(const PromptStates& prompt) {
+    prompt_ = prompt;
+    untold_ = true;
+}
+
+void WorldPlayWalk::look_at(const at::Tensor& view) {
+    const bool same = view.defined() ? view_.defined() && at::equal(view, view_) : !view_.defined();
+    view_ = view;
+    if (!same) untold_ = true;
+}
+
+void WorldPlayWalk::tell() {
+    if (!untold_ || !prompt_.text.defined()) return;
+    text_->set(prompt_, view_, rollout_->cache());
     rollout_->forget_prepared(); // the context reads the text too
+    untold_ = false;
 }
 
 // y points down, z ahead: the view's direction is the third column.

@@ -107,7 +107,6 @@ struct HunyuanPromptSide::State {
     Result<void> encode_text(const ChatTokens& chat, HunyuanText& result) const;
     Result<void> encode_glyph(HunyuanText& result) const;
     Result<void> encode_vision(const Picture& picture, HunyuanPicture& result) const;
-    void encode_cond(HunyuanPicture& result) const;
 };
 
 Result<void> HunyuanPromptSide::State::load_encoders() {
@@ -205,15 +204,15 @@ Result<void> HunyuanPromptSide::State::encode_vision(const Picture& picture, Hun
     return {};
 }
 
-void HunyuanPromptSide::State::encode_cond(HunyuanPicture& result) const {
-    const Picture& picture = result.cropped;
-    const at::Tensor levels = at::empty({1, picture.size.height, picture.size.width, 3}, at::kByte);
-    std::copy(picture.rgb.begin(), picture.rgb.end(), levels.data_ptr<std::uint8_t>());
+at::Tensor hunyuan_cond(const HunyuanVae& vae, const Picture& cropped, at::Device device) {
+    const at::Tensor levels = at::empty({1, cropped.size.height, cropped.size.width, 3}, at::kByte);
+    std::copy(cropped.rgb.begin(), cropped.rgb.end(), levels.data_ptr<std::uint8_t>());
     const at::Tensor pixels =
-        (levels.to(options.device).permute({0, 3, 1, 2}).to(at::kFloat).contiguous() / 127.5 - 1.0);
-    CausalEncodeStream stream = options.vae->encode_stream();
-    result.cond = options.vae->scaled(stream.encode(pixels).mean);
-    if (options.device.is_cuda()) current_stream(options.device).synchronize();
+        (levels.to(device).permute({0, 3, 1, 2}).to(at::kFloat).contiguous() / 127.5 - 1.0);
+    CausalEncodeStream stream = vae.encode_stream();
+    at::Tensor cond = vae.scaled(stream.encode(pixels).mean);
+    if (device.is_cuda()) current_stream(device).synchronize();
+    return cond;
 }
 
 HunyuanPromptSide::HunyuanPromptSide(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -281,7 +280,7 @@ Result<HunyuanPicture> HunyuanPromptSide::encode_picture(const Picture& picture,
         const std::lock_guard lock(state_->mutex);
         result.cropped = cover_and_crop(picture, size);
         if (auto done = state_->encode_vision(picture, result); !done) return done.error();
-        if (vae) state_->encode_cond(result);
+        if (vae) result.cond = hunyuan_cond(*vae, result.cropped, state_->options.device);
     } catch (...) {
         return current_exception_as_error("encoding the start picture");
     }

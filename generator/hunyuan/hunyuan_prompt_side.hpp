@@ -68,6 +68,9 @@ struct HunyuanEncoderPart {
     std::optional<at::ScalarType> compute{};
 };
 
+// HunyuanPicture::cond of a cropped picture, by a VAE with its encoder; finished when this returns.
+at::Tensor hunyuan_cond(const HunyuanVae& vae, const Picture& cropped, at::Device device);
+
 struct HunyuanPromptSideOptions {
     std::filesystem::path tokenizer; // the folder of vocab.json, merges.txt and tokenizer_config.json
     std::string system_prompt;       // read_system_prompt()

@@ -24,6 +24,7 @@ struct ContextRules {
     int clip = 4;   // latents of the found clip, and of a chunk
 
     static ContextRules worldplay_8b() { return {20, 12, 4, 4}; }
+    static ContextRules worldplay_8b_of(int latents) { return {latents, latents - 8, 4, 4}; }
     static ContextRules wan_5b() { return {16, 12, 0, 4}; }
     // Quant VideoGen's long contexts: 48 or 56 latents, of which four are found.
     static ContextRules wan_5b_long(int latents) { return {latents, latents - 4, 0, 4}; }

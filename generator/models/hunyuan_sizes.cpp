@@ -35,4 +35,41 @@ Result<HunyuanVaeConfig> hunyuan_vae_of_shapes(const ShapeTable& shapes) {
     return vae;
 }
 
+Result<HunyuanConfig> hunyuan_of_shapes(const ShapeTable& shapes) {
+    const auto size_of = [&](const std::string& name, std::size_t dimension) -> int {
+        const auto found = shapes.find(name);
+        if (found == shapes.end() || found->second.size() <= dimension) return 0;
+        const std::int64_t size = found->second[dimension];
+        return size >= 1 && size <= 1 << 20 ? static_cast<int>(size) : 0;
+    };
+    const auto count_of = [&](const char* pattern) {
+        int count = 0;
+        while (count < 1024 && shapes.contains(fmt::format(fmt::runtime(pattern), count))) ++count;
+        return count;
+    };
+    HunyuanConfig config;
+    config.dim = size_of("time_in.mlp.2.weight", 0);
+    config.freq_dim = size_of("time_in.mlp.0.weight", 1);
+    config.layers = count_of("double_blocks.{}.img_attn_q.weight");
+    config.head_dim = size_of("double_blocks.0.img_attn_q_norm.weight", 0);
+    config.mlp = size_of("double_blocks.0.img_mlp.fc1.weight", 0);
+    config.channels = size_of("final_layer.linear.weight", 0);
+    config.text_dim = size_of("txt_in.input_embedder.weight", 1);
+    config.vision_dim = size_of("vision_in.proj.0.weight", 0);
+    config.glyph_dim = size_of("byt5_in.layernorm.weight", 0);
+    config.glyph_hidden = size_of("byt5_in.fc1.weight", 0);
+    config.refiner_blocks = count_of("txt_in.individual_token_refiner.blocks.{}.norm1.weight");
+    if (config.dim == 0 || config.head_dim == 0 || config.dim % config.head_dim != 0 || config.freq_dim == 0 ||
+        config.mlp == 0 || config.text_dim == 0 || config.vision_dim == 0)
+        return Error{ErrorCode::bad_input, "has no 'time_in.mlp', 'txt_in', 'vision_in' or 'double_blocks.0' whose "
+                                           "sizes go together"};
+    config.heads = config.dim / config.head_dim;
+    config.rope_time_channels = config.head_dim / 8;
+    config.rope_row_channels = (config.head_dim - config.rope_time_channels) / 2;
+    config.rope_col_channels = config.rope_row_channels;
+    if (const std::string problem = config.problem(); !problem.empty())
+        return Error{ErrorCode::bad_input, "sizes do not fit together: " + problem};
+    return config;
+}
+
 } // namespace wander

@@ -26,16 +26,22 @@ Result<std::filesystem::path> keep_system_prompt(const std::filesystem::path& mo
     return path;
 }
 
-Result<std::string> kept_system_prompt(const std::filesystem::path& model, const SystemPromptMark& mark) {
+Result<std::filesystem::path> kept_system_prompt_file(const std::filesystem::path& model) {
     for (const auto& folder : converted_folders(model)) {
         std::error_code ignored;
-        if (std::filesystem::is_regular_file(folder / kName, ignored)) return read_system_prompt(folder / kName, mark);
+        if (std::filesystem::is_regular_file(folder / kName, ignored)) return folder / kName;
     }
     return Error{ErrorCode::unavailable,
                  fmt::format("{}: the instruction that the text encoder reads before every prompt is missing. It comes "
                              "with no model; take it out of the model's own code: wander convert {} "
                              "--system-prompt-from HY-WorldPlay/hyvideo/models/text_encoders/__init__.py",
                              model.string(), model.string())};
+}
+
+Result<std::string> kept_system_prompt(const std::filesystem::path& model, const SystemPromptMark& mark) {
+    const auto file = kept_system_prompt_file(model);
+    if (!file) return file.error();
+    return read_system_prompt(*file, mark);
 }
 
 } // namespace wander

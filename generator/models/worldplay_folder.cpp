@@ -97,7 +97,7 @@ private:
         return {};
     }
 
-    // As the manifest says, else WAN-5B where anything of it is there: the 8B cannot be walked yet.
+    // As the manifest says, else WAN-5B, the faster one, where its transformer is there.
     void choose_model() {
         auto found = scan_worldplay(model_.folder);
         const auto converted = [&](ModelFamily family) {
@@ -186,7 +186,9 @@ private:
 
     Result<void> check(const ModelPart& part) {
         if (family_ == ModelFamily::hunyuan_8b)
-            return part.kind == PartKind::vae ? check_hunyuan_vae(part) : check_hunyuan_encoder(part);
+            return part.kind == PartKind::transformer ? check_hunyuan_transformer(part)
+                   : part.kind == PartKind::vae       ? check_hunyuan_vae(part)
+                                                      : check_hunyuan_encoder(part);
         switch (part.kind) {
             case PartKind::transformer: return check_transformer(part);
             case PartKind::vae: return check_vae(part);
@@ -282,11 +284,52 @@ private:
         return {};
     }
 
+    // The published description is the base model's; keys that it has must agree.
+    Result<void> check_hunyuan_transformer(const ModelPart& part) {
+        auto found = hunyuan_of_shapes(part.tensors->shapes());
+        if (!found) return at_path(part.path, found.error());
+        model_.hunyuan_dit = *found;
+        HunyuanConfig& dit = model_.hunyuan_dit;
+        for (const fs::path& path :
+             {part.published().parent_path() / "config.json", model_.folder / "transformer/480p_i2v/config.json"}) {
+            const auto description = Description::read(path);
+            if (!description) return description.error();
+            if (!*description || !(*description)->values.contains("mm_double_blocks_depth")) continue;
+            const Description& said = **description;
+            if (auto same = said.compare({{"hidden_size", dit.dim},
+                                          {"heads_num", dit.heads},
+                                          {"mm_double_blocks_depth", dit.layers},
+                                          {"out_channels", dit.channels},
+                                          {"text_states_dim", dit.text_dim},
+                                          {"vision_states_dim", dit.vision_dim}},
+                                         part.path);
+                !same)
+                return same;
+            std::vector<double> rope = {0, 0, 0};
+            if (said.take_list("rope_dim_list", rope)) {
+                dit.rope_time_channels = static_cast<int>(rope[0]);
+                dit.rope_row_channels = static_cast<int>(rope[1]);
+                dit.rope_col_channels = static_cast<int>(rope[2]);
+                if (const std::string problem = dit.problem(); !problem.empty())
+                    return Error{ErrorCode::bad_input, said.path.string() + ": \"rope_dim_list\": " + problem};
+            }
+            break;
+        }
+        return part.tensors->check(
+            dit.tensor_shapes(), {},
+            fmt::format("the HY-WorldPlay 8B transformer of {} layers and {} channels", dit.layers, dit.dim));
+    }
+
     Result<void> check_hunyuan_vae(const ModelPart& part) {
         auto found = hunyuan_vae_of_shapes(part.tensors->shapes());
         if (!found) return at_path(part.path, found.error());
         model_.hunyuan_vae = *found;
-        return part.tensors->check(found->tensor_shapes(true, true), {}, "the VAE of HunyuanVideo 1.5");
+        if (auto fits = part.tensors->check(found->tensor_shapes(true, true), {}, "the VAE of HunyuanVideo 1.5"); !fits)
+            return fits;
+        if (model_.part(PartKind::transformer) && found->z != model_.hunyuan_dit.channels)
+            return Error{ErrorCode::bad_input, fmt::format("{}: its latents have {} channels, but the transformer's {}",
+                                                           part.path.string(), found->z, model_.hunyuan_dit.channels)};
+        return {};
     }
 
     // Each has a reader of its own, which wants a folder or a file; it lists what does not fit.
@@ -323,7 +366,7 @@ private:
         JsonFields fields((*file)->values, (*file)->path.string());
         if (fields.has("latent_rows")) model_.size.rows = fields.integer("latent_rows", 2, 1024);
         if (fields.has("latent_cols")) model_.size.cols = fields.integer("latent_cols", 2, 1024);
-        if (model_.size.rows % 2 != 0 || model_.size.cols % 2 != 0)
+        if (model_.size.rows % model_.patch() != 0 || model_.size.cols % model_.patch() != 0)
             fields.complain("latent_rows", "or \"latent_cols\" is odd");
         if (fields.has("name")) model_.name = fields.text("name");
         if (fields.has("context_latents") && family_ == ModelFamily::wan_5b) {
@@ -333,10 +376,21 @@ private:
             if (!fields.error()) model_.schedule = WorldPlaySchedule::wan_5b(latents);
         }
         if (fields.has("fps")) model_.schedule.frames_per_second = fields.number("fps", 1, 240);
+        if (fields.has("instruction") && family_ == ModelFamily::hunyuan_8b) {
+            JsonFields inner = fields.object("instruction");
+            SystemPromptMark& mark = model_.instruction;
+            mark.sha256 = inner.text("sha256");
+            mark.bytes = static_cast<std::size_t>(inner.integer("bytes", 1, 1 << 20));
+            mark.crop = static_cast<std::size_t>(inner.integer("tokens", 1, 1 << 20));
+            fields.adopt(inner);
+        }
         for (const auto& [key, value] : (*file)->values.items()) {
-            static constexpr std::array kKnown = {"latent_rows", "latent_cols", "name", "context_latents", "fps"};
+            static constexpr std::array kKnown = {"latent_rows", "latent_cols", "name",
+                                                  "context_latents", "fps", "instruction"};
             const bool known = std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end();
-            if (!known || (key == "context_latents" && family_ != ModelFamily::wan_5b))
+            const bool others =
+                key == (family_ == ModelFamily::wan_5b ? "instruction" : "context_latents");
+            if (!known || others)
                 fields.complain(key.c_str(), "is no known key of this model");
         }
         if (fields.error()) return *fields.error();
@@ -366,11 +420,8 @@ private:
                 (model_.folder / origin.place).parent_path().string()));
         }
         if (family_ != ModelFamily::hunyuan_8b) return;
-        if (const auto prompt = kept_system_prompt(model_.folder); !prompt)
+        if (const auto prompt = kept_system_prompt(model_.folder, model_.instruction); !prompt)
             model_.obstacles.push_back(prompt.error().message);
-        model_.obstacles.push_back(fmt::format("{}: walking with {} is not wired yet; this version walks {}",
-                                               model_.folder.string(), model_.model_name(),
-                                               WorldPlayFolder{}.model_name()));
     }
 
     ModelFamily family_ = ModelFamily::wan_5b;

@@ -7,15 +7,17 @@
 //     WanDit::load(model.dit, model.part(PartKind::transformer)->source(), ...)       the second branch's bias is in
 //     Wan22Vae::load(model.vae, model.part(PartKind::vae)->source(), ..., true, true)
 //     model.text with part(PartKind::text_encoder)->source(), part(PartKind::tokenizer)->path
-// The same holds for small networks: every size is read from the files. Of the 8B the parts are found and checked, all
-// but the transformer's names; obstacles say that it cannot be walked. Its encoders are opened with
-//     open_qwen_text(folder of part(text_encoder)), BytePairTokenizer::open(folder of part(tokenizer)),
-//     open_siglip(folder of part(vision_encoder)), open_glyph_weights(part(glyph_encoder)), kept_system_prompt(folder).
+// The same holds for small networks: every size is read from the files. The 8B:
+//     HunyuanDit::load, HunyuanTextSide::load(model.hunyuan_dit, model.part(PartKind::transformer)->source(), ...)
+//     HunyuanVae::load(model.hunyuan_vae, model.part(PartKind::vae)->source(), ...)
+//     open_hunyuan_prompt_files(hunyuan_prompt_places(model), model.instruction)
 // Any thread.
 
+#include "generator/hunyuan/hunyuan_config.hpp"
 #include "generator/hunyuan/hunyuan_vae.hpp"
 #include "generator/models/model_files.hpp"
 #include "generator/rollout/worldplay_schedule.hpp"
+#include "generator/text/plain/system_prompt.hpp"
 #include "generator/wan/vae22_config.hpp"
 
 #include <filesystem>
@@ -38,7 +40,9 @@ struct WorldPlayFolder : ModelFiles {
     DitConfig dit;
     Vae22Config vae;
     Umt5Config text;
-    HunyuanVaeConfig hunyuan_vae; // of the 8B, whose other sizes are not read yet
+    HunyuanConfig hunyuan_dit; // of the 8B, as the next ones
+    HunyuanVaeConfig hunyuan_vae;
+    SystemPromptMark instruction; // of its text encoder; wander.json may name another one
     WorldPlaySchedule schedule;
     LatentSize size;               // of a walk, unless a person wants another one
     std::vector<LatentSize> sizes; // that the model is meant for, the one it was trained at first
@@ -52,6 +56,7 @@ struct WorldPlayFolder : ModelFiles {
     static bool looks_like_one(const std::filesystem::path& folder);
 
     int pixels_per_latent() const;
+    int patch() const { return model == Model::wan_5b ? 2 : 1; } // latents a side of a token
     const char* model_name() const;
 };
 

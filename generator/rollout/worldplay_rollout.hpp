@@ -80,6 +80,8 @@ public:
     void restore(const WorldPlayHistory& history);
 
     quant::KvCache& cache() { return *cache_; }
+    at::Device device() const { return dit_->device(); }
+    bool start_latent_is_fixed() const { return config_.schedule.start_latent_is_fixed; }
     // Of the newest chunk and the newest context pass, which is the next chunk's after prepare(); on a GPU it waits for
     // both.
     RolloutTimes last_times() const;

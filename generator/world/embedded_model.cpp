@@ -22,7 +22,7 @@ Result<void> load_dit(WalkModel& model, const DitConfig& config, const std::file
     const auto kept = options.fp8_weights ? nn::WeightType::e4m3 : nn::WeightType::compute;
     auto dit = WanDit::load(config, tensors_of(*file), model.device.device, model.device.compute, kept);
     if (!dit) return Error{dit.error().code, fmt::format("{}: {}", path.string(), dit.error().message)};
-    model.dit = std::make_shared<WanDit>(std::move(*dit));
+    model.take_dit(std::make_shared<WanDit>(std::move(*dit)));
     return {};
 }
 

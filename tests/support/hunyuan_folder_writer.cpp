@@ -1,5 +1,6 @@
 #include "tests/support/hunyuan_folder_writer.hpp"
 
+#include "generator/plain/sha256.hpp"
 #include "generator/text/byt5_encoder.hpp"
 #include "tests/support/published_names.hpp"
 #include "tests/support/small_byte_pair.hpp"
@@ -25,12 +26,14 @@ public:
         : recipe_(recipe), sizes_(hunyuan_sizes(recipe.small)), files_(folder, recipe.seed, recipe.say) {}
 
     Result<void> run() {
-        transformer() && vae() && (!recipe_.with_text || (text() && tokenizer() && vision() && glyph()));
+        settings() && transformer() && vae() && (!recipe_.with_text || (text() && tokenizer() && vision() && glyph()));
         return files_.done();
     }
 
 private:
     bool transformer() {
+        const int head_dim = static_cast<int>(sizes_.dit.head_dim);
+        const int space = (head_dim - head_dim / 8) / 2;
         // The base model's description, in the spelling of the published code.
         const json config = {{"patch_size", {1, 1, 1}},
                              {"in_channels", sizes_.vae.z},
@@ -39,6 +42,7 @@ private:
                              {"hidden_size", sizes_.dit.dim},
                              {"heads_num", sizes_.dit.dim / sizes_.dit.head_dim},
                              {"mm_double_blocks_depth", sizes_.dit.layers},
+                             {"rope_dim_list", {head_dim / 8, space, space}},
                              {"text_states_dim", sizes_.text.dim},
                              {"vision_states_dim", sizes_.vision.dim}};
         return files_.text("transformer/480p_i2v/config.json", config.dump(2)) &&
@@ -74,8 +78,32 @@ private:
                files_.shards("text_encoder/llm/model", 5, named_tensors(shapes, Dtype::bf16));
     }
 
+    static BytePairTokenizer::Files tokenizer_files() {
+        return testing::small_files({{"i", "m"}, {"t", "e"}, {"te", "x"}, {"tex", "t"}});
+    }
+
+    // Like the published one in form: numbered items behind runs of blanks.
+    bool settings() {
+        const std::string instruction = "Describe the video in detail:         1. What is seen.         2. How it moves.";
+        const auto tokenizer = BytePairTokenizer::parse(tokenizer_files(), "the small tokenizer");
+        if (!tokenizer) return false;
+        Sha256 hash;
+        hash.update({reinterpret_cast<const std::uint8_t*>(instruction.data()), instruction.size()});
+        json settings = {{"instruction",
+                          {{"sha256", hash.hex()},
+                           {"bytes", instruction.size()},
+                           {"tokens", chat_tokens(*tokenizer, instruction, "").crop}}}};
+        if (recipe_.small) {
+            settings["name"] = "random-small-8b";
+            settings["latent_rows"] = 8;
+            settings["latent_cols"] = 12;
+        }
+        return files_.text("wander.json", settings.dump(2)) &&
+               files_.text("code/text_encoders.py", "PROMPT_TEMPLATE = {\"system\": \"" + instruction + "\"}\n");
+    }
+
     bool tokenizer() {
-        const auto small = testing::small_files({{"i", "m"}, {"t", "e"}, {"te", "x"}, {"tex", "t"}});
+        const auto small = tokenizer_files();
         return files_.text("text_encoder/llm/vocab.json", small.vocab) &&
                files_.text("text_encoder/llm/merges.txt", small.merges) &&
                files_.text("text_encoder/llm/tokenizer_config.json", small.config);

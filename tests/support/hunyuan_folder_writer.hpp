@@ -1,6 +1,8 @@
 #pragma once
 // Writes folders of HY-WorldPlay 8B as public scripts lay them out: every file name, tensor name and shape, random
-// values. The tokenizer has few merges, and there is no instruction for the text encoder: that is not ours.
+// values. The tokenizer has few merges, and the instruction for
+// the text encoder, which is not ours, is another one: wander.json names it, and code/text_encoders.py holds it as the
+// model's own code holds the real one.
 
 #include "generator/hunyuan/hunyuan_vae.hpp"
 #include "generator/models/part_sizes.hpp"
@@ -15,7 +17,7 @@
 namespace wander::test {
 
 struct HunyuanRecipe {
-    bool small = false; // 3 blocks of 256 channels, VAE of 8 to 16, encoders of 2 layers
+    bool small = false; // 128 x 192 pixels, 3 blocks of 256 channels, VAE of 8 to 16, encoders of 2 layers
     bool with_text = true;
     std::uint64_t seed = 1;
     std::function<void(const std::string& line)> say; // optional: progress

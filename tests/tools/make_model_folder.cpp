@@ -7,7 +7,8 @@
 // self-forcing, full size: 17.6 GB (transformer 5.68, text encoder 11.36, VAE 0.51), layout official unless said.
 // wan-5b, full size: 35.4 GB (transformer 21.17, text encoder 11.36, VAE 2.82), layout diffusers unless said;
 // --scaffolding adds the 20 GB of wan_transformer/ that have no use.
-// worldplay-8b, full size: 39.1 GB in the places that public scripts use. --small: a consistent small model for tests.
+// worldplay-8b, full size: 38.6 GB in the places that public scripts use. Its text encoder's instruction is made up as
+// well: wander convert DIR --system-prompt-from DIR/code/text_encoders.py. --small: a consistent small model for tests.
 
 #include "tests/support/hunyuan_folder_writer.hpp"
 #include "tests/support/model_folder_writer.hpp"

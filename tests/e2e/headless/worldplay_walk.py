@@ -41,25 +41,33 @@ def psnr(one, other):
     return 10 * math.log10(255 * 255 / error) if error else math.inf
 
 
+class SmallModel:
+    """A small model in a folder of its own, and walks with it on the CPU."""
+
+    def __init__(self, wander, make_model_folder, model, root):
+        self.wander, self.root, self.model = wander, root, root / "model"
+        self.environment = {**os.environ, "XDG_CACHE_HOME": str(root / "cache"), "XDG_CONFIG_HOME": str(root / "config")}
+        subprocess.run([make_model_folder, str(self.model), "--model", model, "--small"], check=True, capture_output=True)
+
+    def run(self, *words):
+        command = [self.wander, "--headless", "--model", str(self.model), "--device", "cpu", "--precision", "fp32", "--seed", "5", *words]
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment)
+
+    def walk(self, name, *words, controls=WALK, chunks=CHUNKS):
+        script = self.root / f"{name}.jsonl"
+        script.write_text("\n".join(json.dumps(line) for line in controls))
+        metrics, saved = self.root / f"{name}.metrics.json", self.root / f"{name}.walk"
+        done = self.run("--controls", str(script), "--chunks", str(chunks), "--metrics", str(metrics), "--walk-out", str(saved), *words)
+        check(f"{name} walks", done.returncode == 0, done.stderr)
+        return json.loads(metrics.read_text()), tensors(saved)
+
+
 def main():
     wander, make_model_folder = sys.argv[1:3]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        environment = {**os.environ, "XDG_CACHE_HOME": str(root / "cache"), "XDG_CONFIG_HOME": str(root / "config")}
-        model = root / "model"
-        subprocess.run([make_model_folder, str(model), "--model", "wan-5b", "--small"], check=True, capture_output=True)
-
-        def run(*words):
-            command = [wander, "--headless", "--model", str(model), "--device", "cpu", "--precision", "fp32", "--seed", "5", *words]
-            return subprocess.run(command, capture_output=True, text=True, env=environment)
-
-        def walk(name, *words, controls=WALK, chunks=CHUNKS):
-            script = root / f"{name}.jsonl"
-            script.write_text("\n".join(json.dumps(line) for line in controls))
-            metrics, saved = root / f"{name}.metrics.json", root / f"{name}.walk"
-            done = run("--controls", str(script), "--chunks", str(chunks), "--metrics", str(metrics), "--walk-out", str(saved), *words)
-            check(f"{name} walks", done.returncode == 0, done.stderr)
-            return json.loads(metrics.read_text()), tensors(saved)
+        small = SmallModel(wander, make_model_folder, "wan-5b", root)
+        run, walk = small.run, small.walk
 
         full, full_state = walk("full", "--frames", str(root / "full"), "--prompt", "A quiet street.", "--session-out", str(root / "session.json"))
         check("one frame, twelve, then sixteen a chunk", full["frames"] == 1 + 12 + 16 * (CHUNKS - 1), full["frames"])

@@ -45,13 +45,13 @@ WorldPlayFolder open(const fs::path& path) {
     return std::move(*model);
 }
 
-TEST(HunyuanFolder, PartsAreFoundAndWalkingIsNotPromised) {
+TEST(HunyuanFolder, PartsAreFoundAndTheInstructionIsWantedFirst) {
     const test::TestFolder folder;
     write_8b(folder / "model");
     ASSERT_TRUE(WorldPlayFolder::looks_like_one(folder / "model"));
     const auto model = open(folder / "model");
     EXPECT_EQ(model.model, WorldPlayFolder::Model::hunyuan_8b);
-    EXPECT_EQ(model.name, "HY-WorldPlay 8B");
+    EXPECT_EQ(model.name, "random-small-8b");
     EXPECT_TRUE(model.missing.empty());
     EXPECT_TRUE(model.few_steps);
     ASSERT_EQ(model.parts.size(), 6U);
@@ -63,12 +63,46 @@ TEST(HunyuanFolder, PartsAreFoundAndWalkingIsNotPromised) {
     EXPECT_EQ(model.hunyuan_vae.temporal_levels, 2);
     EXPECT_EQ(model.pixels_per_latent(), 16);
     EXPECT_EQ(model.schedule.context.latents, 20);
-    EXPECT_EQ(model.size, (LatentSize{30, 52}));
-    ASSERT_EQ(model.obstacles.size(), 2U);
+    EXPECT_EQ(model.size, (LatentSize{8, 12}));
+    EXPECT_EQ(model.hunyuan_dit.layers, 3);
+    EXPECT_EQ(model.hunyuan_dit.heads, 2);
+    EXPECT_EQ(model.hunyuan_dit.rope_row_channels, 56);
+    EXPECT_EQ(model.hunyuan_dit.glyph_dim, test::hunyuan_sizes(true).glyph.dim);
+    ASSERT_EQ(model.obstacles.size(), 1U);
     const auto ready = model.ready();
     ASSERT_FALSE(ready);
     EXPECT_EQ(ready.error().code, ErrorCode::unavailable);
-    expect_parts(ready.error().message, {"--system-prompt-from", "text_encoders/__init__.py", "not wired yet"});
+    expect_parts(ready.error().message, {"--system-prompt-from", "text_encoders/__init__.py"});
+}
+
+TEST(HunyuanFolder, TheInstructionIsTheLastObstacle) {
+    const test::TestFolder folder;
+    write_8b(folder / "model");
+    const auto model = open(folder / "model");
+    const auto text = read_system_prompt(folder / "model/code/text_encoders.py", model.instruction);
+    ASSERT_TRUE(text) << text.error().message;
+    EXPECT_FALSE(read_system_prompt(folder / "model/code/text_encoders.py")) << "not the published one";
+    ASSERT_TRUE(keep_system_prompt(folder / "model", *text));
+    const auto ready = open(folder / "model").ready();
+    EXPECT_TRUE(ready) << ready.error().message;
+}
+
+TEST(HunyuanFolder, TheTransformerIsCheckedByNameShapeAndDescription) {
+    const test::TestFolder folder;
+    write_8b(folder / "model");
+    const fs::path config = folder / "model/transformer/480p_i2v/config.json";
+    std::ofstream(config) << R"({"mm_double_blocks_depth": 54})";
+    expect_parts(open(folder / "model").ready().error().message, {"mm_double_blocks_depth", "54"});
+    std::ofstream(config) << R"({"mm_double_blocks_depth": 3, "rope_dim_list": [8, 60, 60]})";
+    EXPECT_EQ(open(folder / "model").hunyuan_dit.rope_time_channels, 8);
+    std::ofstream(config) << R"({"mm_double_blocks_depth": 3, "rope_dim_list": [8, 60, 64]})";
+    expect_parts(open(folder / "model").ready().error().message, {"rope_dim_list"});
+    fs::remove(config);
+    auto shapes = test::published_hunyuan_shapes(test::hunyuan_sizes(true));
+    shapes.erase("double_blocks.1.txt_mlp.fc2.bias");
+    test::WeightFiles files(folder / "model", 1, {});
+    files.safetensors("ar_distilled_action_model/model.safetensors", test::named_tensors(shapes, Dtype::bf16));
+    expect_parts(open(folder / "model").ready().error().message, {"double_blocks.1.txt_mlp.fc2.bias"});
 }
 
 TEST(HunyuanFolder, WhatIsMissingIsNamed) {
