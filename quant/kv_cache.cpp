@@ -3,10 +3,10 @@
 #include "quant/cache/attention.hpp"
 #include "quant/cache/codebook_store.hpp"
 #include "quant/cache/converter.hpp"
+#include "quant/cache/pack_stream.hpp"
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/page_codec.hpp"
 #include "quant/cache/page_table.hpp"
-#include "quant/cache/stage_timer.hpp"
 #include "quant/format.hpp"
 
 #include <c10/util/Exception.h>
@@ -102,6 +102,8 @@ std::string cell_format(const PageGroup& group) {
 } // namespace
 
 struct KvCache::Impl {
+    static constexpr int kNone = -1;
+
     Impl(const CacheShape& cache_shape, const CachePolicy& cache_policy, const PageFormat* format,
          at::Device cache_device, at::ScalarType compute_type)
         : shape(cache_shape),
@@ -111,9 +113,9 @@ struct KvCache::Impl {
           arena(cache_device),
           codebooks(arena),
           table(shape),
-          converter(table, arena, codebooks, codec, policy, format),
-          attention(make_attention(shape, policy, cache_device, compute)),
-          encode_timer(cache_device) {
+          packing(arena, cache_device, policy.pack_beside),
+          converter(table, arena, codebooks, codec, policy, packing, format),
+          attention(make_attention(shape, policy, cache_device, compute)) {
         arena.set_scratch(attention->scratch_bytes());
     }
 
@@ -148,8 +150,9 @@ struct KvCache::Impl {
         codec.raw_view(group, page).narrow(0, group_token, rows.size(0)).copy_(rows);
     }
 
-    at::Tensor read(int layer, bool is_key, std::int64_t first_latent, int latents) const {
+    at::Tensor read(int layer, bool is_key, std::int64_t first_latent, int latents) {
         TORCH_CHECK(layer >= 0 && layer < shape.layers, "KvCache: no layer ", layer);
+        packing.join_layer(layer);
         std::vector<at::Tensor> parts;
         for (std::int64_t latent = first_latent; latent < first_latent + latents;) {
             const PageGroup* group = table.find(latent);
@@ -178,15 +181,16 @@ struct KvCache::Impl {
     PageArena arena; // before what holds its memory
     CodebookStore codebooks;
     PageTable table;
+    PackStream packing; // joined before the pages go
     Converter converter;
     std::unique_ptr<Attention> attention;
-    StageTimer encode_timer;
 
     bool in_chunk = false;
     std::int64_t chunk_first = 0; // latent of the newest chunk, begun or committed
     int chunk_latents = 0;
     std::vector<HistorySegment> segments;
     std::vector<bool> written;
+    int newest_written = kNone; // layer of the newest write() in this chunk
 };
 
 KvCache::KvCache(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -224,6 +228,7 @@ std::vector<std::int64_t> KvCache::visible_history(std::int64_t first_latent) co
 
 void KvCache::begin_chunk(const ReadView& view) {
     Impl& impl = *impl_;
+    impl.packing.join(); // an abandoned chunk may have begun to pack
     if (!impl.table.has_history()) {
         clear(); // an abandoned first chunk may have left pages
         impl.table.begin_walk(view.first_latent);
@@ -239,8 +244,10 @@ void KvCache::begin_chunk(const ReadView& view) {
     impl.chunk_first = view.first_latent;
     impl.chunk_latents = view.latents;
     impl.written.assign(static_cast<std::size_t>(impl.shape.layers), false);
+    impl.newest_written = Impl::kNone;
     impl.in_chunk = true;
     impl.open_pages();
+    impl.converter.plan(impl.chunk_first, impl.chunk_latents);
 }
 
 at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
@@ -250,6 +257,7 @@ at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, 
     impl.check_rows(q, "q");
     impl.check_rows(k, "k");
     impl.check_rows(v, "v");
+    impl.packing.join_layer(layer);
     return impl.attention->attend(layer, impl.segments, q, k, v);
 }
 
@@ -259,6 +267,10 @@ void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {
     TORCH_CHECK(layer >= 0 && layer < impl.shape.layers, "KvCache: no layer ", layer);
     impl.check_rows(k, "k");
     impl.check_rows(v, "v");
+    if (impl.policy.pack_beside && impl.newest_written != Impl::kNone && impl.newest_written != layer) {
+        impl.converter.leave_layer(impl.newest_written);
+    }
+    impl.newest_written = layer;
     const std::int64_t tokens = impl.shape.tokens_per_latent;
     for (int n = 0; n < impl.chunk_latents;) {
         const std::int64_t latent = impl.chunk_first + n;
@@ -279,14 +291,13 @@ void KvCache::commit() {
                 "KvCache: commit() before every layer was written");
     impl.in_chunk = false;
     impl.table.commit(impl.chunk_first, impl.chunk_latents);
-    impl.encode_timer.begin();
-    impl.converter.settle(impl.chunk_first, impl.chunk_latents);
-    impl.converter.convert_old(impl.policy.convert_groups_per_commit);
-    impl.encode_timer.end();
+    impl.converter.finish();
 }
 
 void KvCache::clear() {
     Impl& impl = *impl_;
+    impl.packing.join();
+    impl.converter.forget_plan();
     for (auto& group : impl.table.groups()) {
         impl.release(*group);
     }
@@ -416,7 +427,7 @@ std::string KvCache::attention_engine() const { return impl_->attention->engine(
 KvCache::StageTimes KvCache::take_times() {
     StageTimes times;
     times.expand_ms = impl_->attention->take_expand_ms();
-    times.encode_ms = impl_->encode_timer.take_ms();
+    times.encode_ms = impl_->packing.take_ms();
     return times;
 }
 

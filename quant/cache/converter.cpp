@@ -2,29 +2,79 @@
 
 #include "quant/cache/frame_importance.hpp"
 
+#include <ATen/Functions.h>
+
 #include <algorithm>
 
 namespace wander::quant {
+namespace {
 
-void Converter::settle(std::int64_t newest_first_latent, int chunk_latents) {
-    const std::int64_t recent =
-        newest_first_latent - static_cast<std::int64_t>(policy_.keep_recent - 1) * chunk_latents;
+constexpr std::uint32_t kUndecided = 0xffffffffU; // PageGroup::kept
+
+} // namespace
+
+void Converter::plan(std::int64_t first_latent, int latents) {
+    plan_.clear();
+    planned_format_ = format_;
+    const std::int64_t recent = first_latent - static_cast<std::int64_t>(policy_.keep_recent - 1) * latents;
     for (auto& group : table_.groups()) {
         const bool kept = group->sink && policy_.keep_sink;
         if (!kept && !group->settled && group->full() && group->end_latent() <= recent) {
-            group->settled = true;
-            change(*group);
+            plan_.push_back({group.get(), {}});
+        }
+    }
+    int visits = policy_.convert_groups_per_commit;
+    for (auto& group : table_.groups()) {
+        if (visits > 0 && group->settled && !is_done(*group, format_)) {
+            plan_.push_back({group.get(), {}});
+            --visits;
+        }
+    }
+    sketch_latents();
+}
+
+// The pages are there, so the device can look at them while the chunk's passes are handed over.
+void Converter::sketch_latents() {
+    for (Planned& planned : plan_) {
+        PageGroup& group = *planned.group;
+        if (group.kept != kUndecided) continue;
+        for (std::size_t layer = 0; layer < group.keys.size(); ++layer) {
+            const int index = static_cast<int>(layer);
+            if (!needs_change(group, index) || !target(group, index, planned_format_)->prunes()) continue;
+            packing_.pack(PackStream::kNoPages, [&] {
+                std::vector<at::Tensor> sketches;
+                for (int latent = 0; latent < group.capacity; ++latent) {
+                    sketches.push_back(importance_sketch(codec_.read(group, index, true, latent, 1)));
+                }
+                planned.sketches.emplace(at::stack(sketches));
+            });
+            break;
         }
     }
 }
 
-void Converter::convert_old(int groups) {
-    for (auto& group : table_.groups()) {
-        if (groups > 0 && group->settled && !is_done(*group)) {
-            change(*group);
-            --groups;
+void Converter::leave_layer(int layer) {
+    const bool any = std::any_of(plan_.begin(), plan_.end(),
+                                 [&](const Planned& planned) { return needs_change(*planned.group, layer); });
+    if (!any) return;
+    packing_.pack(layer, [&] {
+        for (Planned& planned : plan_) change(planned, layer, layer + 1);
+    });
+}
+
+void Converter::finish() {
+    if (policy_.pack_beside) {
+        for (int layer = 0; !plan_.empty() && layer < static_cast<int>(plan_.front().group->keys.size()); ++layer) {
+            leave_layer(layer);
         }
+    } else if (!plan_.empty()) {
+        packing_.pack(PackStream::kNoPages, [&] {
+            for (Planned& planned : plan_) change(planned, 0, static_cast<int>(planned.group->keys.size()));
+        });
     }
+    packing_.join();
+    for (Planned& planned : plan_) planned.group->settled = true;
+    plan_.clear();
     if (!wants_codebooks()) {
         codebooks_.drop_unused();
     }
@@ -41,15 +91,15 @@ bool Converter::wants_codebooks() const {
 
 std::int64_t Converter::waiting() const {
     return std::count_if(table_.groups().begin(), table_.groups().end(),
-                         [this](const auto& group) { return group->settled && !is_done(*group); });
+                         [this](const auto& group) { return group->settled && !is_done(*group, format_); });
 }
 
 // An uncompressed cache is uncompressed in every layer. A group that its format cannot hold (the sink may be shorter
 // than a page) stays as it is.
-const PageFormat* Converter::target(const PageGroup& group, int layer) const {
+const PageFormat* Converter::target(const PageGroup& group, int layer, const PageFormat* selected) const {
     const PageFormat* raw = FormatRegistry::instance().find("bf16");
-    const PageFormat* format = format_;
-    if (format_->packed()) {
+    const PageFormat* format = selected;
+    if (selected->packed()) {
         for (const LayerFormat& entry : policy_.layer_formats) {
             if (layer >= entry.first_layer && layer <= entry.last_layer) {
                 format = FormatRegistry::instance().find(entry.format);
@@ -61,9 +111,9 @@ const PageFormat* Converter::target(const PageGroup& group, int layer) const {
     return fits ? format : raw;
 }
 
-bool Converter::is_done(const PageGroup& group) const {
+bool Converter::is_done(const PageGroup& group, const PageFormat* selected) const {
     for (std::size_t layer = 0; layer < group.keys.size(); ++layer) {
-        const PageFormat* format = target(group, static_cast<int>(layer));
+        const PageFormat* format = target(group, static_cast<int>(layer), selected);
         if (group.keys[layer].format != format || group.values[layer].format != format) {
             return false;
         }
@@ -71,7 +121,15 @@ bool Converter::is_done(const PageGroup& group) const {
     return true;
 }
 
-void Converter::change(PageGroup& group) {
+bool Converter::needs_change(const PageGroup& group, int layer) const {
+    const PageFormat* format = target(group, layer, planned_format_);
+    const auto index = static_cast<std::size_t>(layer);
+    return group.keys[index].format != format || group.values[index].format != format;
+}
+
+// Layers [first_layer, end_layer), in batches.
+void Converter::change(Planned& planned, int first_layer, int end_layer) {
+    PageGroup& group = *planned.group;
     std::vector<PageRef> batch;
     const PageFormat* batch_format = nullptr;
     const auto flush = [&] {
@@ -80,16 +138,16 @@ void Converter::change(PageGroup& group) {
             batch.clear();
         }
     };
-    for (std::size_t layer = 0; layer < group.keys.size(); ++layer) {
-        const PageFormat* format = target(group, static_cast<int>(layer));
+    for (int layer = first_layer; layer < end_layer; ++layer) {
+        const PageFormat* format = target(group, layer, planned_format_);
         for (const bool is_key : {true, false}) {
-            const PageRef ref{&group, static_cast<int>(layer), is_key};
+            const PageRef ref{&group, layer, is_key};
             if (ref.page().format == format) {
                 continue;
             }
-            if (format->prunes() && group.kept == 0xffffffffU) {
-                group.kept = important_latents(codec_.read(group, static_cast<int>(layer), true, 0, group.capacity),
-                                               group.capacity);
+            if (format->prunes() && planned.sketches) {
+                group.kept = important_latents(planned.sketches->wait());
+                planned.sketches.reset();
             }
             group.lossy_history = group.lossy_history || !ref.page().format->lossless();
             if (format != batch_format) {

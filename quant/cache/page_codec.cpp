@@ -24,6 +24,14 @@ std::uint64_t mix(std::uint64_t state, std::uint64_t value) {
     return z ^ (z >> 31);
 }
 
+Page raw_page(at::Tensor bytes) {
+    Page page;
+    page.bytes = std::move(bytes);
+    page.parts.raw = static_cast<std::int64_t>(page.bytes.nbytes());
+    page.format = FormatRegistry::instance().find("bf16");
+    return page;
+}
+
 } // namespace
 
 PageCodec::PageCodec(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute)
@@ -64,11 +72,7 @@ at::Tensor PageCodec::raw_view(const PageGroup& group, const Page& page) const {
 }
 
 Page PageCodec::new_raw_page(const PageGroup& group, PageArena& arena) const {
-    Page page;
-    page.bytes = arena.allocate(raw_bytes(group));
-    page.parts.raw = static_cast<std::int64_t>(page.bytes.nbytes());
-    page.format = FormatRegistry::instance().find("bf16");
-    return page;
+    return raw_page(arena.allocate(raw_bytes(group)));
 }
 
 // out: [rows, heads, head_dim], float32 or the compute type.
@@ -130,9 +134,10 @@ at::Tensor PageCodec::read(const PageGroup& group, int layer, bool is_key, int f
     return out;
 }
 
-void PageCodec::decode_to_raw(const PageRef& ref, PageArena& arena) const {
+void PageCodec::decode_to_raw(const PageRef& ref, bool stays, PageArena& arena) const {
     Page& page = ref.page();
-    Page raw = new_raw_page(*ref.group, arena);
+    const std::int64_t bytes = raw_bytes(*ref.group);
+    Page raw = raw_page(stays ? arena.allocate(bytes) : arena.allocate_transient(bytes));
     raw.noise = page.noise;
     at::Tensor values = raw_view(*ref.group, raw);
     decode(*ref.group, ref.layer, ref.is_key, page, 0, ref.group->capacity, values);
@@ -140,8 +145,8 @@ void PageCodec::decode_to_raw(const PageRef& ref, PageArena& arena) const {
     page = std::move(raw);
 }
 
-void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
-                       CodebookStore& codebooks) const {
+void PageCodec::encode(const std::vector<PageRef>& pages, const std::vector<bool>& transient, const PageFormat& target,
+                       PageArena& arena, CodebookStore& codebooks) const {
     const auto* trainer = target.uses_session_codebook() ? dynamic_cast<const CodebookTrainer*>(&target) : nullptr;
     std::vector<EncodeJob> jobs;
     std::vector<int> layers;
@@ -177,7 +182,7 @@ void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& targ
         }
         note_noise(pages[i], jobs[i].source, packed[i]);
         jobs[i].source.reset();
-        arena.release(page.bytes);
+        transient[i] ? arena.release_transient(page.bytes) : arena.release(page.bytes);
         page = std::move(packed[i]);
     }
 }
@@ -208,13 +213,15 @@ std::size_t PageCodec::batch_pages(const PageGroup& group, const Page& page, con
 
 void PageCodec::convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
                         CodebookStore& codebooks) const {
-    for (const PageRef& ref : pages) {
-        if (ref.page().format->packed()) {
-            decode_to_raw(ref, arena);
+    std::vector<bool> transient(pages.size());
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        if (pages[i].page().format->packed()) {
+            decode_to_raw(pages[i], !target.packed(), arena);
+            transient[i] = target.packed();
         }
     }
     if (target.packed()) {
-        encode(pages, target, arena, codebooks);
+        encode(pages, transient, target, arena, codebooks);
     }
 }
 

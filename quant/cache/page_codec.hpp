@@ -43,8 +43,8 @@ public:
 
     // Replaces the pages' bytes by the same values in `target`. All pages are of one group and none of them is in
     // `target` already. Extra memory: the packed pages, or where a source is packed one uncompressed page; sources are
-    // freed before this returns. batch_pages() pages together need about one uncompressed page. Formats with a session
-    // codebook take theirs from `codebooks`.
+    // released before this returns. batch_pages() pages together need about one uncompressed page. Formats with a
+    // session codebook take theirs from `codebooks`.
     void convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
                  CodebookStore& codebooks) const;
     std::size_t batch_pages(const PageGroup& group, const Page& page, const PageFormat& target) const;
@@ -52,9 +52,10 @@ public:
 private:
     // page: of this group, layer and kind; the one that is there, or the one that is being made.
     EncodeOptions options(const PageGroup& group, int layer, bool is_key, const Page& page) const;
-    void decode_to_raw(const PageRef& ref, PageArena& arena) const;
-    void encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
-                CodebookStore& codebooks) const;
+    // Both give back what they replace: packed pages, and raw ones that were there before or were made only now.
+    void decode_to_raw(const PageRef& ref, bool stays, PageArena& arena) const;
+    void encode(const std::vector<PageRef>& pages, const std::vector<bool>& transient, const PageFormat& target,
+                PageArena& arena, CodebookStore& codebooks) const;
     void decode_rows(const PageGroup& group, int layer, bool is_key, const Page& page, int first_row, int rows,
                      at::Tensor& out) const;
     void decode(const PageGroup& group, int layer, bool is_key, const Page& page, int first, int count,
