@@ -118,6 +118,9 @@ struct KvCache::Impl {
           attention(make_attention(shape, policy, cache_device, compute)) {
         arena.set_scratch(attention->scratch_bytes());
     }
+    ~Impl() { packing.join(); } // then pages may go
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
 
     void evict(std::int64_t first_latent) {
         for (auto& group : table.evict(first_latent)) {
@@ -133,16 +136,23 @@ struct KvCache::Impl {
     }
 
     // Pages of the open block are there from the chunk's beginning, so that its memory is the same in every pass and
-    // the peak does not depend on what runs beside which pass.
+    // the peak does not depend on what runs beside which pass. What the twins of pages about to be packed take is left
+    // out of it, in the last layers: those are opened when they are written, and by then as many layers were packed.
     void open_pages() {
+        const std::int64_t twins = converter.twin_bytes();
         for (std::int64_t latent = chunk_first; latent < chunk_first + chunk_latents;) {
             PageGroup& group = table.group_for(latent);
-            for (auto* pages : {&group.keys, &group.values}) {
-                for (Page& page : *pages) {
-                    if (!page.bytes.defined()) page = codec.new_raw_page(group, arena);
-                }
+            const std::int64_t later = (twins + 2 * codec.raw_bytes(group) - 1) / (2 * codec.raw_bytes(group));
+            for (std::int64_t layer = 0; layer < std::max<std::int64_t>(1, shape.layers - later); ++layer) {
+                open(group, static_cast<std::size_t>(layer));
             }
             latent = group.end_latent();
+        }
+    }
+    void open(PageGroup& group, std::size_t layer) {
+        for (auto* pages : {&group.keys, &group.values}) {
+            Page& page = (*pages)[layer];
+            if (!page.bytes.defined()) page = codec.new_raw_page(group, arena);
         }
     }
 
@@ -181,7 +191,7 @@ struct KvCache::Impl {
     PageArena arena; // before what holds its memory
     CodebookStore codebooks;
     PageTable table;
-    PackStream packing; // joined before the pages go
+    PackStream packing;
     Converter converter;
     std::unique_ptr<Attention> attention;
 
@@ -246,8 +256,8 @@ void KvCache::begin_chunk(const ReadView& view) {
     impl.written.assign(static_cast<std::size_t>(impl.shape.layers), false);
     impl.newest_written = Impl::kNone;
     impl.in_chunk = true;
-    impl.open_pages();
     impl.converter.plan(impl.chunk_first, impl.chunk_latents);
+    impl.open_pages();
 }
 
 at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
@@ -258,6 +268,7 @@ at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, 
     impl.check_rows(k, "k");
     impl.check_rows(v, "v");
     impl.packing.join_layer(layer);
+    impl.converter.attention_begins();
     return impl.attention->attend(layer, impl.segments, q, k, v);
 }
 
@@ -278,6 +289,7 @@ void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {
         const std::int64_t count = std::min<std::int64_t>(group.end_latent() - latent, impl.chunk_latents - n);
         const std::int64_t group_token = (latent - group.first_latent) * tokens;
         const auto index = static_cast<std::size_t>(layer);
+        impl.open(group, index);
         impl.store(group, group.keys[index], k.narrow(0, n * tokens, count * tokens), group_token);
         impl.store(group, group.values[index], v.narrow(0, n * tokens, count * tokens), group_token);
         n += static_cast<int>(count);
@@ -334,6 +346,8 @@ Result<void> KvCache::set_rules(const CacheRules& rules) {
     if (auto checked = check_rules(rules, impl.shape, impl.compute); !checked) {
         return checked;
     }
+    impl.packing.join();
+    impl.converter.forget_plan(); // twins of an abandoned chunk
     static_cast<CacheRules&>(impl.policy) = rules;
     impl.codec.set_bias_correction(rules.bias_correction);
     impl.attention->set_bias_correction(rules.bias_correction);

@@ -57,9 +57,6 @@ PackStream::PackStream(PageArena& arena, at::Device device, bool beside) : arena
     ends_.emplace(device.type());
 }
 
-// Pages go back to the caller's stream when this goes.
-PackStream::~PackStream() { join(); }
-
 void PackStream::pack(int layer, const std::function<void()>& work) {
     const auto timed = [&] {
         timer_.begin();

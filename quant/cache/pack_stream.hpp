@@ -3,8 +3,8 @@
 // events; on the CPU, or where a policy asks for it, at once and on the caller's stream.
 //
 // What the packing of one turn read and wrote belongs to it until it is joined. Turns follow each other: the next one
-// joins the one before, so at most one layer's pages wait to be freed. When that happens depends on the calls alone,
-// never on time. Worker thread.
+// joins the one before, so what one turn released is free when the next begins. When that happens depends on the calls
+// alone, never on time. Worker thread.
 
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/stage_timer.hpp"
@@ -31,16 +31,16 @@ private:
 
 class PackStream {
 public:
-    static constexpr int kNoPages = -2; // "layer" of work that changes no page
+    static constexpr int kNoPages = -2; // "layer" of work that changes no page: it reads them and makes others
 
     // beside: false for everything on the caller's stream. The arena must outlive it.
     PackStream(PageArena& arena, at::Device device, bool beside);
-    ~PackStream();
+    ~PackStream() = default; // join() comes first
     PackStream(const PackStream&) = delete;
     PackStream& operator=(const PackStream&) = delete;
 
-    // Runs `work`, which hands over the packing of pages of one layer. It begins after all that the current stream was
-    // given so far. Timed.
+    // Runs `work`, which hands over the packing of pages; layer: theirs, if it puts others in their place. It begins
+    // after all that the current stream was given so far. Timed.
     void pack(int layer, const std::function<void()>& work);
     // The current stream waits for what is under way; then what it released is free.
     void join();
