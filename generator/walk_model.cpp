@@ -66,6 +66,7 @@ Result<void> make_rollout(WalkModel& model, quant::CacheShape shape, Rollout::Co
     policy.format = options.cache_format;
     policy.attention = options.attention;
     policy.tile_tokens = options.twin_tile_tokens;
+    policy.centroids = options.cache_centroids;
     if (options.twin_slice_bytes > 0) policy.slice_bytes = options.twin_slice_bytes;
     auto cache = quant::KvCache::create(shape, policy, model.device.device, model.device.compute);
     if (!cache) return cache.error();
