@@ -101,7 +101,8 @@ void Converter::attention_begins() {
     if (!policy_.pack_beside || plan_.empty() || attentions_++ % kAttentionsALayer != 0) return;
     const int layers = static_cast<int>(plan_.front().group->keys.size());
     // What a pruning format keeps is on its way to the host, which should not wait before a whole pass is handed over.
-    const bool undecided = std::any_of(plan_.begin(), plan_.end(), [](const Planned& p) { return p.sketches.has_value(); });
+    const bool undecided =
+        std::any_of(plan_.begin(), plan_.end(), [](const Planned& p) { return p.sketches.has_value(); });
     if (undecided && attentions_ <= layers) return;
     for (; next_twins_ < layers; ++next_twins_) {
         std::vector<Planned*> wanting;

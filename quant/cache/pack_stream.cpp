@@ -7,9 +7,7 @@
 namespace wander::quant {
 namespace {
 
-c10::Stream current_stream(at::Device device) {
-    return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
-}
+c10::Stream current_stream(at::Device device) { return c10::impl::VirtualGuardImpl(device.type()).getStream(device); }
 
 } // namespace
 

@@ -9,9 +9,9 @@ namespace wander::quant::cuda {
 namespace {
 
 constexpr int kRoundThreads = 256;
-constexpr int kWarpTokens = 32;             // that a warp assigns at once
-constexpr int kTileCentroids = 64;          // scores that a warp has in registers for them
-constexpr int kRoundTokens = 512; // about as many a block
+constexpr int kWarpTokens = 32;    // that a warp assigns at once
+constexpr int kTileCentroids = 64; // scores that a warp has in registers for them
+constexpr int kRoundTokens = 512;  // about as many a block
 
 struct RoundPlan {
     int block_tokens = 0; // a multiple of kWarpTokens

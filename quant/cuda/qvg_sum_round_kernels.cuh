@@ -1,6 +1,6 @@
 #pragma once
-// One round of clustering for heads of up to kTileDim channels and up to 128 centroids, sums as products too. Plain twin:
-// qvg/page_clusters.cpp, bit for bit.
+// One round of clustering for heads of up to kTileDim channels and up to 128 centroids, sums as products too. Plain
+// twin: qvg/page_clusters.cpp, bit for bit.
 
 #include "quant/cuda/qvg_round_kernels.cuh"
 

@@ -240,15 +240,13 @@ private:
         report_.reference.scripts.push_back(measure(script, reference, reference, report_.info, {}));
         std::optional<std::int64_t> window_start;
         for (VariantMeasures& measured : report_.variants) {
-            Walk& walker =
-                measured.variant.centroids > 0 ? *of_centroids_.at(measured.variant.centroids) : *walker_;
+            Walk& walker = measured.variant.centroids > 0 ? *of_centroids_.at(measured.variant.centroids) : *walker_;
             const Walked walked = walk(walker, script, measured.variant, settings_.chunks);
             measured.scripts.push_back(measure(script, reference, walked, report_.info, {}));
             const ScriptMeasures& newest = measured.scripts.back();
             if (!window_start) window_start = newest.first_chunk;
             if (twice) {
-                measured.repeatable =
-                    walk(walker, script, measured.variant, settings_.chunks).frames == walked.frames;
+                measured.repeatable = walk(walker, script, measured.variant, settings_.chunks).frames == walked.frames;
             }
             say(measured, newest);
         }
@@ -323,8 +321,9 @@ int main(int argc, char** argv) {
     settings.walk.seed = 7;
     CLI::App app("What every cache format does to the pictures of the embedded world.", "cache_quality_bench");
     std::string assets;
-    app.add_option("--formats", settings.variants,
-                   "FORMAT[+bias][+recentN][+nosink][+centroidsN][+layers=0-1:int8;5:bf16], several with commas; default: all")
+    app.add_option(
+           "--formats", settings.variants,
+           "FORMAT[+bias][+recentN][+nosink][+centroidsN][+layers=0-1:int8;5:bf16], several with commas; default: all")
         ->delimiter(',');
     app.add_option("--chunks", settings.chunks, "Chunks of a walk")->check(CLI::Range(12, 10000));
     app.add_option("--scripts", settings.scripts, "How many of the dozen scripts")->check(CLI::Range(1, 12));

@@ -34,8 +34,9 @@ Result<void> add_word(Variant& variant, const std::string& word) {
         variant.rules.layer_formats = std::move(*parsed);
         return {};
     }
-    return Error{ErrorCode::wrong_use, "'" + word + "' of '" + variant.name +
-                                           "': write FORMAT[+bias][+recentN][+nosink][+centroidsN][+layers=0-1:int8;5:bf16]"};
+    return Error{ErrorCode::wrong_use,
+                 "'" + word + "' of '" + variant.name +
+                     "': write FORMAT[+bias][+recentN][+nosink][+centroidsN][+layers=0-1:int8;5:bf16]"};
 }
 
 } // namespace

@@ -17,7 +17,8 @@ struct Variant {
     quant::CacheRules rules;
 };
 
-// "FORMAT[+bias][+recentN][+nosink][+centroidsN][+layers=TABLE]", layers with ';' between entries. wrong_use names the word.
+// "FORMAT[+bias][+recentN][+nosink][+centroidsN][+layers=TABLE]", layers with ';' between entries. wrong_use names the
+// word.
 Result<Variant> parse_variant(const std::string& text, const WalkInfo& info);
 
 // Every usable packed format; those of at most kCorrectedBits once more with the bias correction; the default one of 2
