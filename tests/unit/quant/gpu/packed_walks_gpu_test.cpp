@@ -89,17 +89,20 @@ TEST_F(PackedWalksGpu, CanBeDroppedWhileUnderWay) {
         const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(0);
         return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].current;
     };
-    const auto before = in_use();
+    std::int64_t after_first = 0; // what the libraries allocate once and keep included
     for (int round = 0; round < 3; ++round) {
-        const CacheSetup setup = PackedWalksGpu::setup();
-        const auto cache = make_cache(setup);
-        for (std::int64_t n = 0; n < 7; ++n) walk_chunk(*cache, setup, n);
-        cache->begin_chunk(random_view(setup, cache->visible_history(7), 7, 1, 1));
-        for (int layer = 0; layer < 3; ++layer) {
-            cache->write(layer, random_rows(setup, 1, 1), random_rows(setup, 1, 2));
+        {
+            const CacheSetup setup = PackedWalksGpu::setup();
+            const auto cache = make_cache(setup);
+            for (std::int64_t n = 0; n < 7; ++n) walk_chunk(*cache, setup, n);
+            cache->begin_chunk(random_view(setup, cache->visible_history(7), 7, 1, 1));
+            for (int layer = 0; layer < 3; ++layer) {
+                cache->write(layer, random_rows(setup, 1, 1), random_rows(setup, 1, 2));
+            }
         }
+        if (round == 0) after_first = in_use();
+        EXPECT_EQ(in_use(), after_first);
     }
-    EXPECT_EQ(in_use(), before);
 }
 
 TEST_F(PackedWalksGpu, HoldNoMoreThanThoseThatPackAtTheCommit) {
