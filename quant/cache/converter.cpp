@@ -80,6 +80,7 @@ void Converter::sketch_latents() {
             if (!needs_change(group, index) || !target(group, index, planned_format_)->prunes()) continue;
             packing_.pack(PackStream::kNoPages, [&] {
                 std::vector<at::Tensor> sketches;
+                sketches.reserve(static_cast<std::size_t>(group.capacity));
                 for (int latent = 0; latent < group.capacity; ++latent) {
                     sketches.push_back(importance_sketch(codec_.read(group, index, true, latent, 1)));
                 }
