@@ -7,6 +7,7 @@
 #include "quant/cache/slices.hpp"
 #include "quant/cache/stage_timer.hpp"
 #include "quant/cuda/expand.hpp"
+#include "quant/cuda/hopper_attend.hpp"
 #include "quant/cuda/sdpa_cudnn.hpp"
 
 #include <ATen/Functions.h>
@@ -24,11 +25,12 @@ namespace {
 // What a slice is multiplied in.
 enum class Arithmetic { torch_kernels, cudnn_bf16, cudnn_e4m3 };
 
-// Small pictures: one slice of any length; cuDNN gains nothing there and would make a plan for each length.
-constexpr int kCudnnTokens = 256;
+// Small pictures: one slice of any length; other kernels than torch's gain nothing there, and cuDNN would make a plan for
+// each length.
+constexpr int kLongTokens = 256;
 
 Arithmetic arithmetic_for(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute, int device) {
-    if (compute != at::kBFloat16 || shape.head_dim > 128 || shape.tokens_per_latent < kCudnnTokens) {
+    if (compute != at::kBFloat16 || shape.head_dim > 128 || shape.tokens_per_latent < kLongTokens) {
         return Arithmetic::torch_kernels;
     }
     if (policy.attention == AttentionType::fp8) {
@@ -467,11 +469,17 @@ private:
 
 bool cuda_attention_has_fp8(const CacheShape& shape, at::Device device, at::ScalarType compute) {
     return compute == at::kBFloat16 && shape.head_dim <= 128 && shape.head_dim % 16 == 0 &&
-           shape.tokens_per_latent >= kCudnnTokens && cuda::sdpa_supports(cuda::SdpaType::e4m3, device.index());
+           shape.tokens_per_latent >= kLongTokens && cuda::sdpa_supports(cuda::SdpaType::e4m3, device.index());
 }
 
 std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                                at::ScalarType compute) {
+    const bool hopper = compute == at::kBFloat16 && policy.attention == AttentionType::bf16 &&
+                        shape.head_dim == cuda::kHopperHeadDim && shape.tokens_per_latent >= kLongTokens &&
+                        cuda::hopper_supports(device.index());
+    if (hopper) {
+        return make_hopper_attention(shape, policy, device);
+    }
     return std::make_unique<CudaAttention>(shape, policy, device, compute);
 }
 

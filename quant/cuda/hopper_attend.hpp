@@ -1,0 +1,52 @@
+#pragma once
+// Attention with kernels of our own for Hopper GPUs (compute capability 9.0): heads of 128 channels, no mask, all keys of
+// some heads in one launch that gives every multiprocessor the same amount of work, with the log-sum-exp that merging
+// launches needs.
+//
+// Raw device pointers, the caller's stream, no synchronisation, no allocation. The same job gives the same bits.
+// Plain twin: the float loop in tests/unit/quant/gpu/hopper_attend_test.cpp (bf16: 5e-3 of the result, log-sum-exp
+// 1e-3).
+
+#include "quant/cuda/expand.hpp"
+
+#include <cstdint>
+
+namespace wander::quant::cuda {
+
+inline constexpr int kHopperHeadDim = 128;
+inline constexpr int kMaxSegments = 40;
+
+// Values of consecutive keys that lie together: [rows][heads][128], rows may lie apart.
+struct HopperSegment {
+    const void* values = nullptr;
+    std::int64_t value_row = 0; // values between rows
+    int rows = 0;
+};
+
+struct HopperJob {
+    int device = 0; // index
+    int heads = 0;
+    int queries = 0;
+    double scale = 1; // of q k before the softmax
+    const void* q = nullptr; // bf16 [queries][heads][128], rows may lie apart; 16 bytes aligned, as all that follows
+    std::int64_t q_row = 0;  // values between rows; 0: heads * 128
+    const void* k = nullptr; // bf16 [keys][heads][128], dense, in the order of the segments
+    HopperSegment segments[kMaxSegments];
+    int segment_count = 0;
+    void* out = nullptr; // bf16 [queries][heads][128]
+    std::int64_t out_row = 0;
+    float* lse = nullptr;       // [heads][queries], natural logarithm; null: not wanted
+    void* places = nullptr;     // hopper_place_bytes(): results of parts of the keys
+    unsigned* counts = nullptr; // kHopperCounts, zero before the first launch and after each
+};
+
+inline constexpr int kHopperCounts = 1024;
+
+bool hopper_supports(int device);
+// Keys are walked in tiles of that many; each segment begins one.
+int hopper_tile_keys();
+std::int64_t hopper_place_bytes(const HopperJob& job);
+// Null, or why it was not launched.
+const char* hopper_attend(const HopperJob& job, Stream stream);
+
+} // namespace wander::quant::cuda
