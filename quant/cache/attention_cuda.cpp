@@ -29,6 +29,10 @@ enum class Arithmetic { torch_kernels, cudnn_bf16, cudnn_e4m3 };
 // each length.
 constexpr int kLongTokens = 256;
 
+bool hopper_fits(const CacheShape& shape, at::ScalarType compute) {
+    return compute == at::kBFloat16 && shape.head_dim == cuda::kHopperHeadDim && shape.tokens_per_latent >= kLongTokens;
+}
+
 Arithmetic arithmetic_for(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute, int device) {
     if (compute != at::kBFloat16 || shape.head_dim > 128 || shape.tokens_per_latent < kLongTokens) {
         return Arithmetic::torch_kernels;
@@ -468,16 +472,16 @@ private:
 } // namespace
 
 bool cuda_attention_has_fp8(const CacheShape& shape, at::Device device, at::ScalarType compute) {
+    if (hopper_fits(shape, compute) && cuda::hopper_supports(device.index())) {
+        return true;
+    }
     return compute == at::kBFloat16 && shape.head_dim <= 128 && shape.head_dim % 16 == 0 &&
            shape.tokens_per_latent >= kLongTokens && cuda::sdpa_supports(cuda::SdpaType::e4m3, device.index());
 }
 
 std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                                at::ScalarType compute) {
-    const bool hopper = compute == at::kBFloat16 && policy.attention == AttentionType::bf16 &&
-                        shape.head_dim == cuda::kHopperHeadDim && shape.tokens_per_latent >= kLongTokens &&
-                        cuda::hopper_supports(device.index());
-    if (hopper) {
+    if (hopper_fits(shape, compute) && cuda::hopper_supports(device.index())) {
         return make_hopper_attention(shape, policy, device);
     }
     return std::make_unique<CudaAttention>(shape, policy, device, compute);

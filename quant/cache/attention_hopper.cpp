@@ -2,7 +2,7 @@
 //
 // One launch attends to all visible rows of as many heads as the scratch has room for; its work comes out even over the
 // multiprocessors whatever the number of heads, so nothing runs beside it: expanded, attended to, the next heads.
-// Uncompressed values are read where they lie. Rows of more than the scratch holds, summary rows and pages with a
+// Uncompressed values are read where they lie (BF16), or expanded column by column (E4M3). Rows of more than the scratch holds, summary rows and pages with a
 // logit correction make several slices, which are merged as elsewhere.
 #include "quant/cache/attention.hpp"
 
@@ -30,12 +30,17 @@ public:
         : shape_(shape),
           codec_(shape, policy, at::kBFloat16),
           device_(device),
+          e4m3_(policy.attention == AttentionType::fp8),
           scratch_limit_(policy.slice_bytes),
           heads_wanted_(policy.heads_together),
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
           timer_(device),
           expander_(shape, codec_, device, at::kBFloat16) {
         counts_ = at::zeros({cuda::kHopperCounts}, at::TensorOptions().dtype(at::kInt).device(device));
+        if (e4m3_) {
+            grow(factors_, sizeof(cuda::E4m3Factors), at::kByte);
+            expander_.write_as(cuda::Element::e4m3, factors());
+        }
     }
     ~HopperAttention() override = default;
     HopperAttention(const HopperAttention&) = delete;
@@ -43,11 +48,13 @@ public:
 
     void begin_chunk(const ReadView& view, int history_latents) override {
         expander_.begin_chunk(view, history_latents);
-        const std::int64_t rows = (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent};
-        grow(expanded_, std::min(scratch_limit_, 2 * rows * row_bytes(shape_.heads)), at::kByte);
+        std::int64_t room = scratch_limit_;
         if (!turn_in_place()) {
-            grow(queries_, result_values(shape_.heads), at::kBFloat16);
+            grow(queries_, result_values(shape_.heads), e4m3_ ? at::kFloat8_e4m3fn : at::kBFloat16);
+            room -= std::min(static_cast<std::int64_t>(queries_.nbytes()), room / 5);
         }
+        const std::int64_t rows = (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent} + kSpareRows;
+        grow(expanded_, std::min(room, 2 * rows * row_bytes(shape_.heads)), at::kByte);
         if (bias_correction_) {
             grow(energy_, result_rows(shape_.heads) * (shape_.head_dim / kNoiseChannels), at::kFloat);
         }
@@ -59,6 +66,16 @@ public:
         const Own own{with_dense_heads(key_rows), with_dense_heads(value_rows)};
         at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
         const Plan plan = plan_for(layer, segments);
+        if (e4m3_) {
+            const cuda::ScaleJob scales{
+                {q.const_data_ptr(), own.keys.const_data_ptr(), own.values.const_data_ptr()},
+                {q.stride(0), own.keys.stride(0), own.values.stride(0)},
+                q.size(0),
+                shape_.heads * shape_.head_dim,
+                cuda::Element::bfloat16,
+                factors()};
+            cuda::launch_scales(scales, stream());
+        }
         const bool in_place = turn_in_place();
         if (in_place) {
             expander_.turn_queries({0, shape_.heads}, q, q.data_ptr(), q.stride(0));
@@ -79,7 +96,8 @@ public:
     std::int64_t scratch_bytes() const override {
         std::int64_t bytes = expander_.rotation().bytes();
         for (const at::Tensor* buffer :
-             {&expanded_, &queries_, &places_, &counts_, &parts_, &part_lse_, &total_, &total_lse_, &energy_}) {
+             {&expanded_, &queries_, &places_, &counts_, &parts_, &part_lse_, &total_, &total_lse_, &energy_,
+                                         &factors_}) {
             bytes += buffer->defined() ? static_cast<std::int64_t>(buffer->nbytes()) : 0;
         }
         return bytes;
@@ -87,7 +105,9 @@ public:
 
     void set_bias_correction(bool on) override { bias_correction_ = on && shape_.head_dim % kNoiseChannels == 0; }
 
-    std::string engine() const override { return attended_ ? "Hopper wgmma, bf16" : ""; }
+    std::string engine() const override { 
+        return !attended_ ? "" : e4m3_ ? "Hopper wgmma, E4M3" : "Hopper wgmma, BF16";
+     }
 
     // The layers read alike, and each pair of events costs the host as much as a launch: the first stands for all.
     double take_expand_ms() override { return timer_.take_ms() * shape_.layers; }
@@ -108,7 +128,12 @@ private:
     std::int64_t result_rows(int heads) const { return std::int64_t{queries()} * branches() * heads; }
     std::int64_t result_values(int heads) const { return result_rows(heads) * shape_.head_dim; }
     // Of one expanded row of keys, or of values.
-    std::int64_t row_bytes(int heads) const { return std::int64_t{branches()} * heads * shape_.head_dim * 2; }
+    std::int64_t row_bytes(int heads) const { 
+        return std::int64_t{branches()} * heads * shape_.head_dim * (e4m3_ ? 1 : 2);
+    }
+    cuda::E4m3Factors* factors() const {
+        return e4m3_ ? static_cast<cuda::E4m3Factors*>(factors_.data_ptr()) : nullptr;
+    }
     cuda::Stream stream() const { return c10::cuda::getCurrentCUDAStream(device_.index()).stream(); }
     double scale() const { return 1.0 / std::sqrt(static_cast<double>(shape_.head_dim)); }
 
@@ -131,12 +156,15 @@ private:
         return dense ? rows : rows.contiguous();
     }
 
-    // One branch: the queries need no place of their own.
-    bool turn_in_place() const { return branches() == 1 && !bias_correction_; }
+    // One branch in the type it has: the queries need no place of their own.
+    bool turn_in_place() const { return branches() == 1 && !bias_correction_ && !e4m3_; }
 
     // Values can stay where they are if no page is packed and the segments that they make fit the kernel's tiles.
     bool values_stay(const std::vector<Slice>& slices, int layer) const {
         std::int64_t rows = 0, walked = 0;
+        if (e4m3_ || branches() > 1) {
+            return false;
+        }
         for (const Slice& slice : slices) {
             if (slice.runs.size() > static_cast<std::size_t>(cuda::kMaxSegments)) {
                 return false;
@@ -150,7 +178,7 @@ private:
                 walked += (run.rows + tile - 1) / tile * tile;
             }
         }
-        return branches() == 1 && walked * 100 <= rows * 104;
+        return walked * 100 <= rows * 104;
     }
 
     Plan plan_for(int layer, const std::vector<HistorySegment>& segments) const {
@@ -164,7 +192,7 @@ private:
         Plan plan;
         for (const bool in_place : {true, false}) {
             const std::int64_t head_row = row_bytes(1) * (in_place ? 1 : 2);
-            std::int64_t rows = std::min(all, room / head_row);
+            std::int64_t rows = std::min(all, room / head_row - kSpareRows);
             if (rows < all && rows > shape_.tokens_per_latent) { // whole latents, all slices about alike
                 const std::int64_t latents = (all + shape_.tokens_per_latent - 1) / shape_.tokens_per_latent;
                 const std::int64_t most = rows / shape_.tokens_per_latent;
@@ -177,7 +205,7 @@ private:
             for (int heads = 1; heads <= shape_.heads; ++heads) {
                 // Results of several slices wait to be merged: few heads, or they need much room.
                 const bool few = plan.slices.size() == 1 || heads <= kMergedHeads;
-                if (shape_.heads % heads == 0 && heads * head_row * rows <= room && few) {
+                if (shape_.heads % heads == 0 && heads * head_row * (rows + kSpareRows) <= room && few) {
                     plan.heads = heads;
                 }
             }
@@ -198,7 +226,8 @@ private:
             energy.rows = result_rows(shape_.heads);
             energy.head_dim = shape_.head_dim;
             energy.channels = kNoiseChannels;
-            energy.element = cuda::Element::bfloat16;
+            energy.element = e4m3_ ? cuda::Element::e4m3 : cuda::Element::bfloat16;
+            energy.descale = e4m3_ ? &factors()->descale[static_cast<int>(Operand::query)] : nullptr;
             energy.source = queries_.const_data_ptr();
             energy.out = energy_.data_ptr<float>();
             cuda::launch_energy(energy, stream());
@@ -209,7 +238,7 @@ private:
     // place.
     void attend_heads(const Plan& plan, const HeadRange& heads, int layer, const at::Tensor& turned, const Own& own,
                       at::Tensor& result) {
-        const bool direct = plan.slices.size() == 1 && turned.defined();
+        const bool direct = plan.slices.size() == 1 && branches() == 1; // nothing to merge or to turn
         std::vector<cuda::MergePart> waiting;
         bool merged = false; // total_ holds what came before
         int newest_lse = 0;  // half of total_lse_ that belongs to it
@@ -219,6 +248,7 @@ private:
             job.heads = branches() * heads.count;
             job.queries = queries();
             job.scale = scale();
+            job.factors = factors();
             expand(plan, slice, heads, layer, own, job);
             if (turned.defined()) {
                 job.q = first_of(turned, heads);
@@ -254,7 +284,13 @@ private:
         }
         expander_.expand(slice, heads, layer, Operand::key, own.keys, keys);
         job.k = keys;
-        if (!plan.values_in_place) {
+        if (e4m3_) {
+            void* const values = keys + slice.rows * row_bytes(heads.count);
+            const std::int64_t columns = (slice.rows + 15) / 16 * 16;
+            expander_.expand_columns(slice, heads, layer, own.values, columns, values);
+            job.segments[0] = {values, columns, slice.rows};
+            job.segment_count = 1;
+        } else if (!plan.values_in_place) {
             void* const values = keys + slice.rows * row_bytes(heads.count);
             expander_.expand(slice, heads, layer, Operand::value, own.values, values);
             job.segments[0] = {values, row_bytes(heads.count) / 2, slice.rows};
@@ -344,11 +380,13 @@ private:
     }
 
     static constexpr int kMergedHeads = 2;
+    static constexpr std::int64_t kSpareRows = 16; // columns come in sixteens
 
     CacheShape shape_;
     PageCodec codec_;
     at::Device device_;
-    std::int64_t scratch_limit_; // of expanded_
+    bool e4m3_;
+    std::int64_t scratch_limit_; // of expanded_ and queries_
     int heads_wanted_;
     bool bias_correction_;
     bool attended_ = false;
@@ -358,6 +396,7 @@ private:
     // Shared by all layers: expanded keys (and values), the turned queries of all heads (each group of heads dense),
     // places and counts of the kernel, results of slices, the merged result so far with its log-sum-exps, old and new.
     at::Tensor expanded_, queries_, places_, counts_, parts_, part_lse_, total_, total_lse_, energy_;
+    at::Tensor factors_; // E4m3Factors
 };
 
 } // namespace

@@ -58,6 +58,16 @@ void SliceExpander::turn_queries(const HeadRange& heads, const at::Tensor& q, vo
 
 void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
                            const at::Tensor& own, void* out) const {
+    expand(slice, heads, layer, operand, own, 0, out);
+}
+
+void SliceExpander::expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
+                                   std::int64_t columns, void* out) const {
+    expand(slice, heads, layer, Operand::value, own, columns, out);
+}
+
+void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
+                           const at::Tensor& own, std::int64_t columns, void* out) const {
     const bool is_key = operand == Operand::key;
     const auto page_of = [&](const Run& run) -> const Page& {
         return (is_key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
@@ -68,15 +78,19 @@ void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer
         if (!first.group) {
             cuda::ExpandJob plain = job(heads, operand, rotation_.inverse(), out);
             plain.source_row = own.stride(0);
+            plain.out_columns = columns;
+            plain.out_rows = slice.rows;
             plain.runs[0] = {own.const_data_ptr(), first.first_row,    first.first_token,
                              first.rows,           first.table_latent, out_row};
             plain.run_count = 1;
-            cuda::expand_plain(plain, stream());
+            TORCH_CHECK(cuda::expand_plain(plain, stream()), "rows of this type cannot be expanded");
             out_row += first.rows;
             ++i;
             continue;
         }
         cuda::ExpandJob paged = job(heads, operand, rotation_.inverse(), out);
+        paged.out_columns = columns;
+        paged.out_rows = slice.rows;
         const Page& page = page_of(first);
         for (; i < slice.runs.size() && paged.run_count < cuda::kMaxRuns; ++i) {
             const Run& run = slice.runs[i];

@@ -36,8 +36,13 @@ public:
     // All rows of a slice, pages that are read alike in one launch; own: the chunk's rows of this operand.
     void expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand, const at::Tensor& own,
                 void* out) const;
+    // Values in E4M3, column by column: ExpandJob::out_columns.
+    void expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
+                        std::int64_t columns, void* out) const;
 
 private:
+    void expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand, const at::Tensor& own,
+                std::int64_t columns, void* out) const;
     cuda::ExpandJob job(const HeadRange& heads, Operand operand, const float* matrices, void* out) const;
     cuda::Stream stream() const;
 

@@ -51,6 +51,11 @@ struct ExpandJob {
     Element element = Element::float32;   // of out
     const float* inverse_scale = nullptr; // device scalar that values are multiplied by, e4m3 only; null: 1
     std::int64_t out_row_stride = 0;      // values between rows of out; 0: dense
+    // > 0, e4m3 without RoPE only: written column by column, out[branch * head_count + head][channel][out_columns], a
+    // multiple of 16. Each 16 columns hold 16 rows in the order in which the tensor cores take probabilities from
+    // registers (place_of_row() in expand_rows.cuh); columns behind the last row up to a multiple of 16 become zero.
+    std::int64_t out_columns = 0;
+    int out_rows = 0; // of all jobs that fill out; with out_columns
     void* out = nullptr;
 };
 

@@ -85,6 +85,87 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
     }
 }
 
+// Where a row stands among the 16 columns it belongs to, and which row stands there.
+__device__ inline int place_of_row(int row) { return row % 8 / 2 * 4 + row / 8 % 2 * 2 + row % 2; }
+__device__ inline int row_of_place(int place) { return place / 2 % 2 * 8 + place / 4 * 2 + place % 2; }
+
+inline constexpr int kColumnTile = 128; // rows, that is columns of out, of one block
+
+// Rows of one head become columns of bytes: 128 of them and all channels pass through shared memory.
+template <class Source>
+__global__ void __launch_bounds__(kExpandThreads) expand_columns(Source source, ExpandJob job, DeviceTables tables) {
+    __shared__ unsigned words[128][kColumnTile / 4]; // [channel][word of columns, see word_at]
+    // Eight channels of a row go to eight rows of `words`: the shift spreads lanes over the banks.
+    const auto word_at = [](int channel, int word) { return word ^ (channel / 8); };
+    const ExpandRun& run = job.runs[blockIdx.z];
+    const int first_column = (run.out_row / kColumnTile + static_cast<int>(blockIdx.x)) * kColumnTile;
+    const int end = run.out_row + run.rows;
+    if (first_column >= end) {
+        return;
+    }
+    source.page = static_cast<decltype(source.page)>(run.source);
+    const int groups = job.head_dim / 8;
+    const int head = static_cast<int>(blockIdx.y);
+    const float scale = job.inverse_scale ? *job.inverse_scale : 1.0F;
+    const int filled = end == job.out_rows ? (end + 15) / 16 * 16 : end; // zeros behind the last row
+    const int branches = job.matrices ? 2 : 1;
+    for (int branch = 0; branch < branches; ++branch) {
+        const int per_pass = kExpandThreads / groups;
+        for (int i = static_cast<int>(threadIdx.x) / groups; i < kColumnTile; i += per_pass) {
+            const int row = first_column + i - run.out_row;
+            const int channel = static_cast<int>(threadIdx.x) % groups * 8;
+            Eight value{};
+            // All lanes load, for sources that shuffle among them.
+            const int inside = row < 0 ? 0 : row >= run.rows ? run.rows - 1 : row;
+            const Eight loaded = source.load(run.first_row + inside, job.first_head + head, channel);
+            if (row == inside) {
+                value = loaded;
+                if (branch == 1) {
+                    const int latent = run.table_latent + (run.first_token + row) / tables.tokens_per_latent;
+                    value = turn_eight(job.matrices + static_cast<long long>(latent) * 16, value);
+                }
+            }
+            __nv_fp8_e4m3 bytes[8];
+            store_eight(bytes, value, scale);
+            const int place = i / 16 * 16 + place_of_row(i % 16);
+#pragma unroll
+            for (int c = 0; c < 8; ++c) {
+                auto* const word = reinterpret_cast<__nv_fp8_e4m3*>(&words[channel + c][word_at(channel, place / 4)]);
+                word[place % 4] = bytes[c];
+            }
+        }
+        __syncthreads();
+        const int chunks = kColumnTile / 16;
+        for (int i = static_cast<int>(threadIdx.x); i < job.head_dim * chunks; i += kExpandThreads) {
+            const int channel = i / chunks, chunk = i % chunks;
+            const int column = first_column + chunk * 16;
+            if (column >= filled || column + 16 <= run.out_row) {
+                continue;
+            }
+            unsigned four[4];
+#pragma unroll
+            for (int w = 0; w < 4; ++w) {
+                four[w] = words[channel][word_at(channel, chunk * 4 + w)];
+            }
+            auto* const target = static_cast<unsigned char*>(job.out) +
+                                 ((static_cast<long long>(branch) * job.head_count + head) * job.head_dim + channel) *
+                                     job.out_columns +
+                                 column;
+            if (column >= run.out_row && column + 16 <= filled) {
+                *reinterpret_cast<uint4*>(target) = make_uint4(four[0], four[1], four[2], four[3]);
+                continue;
+            }
+            for (int place = 0; place < 16; ++place) { // the others belong to the run beside this one
+                const int at = column + row_of_place(place);
+                if (at >= run.out_row && at < filled) {
+                    target[place] = static_cast<unsigned char>(four[place / 4] >> (place % 4 * 8));
+                }
+            }
+        }
+        __syncthreads();
+    }
+}
+
 // False when `job.element` has no kernel.
 template <class Source>
 bool expand_source(const Source& source, const ExpandJob& job, Stream stream) {
@@ -100,6 +181,15 @@ bool expand_source(const Source& source, const ExpandJob& job, Stream stream) {
                       static_cast<unsigned>((job.head_count + kExpandHeads - 1) / kExpandHeads),
                       static_cast<unsigned>(job.run_count));
     const DeviceTables tables = job.tables ? *job.tables : DeviceTables{};
+    if (job.out_columns > 0) {
+        if (job.element != Element::e4m3 || job.rotary || job.head_dim > 128 || kExpandThreads % (job.head_dim / 8) != 0) {
+            return false;
+        }
+        const dim3 tiles(static_cast<unsigned>(rows / kColumnTile + 2), static_cast<unsigned>(job.head_count),
+                         static_cast<unsigned>(job.run_count));
+        expand_columns<Source><<<tiles, kExpandThreads, 0, stream>>>(source, job, tables);
+        return true;
+    }
     switch (job.element) {
         case Element::float32:
             expand_rows<float, Source><<<blocks, kExpandThreads, 0, stream>>>(source, job, tables);

@@ -48,42 +48,6 @@ template <int kColumns>
 __device__ void scores_bf16(float (&d)[kColumns / 2], std::uint64_t a, std::uint64_t b, int add);
 
 template <>
-__device__ inline void scores_bf16<80>(float (&d)[40], std::uint64_t a, std::uint64_t b, int add) {
-    asm volatile(
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %42, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n80k16.f32.bf16.bf16 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) "%30, %31, %32, %33, %34, %35, %36, %37, %38, %39" "}, %40, %41, p, 1, 1, 0, 0;\n}\n"
-        : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32)
-        : "l"(a), "l"(b), "r"(add));
-}
-
-template <>
-__device__ inline void scores_bf16<96>(float (&d)[48], std::uint64_t a, std::uint64_t b, int add) {
-    asm volatile(
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %50, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n96k16.f32.bf16.bf16 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) "%40, %41, %42, %43, %44, %45, %46, %47" "}, %48, %49, p, 1, 1, 0, 0;\n}\n"
-        : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40)
-        : "l"(a), "l"(b), "r"(add));
-}
-
-template <>
-__device__ inline void scores_bf16<128>(float (&d)[64], std::uint64_t a, std::uint64_t b, int add) {
-    asm volatile(
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, %64, %65, p, 1, 1, 0, 0;\n}\n"
-        : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56)
-        : "l"(a), "l"(b), "r"(add));
-}
-
-template <>
-__device__ inline void scores_bf16<160>(float (&d)[80], std::uint64_t a, std::uint64_t b, int add) {
-    asm volatile(
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %82, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n160k16.f32.bf16.bf16 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) WANDER_TEN(6) "%70, %71, %72, %73, %74, %75, %76, %77, %78, %79" "}, %80, %81, p, 1, 1, 0, 0;\n}\n"
-        : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56), WANDER_EIGHT(d, 64), WANDER_EIGHT(d, 72)
-        : "l"(a), "l"(b), "r"(add));
-}
-
-template <>
 __device__ inline void scores_bf16<176>(float (&d)[88], std::uint64_t a, std::uint64_t b, int add) {
     asm volatile(
         "{\n.reg .pred p;\nsetp.ne.b32 p, %90, 0;\n"
@@ -98,6 +62,26 @@ __device__ inline void values_bf16(float (&d)[64], std::uint32_t p0, std::uint32
     asm volatile(
         "{\n.reg .pred p;\nsetp.ne.b32 p, %69, 0;\n"
         "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, {%64, %65, %66, %67}, %68, p, 1, 1, 1;\n}\n"
+        : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56)
+        : "r"(p0), "r"(p1), "r"(p2), "r"(p3), "l"(b), "r"(add));
+}
+
+// The same in E4M3, 32 of the depth: a and b from shared memory with contiguous depth.
+__device__ inline void scores_e4m3(float (&d)[64], std::uint64_t a, std::uint64_t b, int add) {
+    asm volatile(
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, %64, %65, p, 1, 1;\n}\n"
+        : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56)
+        : "l"(a), "l"(b), "r"(add));
+}
+
+// d[64 x 128] (+)= p b: p 64 x 32 in registers, four values each: those of rows r and r + 8, depth 4 (t % 4) and the three
+// behind it, then the same 16 further. b: contiguous depth.
+__device__ inline void values_e4m3(float (&d)[64], std::uint32_t p0, std::uint32_t p1, std::uint32_t p2,
+                                   std::uint32_t p3, std::uint64_t b, int add) {
+    asm volatile(
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %69, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, {%64, %65, %66, %67}, %68, p, 1, 1;\n}\n"
         : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56)
         : "r"(p0), "r"(p1), "r"(p2), "r"(p3), "l"(b), "r"(add));
 }

@@ -1,11 +1,14 @@
 #pragma once
-// Attention of 128 channels in BF16 on Hopper. Device code for sm_90a alone; quant/cuda/hopper_attend.hpp says what it
-// computes.
+// Attention of 128 channels in BF16 or E4M3 on Hopper. Device code for sm_90a alone; quant/cuda/hopper_attend.hpp says
+// what it computes.
 //
 // A thread block holds kGroups warpgroups of 64 queries each and one warpgroup whose first thread feeds them tiles of
 // keys and values through the copy engine. A warpgroup keeps scores, probabilities and its result in registers. Its
 // products with the values of a tile run while it makes probabilities of the next tile's scores, and the warpgroups
 // take turns in starting products, so that the tensor cores always have some.
+//
+// E4M3 products add up with few bits, so the products of each tile of values begin at zero and are added to the result
+// in float: that is where the result fades anyway. Probabilities are stored 256 times as large.
 
 #include "quant/cuda/hopper_attend.hpp"
 #include "quant/cuda/hopper_mma.cuh"
@@ -19,27 +22,33 @@ namespace wander::quant::cuda::hopper {
 inline constexpr int kChannels = kHopperHeadDim;
 inline constexpr int kHalf = 64;            // channels of a row of shared memory: 128 bytes
 inline constexpr unsigned kHalfBytes = 128; // of one row
+inline constexpr float kLog2Larger = 8;     // of stored probabilities in E4M3
+inline constexpr float kLn2 = 0.6931471805599453F;
 inline constexpr int kStatThreads = 128;    // threads of a warpgroup
 inline constexpr int kPlaceVectors = 17;    // float4 values of a thread in a partial result: 64 sums, 2 peaks, 2 totals
 
-template <int kGroups_, int kKeys_, int kStages_>
+template <bool kE4m3_, int kKeys_, int kStages_>
 struct Tile {
-    static constexpr int kGroups = kGroups_; // of 64 queries
+    static constexpr bool kE4m3 = kE4m3_;
+    static constexpr int kGroups = 2;        // of 64 queries
     static constexpr int kKeys = kKeys_;     // of one tile
     static constexpr int kStages = kStages_; // tiles of keys, and of values, in shared memory
     static constexpr int kQueries = 64 * kGroups;
     static constexpr int kThreads = 128 * (kGroups + 1);
-    static constexpr unsigned kQueryBytes = kQueries * kChannels * 2;
-    static constexpr unsigned kTileBytes = kKeys * kChannels * 2;
+    static constexpr int kValueBytes = kE4m3 ? 1 : 2;
+    static constexpr int kHalves = kValueBytes; // rows of shared memory that 128 channels take
+    static constexpr unsigned kQueryBytes = kQueries * kChannels * kValueBytes;
+    static constexpr unsigned kTileBytes = kKeys * kChannels * kValueBytes;
     static constexpr unsigned kSharedBytes = 1024 + kQueryBytes + 2 * kStages * kTileBytes + 256;
-    static constexpr int kFeederRegisters = kGroups == 3 ? 32 : 24;
-    static constexpr int kWorkerRegisters = kGroups == 3 ? 160 : 240;
-    static_assert(kKeys % 16 == 0 && kSharedBytes <= 232448);
+    static constexpr int kFeederRegisters = 24;
+    static constexpr int kWorkerRegisters = 240;
+    static_assert(kKeys % 16 == 0 && kSharedBytes <= 232448 && (!kE4m3 || kKeys == 128));
 };
 
 struct Launch {
     CUtensorMap q, k;            // [row][head][channel], boxes of 64 channels of a tile's rows
-    CUtensorMap v[kMaxSegments]; // likewise; a segment's values lie together, its last tile may be short
+    // BF16: likewise; a segment's values lie together, its last tile may be short. E4M3: [head][channel][key], one segment.
+    CUtensorMap v[kMaxSegments];
     int first_tile[kMaxSegments] = {};
     int first_row[kMaxSegments] = {}; // of k
     int rows[kMaxSegments] = {};
@@ -47,8 +56,8 @@ struct Launch {
     Work work;
     int queries = 0;
     int query_tiles = 0; // of one head
-    float scale = 0;     // of scores
-    float scale_log2 = 0;
+    float scale_log2 = 0; // of scores, for powers of two
+    const E4m3Factors* factors = nullptr; // E4M3: what stored values are multiplied by
     __nv_bfloat16* out = nullptr;
     long long out_row = 0;
     float* lse = nullptr;       // [heads][queries]
@@ -95,10 +104,31 @@ __device__ inline float exp2_fast(float x) {
     return y;
 }
 
+// The first value in the lowest byte; saturates at 448.
+__device__ inline std::uint32_t four_e4m3(float a, float b, float c, float d) {
+    std::uint32_t four;
+    asm("{\n.reg .b16 low, high;\n"
+        "cvt.rn.satfinite.e4m3x2.f32 low, %2, %1;\n"
+        "cvt.rn.satfinite.e4m3x2.f32 high, %4, %3;\n"
+        "mov.b32 %0, {low, high};\n}\n"
+        : "=r"(four)
+        : "f"(a), "f"(b), "f"(c), "f"(d));
+    return four;
+}
+
 __device__ inline std::uint32_t two_bf16(float low, float high) {
     std::uint32_t both;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
     return both;
+}
+
+// Rows of a head from `row` on: all their channels, 128 bytes of each row after the other.
+template <class T>
+__device__ inline void copy_rows(std::uint32_t target, unsigned bytes, const CUtensorMap& map, std::uint32_t barrier,
+                                 int head, int row) {
+    for (int half = 0; half < T::kHalves; ++half) {
+        copy_box(target + static_cast<unsigned>(half) * (bytes / T::kHalves), map, barrier, half * kHalf, head, row);
+    }
 }
 
 // The first thread of the last warpgroup: keys and values in the order in which they are read.
@@ -113,8 +143,7 @@ __device__ inline void feed(const Launch& launch, std::uint32_t queries, std::ui
         const std::uint32_t target = keys + static_cast<unsigned>(k.stage) * T::kTileBytes;
         const int row = launch.first_row[segment] + (tile - launch.first_tile[segment]) * T::kKeys;
         barrier_expect(full, T::kTileBytes);
-        copy_box(target, launch.k, full, 0, head, row);
-        copy_box(target + T::kTileBytes / 2, launch.k, full, kHalf, head, row);
+        copy_rows<T>(target, T::kTileBytes, launch.k, full, head, row);
         k.next();
     };
     const auto load_v = [&](int head, int tile, int segment) {
@@ -123,8 +152,11 @@ __device__ inline void feed(const Launch& launch, std::uint32_t queries, std::ui
         const std::uint32_t target = values + static_cast<unsigned>(v.stage) * T::kTileBytes;
         const int row = (tile - launch.first_tile[segment]) * T::kKeys;
         barrier_expect(full, T::kTileBytes);
-        copy_box(target, launch.v[segment], full, 0, head, row);
-        copy_box(target + T::kTileBytes / 2, launch.v[segment], full, kHalf, head, row);
+        if constexpr (T::kE4m3) {
+            copy_box(target, launch.v[segment], full, row, 0, head);
+        } else {
+            copy_rows<T>(target, T::kTileBytes, launch.v[segment], full, head, row);
+        }
         v.next();
     };
     Piece piece;
@@ -136,8 +168,7 @@ __device__ inline void feed(const Launch& launch, std::uint32_t queries, std::ui
         load_k(head, piece.last - 1, segment);
         barrier_wait(barriers.empty_q(), q_phase ^ 1U);
         barrier_expect(barriers.full_q(), T::kQueryBytes);
-        copy_box(queries, launch.q, barriers.full_q(), 0, head, first_query);
-        copy_box(queries + T::kQueryBytes / 2, launch.q, barriers.full_q(), kHalf, head, first_query);
+        copy_rows<T>(queries, T::kQueryBytes, launch.q, barriers.full_q(), head, first_query);
         q_phase ^= 1U;
 #pragma unroll 1
         for (int tile = piece.last - 2; tile >= piece.first; --tile) {
@@ -162,11 +193,12 @@ struct Worker {
     Ring<T::kStages> k, v;
     unsigned q_phase = 0;
 
-    float sums[64];              // result, not yet divided
-    float scores[kScores];       // and what becomes of them
-    std::uint32_t weights[kScores / 2]; // probabilities, two bf16 each
+    float sums[64];        // result, not yet divided
+    float scores[kScores]; // and what becomes of them
+    std::uint32_t weights[kScores * T::kValueBytes / 4]; // probabilities
     float peak[2];               // largest score of a row
     float total[2];              // of the row's probabilities that this thread made
+    float scale_log2;            // of stored scores
 
     __device__ Worker(const Launch& l, int g, std::uint32_t queries, std::uint32_t keys, std::uint32_t values,
                       Barriers<T::kStages> b)
@@ -176,7 +208,12 @@ struct Worker {
           q_matrix(describe(queries + static_cast<unsigned>(g) * 64 * kHalfBytes, 0)),
           k_matrix(describe(keys, 0)),
           v_matrix(describe(values, T::kTileBytes / 2)),
-          barriers(b) {}
+          barriers(b),
+          scale_log2(l.scale_log2) {
+        if constexpr (T::kE4m3) {
+            scale_log2 *= l.factors->descale[0] * l.factors->descale[1];
+        }
+    }
 
     // One arrival a warp.
     __device__ void release(std::uint32_t barrier) const {
@@ -191,20 +228,31 @@ struct Worker {
         const std::uint64_t tile = further(k_matrix, static_cast<unsigned>(k.stage) * T::kTileBytes);
         products_begin();
 #pragma unroll
-        for (int step = 0; step < kChannels / 16; ++step) {
+        for (int step = 0; step < 4 * T::kHalves; ++step) { // 32 bytes of each row
             const unsigned half = static_cast<unsigned>(step) / 4, within = static_cast<unsigned>(step) % 4 * 32;
-            scores_bf16<T::kKeys>(scores, further(q_matrix, half * (T::kQueryBytes / 2) + within),
-                                  further(tile, half * (T::kTileBytes / 2) + within), step);
+            const std::uint64_t a = further(q_matrix, half * (T::kQueryBytes / 2) + within);
+            const std::uint64_t b = further(tile, half * (T::kTileBytes / 2) + within);
+            if constexpr (T::kE4m3) {
+                scores_e4m3(scores, a, b, step);
+            } else {
+                scores_bf16<T::kKeys>(scores, a, b, step);
+            }
         }
         products_commit();
     }
-    __device__ void start_values(int add) {
+    // add: to what `to` holds.
+    __device__ void start_values(float (&to)[64], int add) {
         const std::uint64_t tile = further(v_matrix, static_cast<unsigned>(v.stage) * T::kTileBytes);
         products_begin();
 #pragma unroll
-        for (int step = 0; step < T::kKeys / 16; ++step) {
-            values_bf16(sums, weights[4 * step], weights[4 * step + 1], weights[4 * step + 2], weights[4 * step + 3],
-                        further(tile, static_cast<unsigned>(step) * 16 * kHalfBytes), step > 0 ? 1 : add);
+        for (int step = 0; step < static_cast<int>(sizeof(weights) / 16); ++step) {
+            const std::uint32_t* const p = weights + 4 * step;
+            const unsigned further_by = static_cast<unsigned>(step) * (T::kE4m3 ? 32 : 16 * kHalfBytes);
+            if constexpr (T::kE4m3) {
+                values_e4m3(to, p[0], p[1], p[2], p[3], further(tile, further_by), step > 0 ? 1 : add);
+            } else {
+                values_bf16(to, p[0], p[1], p[2], p[3], further(tile, further_by), step > 0 ? 1 : add);
+            }
         }
         products_commit();
     }
@@ -241,27 +289,37 @@ struct Worker {
                 total[row] = 0;
             } else {
                 most = fmaxf(most, peak[row]);
-                fade[row] = exp2_fast((peak[row] - most) * launch.scale_log2);
+                fade[row] = exp2_fast((peak[row] - most) * scale_log2);
                 total[row] *= fade[row];
             }
             peak[row] = most;
-            shift[row] = most * launch.scale_log2;
+            shift[row] = fmaf(most, scale_log2, T::kE4m3 ? -kLog2Larger : 0.0F);
         }
 #pragma unroll
         for (int i = 0; i < kScores; ++i) {
-            scores[i] = exp2_fast(fmaf(scores[i], launch.scale_log2, -shift[i / 2 % 2]));
+            scores[i] = exp2_fast(fmaf(scores[i], scale_log2, -shift[i / 2 % 2]));
             total[i / 2 % 2] += scores[i];
         }
     }
     __device__ void pack() {
+        if constexpr (T::kE4m3) {
+            // Keys stand in the order that makes these the operand's values: see place_of_key() in expand_rows.cuh.
 #pragma unroll
-        for (int i = 0; i < kScores / 2; ++i) {
-            weights[i] = two_bf16(scores[2 * i], scores[2 * i + 1]);
+            for (int i = 0; i < kScores / 8; ++i) {
+                const float* const s = scores + 8 * i;
+                weights[2 * i] = four_e4m3(s[0], s[1], s[4], s[5]);
+                weights[2 * i + 1] = four_e4m3(s[2], s[3], s[6], s[7]);
+            }
+        } else {
+#pragma unroll
+            for (int i = 0; i < kScores / 2; ++i) {
+                weights[i] = two_bf16(scores[2 * i], scores[2 * i + 1]);
+            }
         }
     }
 
     __device__ void attend(const Piece& piece) {
-        float fade[2];
+        float fade[2]; // of what was summed up before the newest tile of probabilities
         barrier_wait(barriers.full_q(), q_phase);
         q_phase ^= 1U;
         barrier_wait(barriers.full_k(k.stage), k.phase);
@@ -275,14 +333,25 @@ struct Worker {
         mask(launch.rows[segment] - (piece.last - 1 - segment_tile) * T::kKeys);
         soften<true>(fade);
         pack();
+        if constexpr (T::kE4m3) {
+#pragma unroll
+            for (int i = 0; i < 64; ++i) {
+                sums[i] = 0;
+            }
+        }
         int add = 0;
         for (int tile = piece.last - 2; tile >= piece.first; --tile) {
+            [[maybe_unused]] float fresh[T::kE4m3 ? 64 : 1];
             barrier_wait(barriers.full_k(k.stage), k.phase);
             take_turn();
             start_scores();
             barrier_wait(barriers.full_v(v.stage), v.phase);
-            start_values(add);
-            add = 1;
+            if constexpr (T::kE4m3) {
+                start_values(fresh, 0);
+            } else {
+                start_values(sums, add);
+                add = 1;
+            }
             pass_turn();
             products_wait<1>();
             pin(scores);
@@ -293,26 +362,46 @@ struct Worker {
                 segment_tile = launch.first_tile[segment];
                 mask(launch.rows[segment] - (tile - segment_tile) * T::kKeys);
             }
+            const float before[2] = {fade[0], fade[1]};
             soften<false>(fade);
             pin(scores);
             // Done already: what it does is to keep the compiler from waiting before it makes probabilities.
             barrier_wait(barriers.full_v(v.stage), v.phase);
             products_wait<0>();
-            pin(sums);
+            if constexpr (T::kE4m3) {
+                pin(fresh);
+            } else {
+                pin(sums);
+            }
             pin(scores);
             release(barriers.empty_v(v.stage));
             v.next();
 #pragma unroll
             for (int i = 0; i < 64; ++i) {
-                sums[i] *= fade[i / 2 % 2];
+                if constexpr (T::kE4m3) {
+                    sums[i] = fmaf(sums[i], before[i / 2 % 2], fresh[i]);
+                } else {
+                    sums[i] *= fade[i / 2 % 2];
+                }
             }
             pack();
         }
         release(barriers.empty_q());
         barrier_wait(barriers.full_v(v.stage), v.phase);
-        start_values(add);
-        products_wait<0>();
-        pin(sums);
+        if constexpr (T::kE4m3) {
+            float fresh[64];
+            start_values(fresh, 0);
+            products_wait<0>();
+            pin(fresh);
+#pragma unroll
+            for (int i = 0; i < 64; ++i) {
+                sums[i] = fmaf(sums[i], fade[i / 2 % 2], fresh[i]);
+            }
+        } else {
+            start_values(sums, add);
+            products_wait<0>();
+            pin(sums);
+        }
         release(barriers.empty_v(v.stage));
         v.next();
 #pragma unroll
@@ -374,8 +463,8 @@ struct Worker {
         for (int part = 0; part < piece.parts; ++part) {
             const float4* const from = place(part);
             const float4 other = __ldcg(from + 16 * kStatThreads);
-            const float weight[2] = {exp2_fast((other.x - most[0]) * launch.scale_log2),
-                                     exp2_fast((other.y - most[1]) * launch.scale_log2)};
+            const float weight[2] = {exp2_fast((other.x - most[0]) * scale_log2),
+                                     exp2_fast((other.y - most[1]) * scale_log2)};
             total[0] = fmaf(weight[0], other.z, total[0]);
             total[1] = fmaf(weight[1], other.w, total[1]);
 #pragma unroll
@@ -399,12 +488,12 @@ struct Worker {
 #pragma unroll
         for (int row = 0; row < 2; ++row) {
             const int query = first + 8 * row;
-            const float inverse = 1.0F / total[row];
+            const float inverse = (T::kE4m3 ? launch.factors->descale[2] : 1.0F) / total[row];
             const bool inside = query < launch.queries;
             __nv_bfloat16* const target = launch.out + query * launch.out_row + head * kChannels + quad * 8;
             if (launch.lse && inside && quad == 0) {
                 launch.lse[static_cast<long long>(head) * launch.queries + query] =
-                    fmaf(peak[row], launch.scale, logf(total[row]));
+                    fmaf(peak[row], scale_log2, log2f(total[row]) - (T::kE4m3 ? kLog2Larger : 0.0F)) * kLn2;
             }
             // Four lanes hold two columns each of every eight; each of them gets eight columns that lie together.
 #pragma unroll
@@ -433,7 +522,7 @@ struct Worker {
 };
 
 template <class T>
-__global__ void __launch_bounds__(T::kThreads, 1) attend_bf16(const __grid_constant__ Launch launch) {
+__global__ void __launch_bounds__(T::kThreads, 1) attend_tiles(const __grid_constant__ Launch launch) {
     extern __shared__ unsigned char memory[];
     const std::uint32_t queries = (shared_address(memory) + 1023U) & ~1023U;
     const std::uint32_t keys = queries + T::kQueryBytes;
@@ -457,7 +546,6 @@ __global__ void __launch_bounds__(T::kThreads, 1) attend_bf16(const __grid_const
         if (threadIdx.x % 128 == 0) {
             prefetch_map(launch.q);
             prefetch_map(launch.k);
-            prefetch_map(launch.v[launch.segments - 1]);
             feed<T>(launch, queries, keys, values, barriers);
         }
     } else {
