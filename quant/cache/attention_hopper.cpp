@@ -201,14 +201,12 @@ private:
             }
             plan.slices = cut(rows);
             plan.values_in_place = in_place;
-            plan.heads = 1;
-            for (int heads = 1; heads <= shape_.heads; ++heads) {
-                // Results of several slices wait to be merged: few heads, or they need much room.
-                const bool few = plan.slices.size() == 1 || heads <= kMergedHeads;
-                if (shape_.heads % heads == 0 && heads * head_row * (rows + kSpareRows) <= room && few) {
-                    plan.heads = heads;
-                }
-            }
+            // Results of several slices wait to be merged: few heads, or they need much room.
+            const std::int64_t fitting = room / (head_row * (rows + kSpareRows));
+            const int most = plan.slices.size() == 1 ? shape_.heads : kMergedHeads;
+            plan.heads = cuda::hopper_heads(device_.index(), shape_.heads, branches(),
+                                            static_cast<int>(std::clamp<std::int64_t>(fitting, 1, most)), queries(), rows,
+                                            e4m3_);
             if (heads_wanted_ > 0) {
                 plan.heads = std::min(plan.heads, heads_wanted_);
             }

@@ -30,6 +30,7 @@ struct ExpandRun {
     int rows = 0;
     int table_latent = 0; // row of the tables for the page's first latent
     int out_row = 0;      // where its rows begin in out
+    std::int64_t source_row = 0; // plain memory: values between rows; 0: ExpandJob::source_row
 };
 
 inline constexpr int kMaxRuns = 32;

@@ -3,7 +3,7 @@
 // the .cu of a format only.
 //
 // A Source is a small struct, copied to the device, with
-//     const T* page;  // set by the kernel to the run's source
+//     const T* page;  // set by the kernel to the run's source; or a function begin(const ExpandRun&), called in its place
 //     __device__ Eight load(int row, int head, int channel) const;
 // un-rotated values of channels [channel, channel + 8) of a stored row. head_dim / 8 neighbouring lanes of a warp call
 // it together for the same row and head, lane after lane the next eight channels, so a source whose channels depend on
@@ -15,13 +15,43 @@
 namespace wander::quant::cuda {
 
 inline constexpr int kExpandThreads = 256;
-inline constexpr int kExpandHeads = 4; // heads a thread reads one after another, so that its angles are read once
+inline constexpr int kExpandHeads = 4;  // heads that a thread reads, so that its angles are read once
+inline constexpr int kExpandAtOnce = 2; // of them, so that their values are on their way together
 
 // The lanes that hold one row of one head, `groups` = head_dim / 8 of them; a power of two up to 32.
 __device__ inline unsigned lane_group_mask(int groups) {
     const unsigned lane = threadIdx.x % 32U;
     const unsigned first = lane / static_cast<unsigned>(groups) * static_cast<unsigned>(groups);
     return groups >= 32 ? 0xffffffffU : ((1U << groups) - 1U) << first;
+}
+
+template <class Source>
+__device__ inline void begin_run(Source& source, const ExpandRun& run) {
+    if constexpr (requires { source.begin(run); }) {
+        source.begin(run);
+    } else {
+        source.page = static_cast<decltype(source.page)>(run.source);
+    }
+}
+
+// Cosines and sines of the four pairs from `pair` on; a multiple of four.
+__device__ inline void load_angles(float2 (&turn)[4], const DeviceTables& tables, int head_dim, int latent, int token,
+                                   int pair) {
+    const int pairs = head_dim / 2;
+    const auto* time = reinterpret_cast<const float2*>(tables.time) + static_cast<long long>(latent) * pairs;
+    const auto* space = reinterpret_cast<const float2*>(tables.space) + static_cast<long long>(token) * pairs;
+    if (pair + 4 <= tables.time_pairs || pair >= tables.time_pairs) {
+        const auto* four = reinterpret_cast<const float4*>((pair < tables.time_pairs ? time : space) + pair);
+        const float4 a = four[0], b = four[1];
+        turn[0] = make_float2(a.x, a.y);
+        turn[1] = make_float2(a.z, a.w);
+        turn[2] = make_float2(b.x, b.y);
+        turn[3] = make_float2(b.z, b.w);
+        return;
+    }
+    for (int i = 0; i < 4; ++i) {
+        turn[i] = pair + i < tables.time_pairs ? time[pair + i] : space[pair + i];
+    }
 }
 
 template <class T, class Source>
@@ -33,21 +63,24 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
     if (row >= run.rows) {
         return;
     }
-    source.page = static_cast<decltype(source.page)>(run.source);
+    begin_run(source, run);
     const int channel = static_cast<int>(index % groups) * 8;
     const int token = run.first_token + row;
     const int latent = run.table_latent + token / tables.tokens_per_latent;
 
+    // The first heads' values are on their way while the angles are read.
+    const int first = static_cast<int>(blockIdx.y) * kExpandHeads;
+    const int heads = job.head_count - first < kExpandHeads ? job.head_count - first : kExpandHeads;
+    Eight values[kExpandAtOnce];
+#pragma unroll
+    for (int i = 0; i < kExpandAtOnce; ++i) {
+        if (i < heads) {
+            values[i] = source.load(run.first_row + row, job.first_head + first + i, channel);
+        }
+    }
     float2 turn[4];
     if (job.rotary) {
-        const int within = token % tables.tokens_per_latent;
-        const int pairs = job.head_dim / 2;
-        const auto* time = reinterpret_cast<const float2*>(tables.time) + static_cast<long long>(latent) * pairs;
-        const auto* space = reinterpret_cast<const float2*>(tables.space) + static_cast<long long>(within) * pairs;
-        for (int i = 0; i < 4; ++i) {
-            const int pair = channel / 2 + i;
-            turn[i] = pair < tables.time_pairs ? time[pair] : space[pair];
-        }
+        load_angles(turn, tables, job.head_dim, latent, token % tables.tokens_per_latent, channel / 2);
     }
     float matrix[16];
     if (job.matrices) {
@@ -58,29 +91,40 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
     const float scale = job.inverse_scale ? *job.inverse_scale : 1.0F;
 
     const int branches = job.matrices ? 2 : 1;
-    const int first = static_cast<int>(blockIdx.y) * kExpandHeads;
     const long long out_row =
         job.out_row_stride > 0 ? job.out_row_stride : static_cast<long long>(branches) * job.head_count * job.head_dim;
-    T* target = static_cast<T*>(job.out) + (run.out_row + row) * out_row + first * job.head_dim + channel;
+    T* const target = static_cast<T*>(job.out) + (run.out_row + row) * out_row + first * job.head_dim + channel;
 #pragma unroll
-    for (int i = 0; i < kExpandHeads; ++i, target += job.head_dim) {
-        if (first + i >= job.head_count) {
-            return;
-        }
-        const Eight value = source.load(run.first_row + row, job.first_head + first + i, channel);
-        if (job.rotary) {
-            Eight turned;
-            for (int p = 0; p < 4; ++p) {
-                turned.x[2 * p] = value.x[2 * p] * turn[p].x - value.x[2 * p + 1] * turn[p].y;
-                turned.x[2 * p + 1] = value.x[2 * p + 1] * turn[p].x + value.x[2 * p] * turn[p].y;
+    for (int at = 0; at < kExpandHeads; at += kExpandAtOnce) {
+        if (at > 0) {
+#pragma unroll
+            for (int i = 0; i < kExpandAtOnce; ++i) {
+                if (at + i < heads) {
+                    values[i] = source.load(run.first_row + row, job.first_head + first + at + i, channel);
+                }
             }
-            store_eight(target, turned, scale);
-        } else {
-            store_eight(target, value, scale);
         }
-        if (job.matrices) {
-            store_eight(target + static_cast<long long>(job.head_count) * job.head_dim, turn_eight(matrix, value),
-                        scale);
+#pragma unroll
+        for (int i = 0; i < kExpandAtOnce; ++i) {
+            if (at + i >= heads) {
+                return;
+            }
+            T* const to = target + (at + i) * job.head_dim;
+            const Eight value = values[i];
+            if (job.rotary) {
+                Eight turned;
+                for (int p = 0; p < 4; ++p) {
+                    turned.x[2 * p] = value.x[2 * p] * turn[p].x - value.x[2 * p + 1] * turn[p].y;
+                    turned.x[2 * p + 1] = value.x[2 * p + 1] * turn[p].x + value.x[2 * p] * turn[p].y;
+                }
+                store_eight(to, turned, scale);
+            } else {
+                store_eight(to, value, scale);
+            }
+            if (job.matrices) {
+                store_eight(to + static_cast<long long>(job.head_count) * job.head_dim, turn_eight(matrix, value),
+                            scale);
+            }
         }
     }
 }
@@ -103,7 +147,7 @@ __global__ void __launch_bounds__(kExpandThreads) expand_columns(Source source, 
     if (first_column >= end) {
         return;
     }
-    source.page = static_cast<decltype(source.page)>(run.source);
+    begin_run(source, run);
     const int groups = job.head_dim / 8;
     const int head = static_cast<int>(blockIdx.y);
     const float scale = job.inverse_scale ? *job.inverse_scale : 1.0F;

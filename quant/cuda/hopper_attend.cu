@@ -154,6 +154,26 @@ std::int64_t hopper_place_bytes(const HopperJob& job) {
            hopper::kStatThreads * static_cast<std::int64_t>(sizeof(float4));
 }
 
+int hopper_heads(int device, int heads, int branches, int most, int queries, std::int64_t keys, bool e4m3) {
+    const int query_tiles = tiles_of(queries, Bf16Tile::kQueries) * branches;
+    const int key_tiles = tiles_of(static_cast<int>(keys), e4m3 ? E4m3Tile::kKeys : Bf16Tile::kKeys);
+    const int blocks = multiprocessors(device);
+    const auto cost = [&](int count) {
+        return hopper::cost_of(hopper::share_out(count * query_tiles, key_tiles, blocks));
+    };
+    int best = 1;
+    long long least = 0;
+    for (int together = 1; together <= most && together <= heads; ++together) {
+        const int rest = heads % together;
+        const long long all = heads / together * cost(together) + (rest > 0 ? cost(rest) : 0);
+        if (least == 0 || all <= least) {
+            least = all;
+            best = together;
+        }
+    }
+    return best;
+}
+
 const char* hopper_attend(const HopperJob& job, Stream stream) {
     if (!describer()) {
         return "the driver cannot describe tensors to the copy engine";

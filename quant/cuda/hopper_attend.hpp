@@ -48,6 +48,9 @@ bool hopper_supports(int device);
 // BF16 keys are walked in tiles of that many; each segment begins one.
 int hopper_tile_keys();
 std::int64_t hopper_place_bytes(const HopperJob& job);
+// Of `heads` heads, each of `branches` that go together, how many one launch should have, at most `most`, so that all
+// launches together are shortest.
+int hopper_heads(int device, int heads, int branches, int most, int queries, std::int64_t keys, bool e4m3);
 // Null, or why it was not launched.
 const char* hopper_attend(const HopperJob& job, Stream stream);
 

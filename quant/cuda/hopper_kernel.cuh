@@ -98,6 +98,9 @@ struct Ring {
     }
 };
 
+// The value, of which the compiler then knows that all lanes have the same.
+__device__ inline std::uint32_t alike(std::uint32_t value) { return __shfl_sync(0xffffffffU, value, 0); }
+
 __device__ inline float exp2_fast(float x) {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
@@ -188,7 +191,7 @@ struct Worker {
     const Launch& launch;
     int group;  // of queries
     int thread; // of the warpgroup
-    std::uint64_t q_matrix, k_matrix, v_matrix;
+    std::uint32_t q_matrix, k_matrix, v_matrix; // as describe() has them
     Barriers<T::kStages> barriers;
     Ring<T::kStages> k, v;
     unsigned q_phase = 0;
@@ -204,7 +207,7 @@ struct Worker {
                       Barriers<T::kStages> b)
         : launch(l),
           group(g),
-          thread(static_cast<int>(threadIdx.x % 128)),
+          thread(static_cast<int>(keep(threadIdx.x % 128))),
           q_matrix(describe(queries + static_cast<unsigned>(g) * 64 * kHalfBytes, 0)),
           k_matrix(describe(keys, 0)),
           v_matrix(describe(values, T::kTileBytes / 2)),
@@ -225,13 +228,14 @@ struct Worker {
     __device__ void pass_turn() const { named_arrive(1 + (group + 1) % T::kGroups, 256); }
 
     __device__ void start_scores() {
-        const std::uint64_t tile = further(k_matrix, static_cast<unsigned>(k.stage) * T::kTileBytes);
+        const std::uint32_t tile = alike(further(k_matrix, static_cast<unsigned>(k.stage) * T::kTileBytes));
+        const std::uint32_t q_tile = alike(q_matrix);
         products_begin();
 #pragma unroll
         for (int step = 0; step < 4 * T::kHalves; ++step) { // 32 bytes of each row
             const unsigned half = static_cast<unsigned>(step) / 4, within = static_cast<unsigned>(step) % 4 * 32;
-            const std::uint64_t a = further(q_matrix, half * (T::kQueryBytes / 2) + within);
-            const std::uint64_t b = further(tile, half * (T::kTileBytes / 2) + within);
+            const std::uint32_t a = further(q_tile, half * (T::kQueryBytes / 2) + within);
+            const std::uint32_t b = further(tile, half * (T::kTileBytes / 2) + within);
             if constexpr (T::kE4m3) {
                 scores_e4m3(scores, a, b, step);
             } else {
@@ -242,7 +246,7 @@ struct Worker {
     }
     // add: to what `to` holds.
     __device__ void start_values(float (&to)[64], int add) {
-        const std::uint64_t tile = further(v_matrix, static_cast<unsigned>(v.stage) * T::kTileBytes);
+        const std::uint32_t tile = alike(further(v_matrix, static_cast<unsigned>(v.stage) * T::kTileBytes));
         products_begin();
 #pragma unroll
         for (int step = 0; step < static_cast<int>(sizeof(weights) / 16); ++step) {
@@ -259,7 +263,7 @@ struct Worker {
 
     // Keys from `valid` on are none.
     __device__ void mask(int valid) {
-        if (valid >= T::kKeys) {
+        if (valid >= T::kKeys) [[likely]] {
             return;
         }
 #pragma unroll
@@ -357,7 +361,7 @@ struct Worker {
             pin(scores);
             release(barriers.empty_k(k.stage));
             k.next();
-            if (tile < segment_tile) { // the last tile of the segment before
+            if (tile < segment_tile) [[unlikely]] { // the last tile of the segment before
                 --segment;
                 segment_tile = launch.first_tile[segment];
                 mask(launch.rows[segment] - (tile - segment_tile) * T::kKeys);
@@ -417,7 +421,7 @@ struct Worker {
     // Leaves this part of a shared tile for others. True for the block that is done last: it then holds the whole.
     __device__ bool put_together(const Piece& piece) {
         const auto place = [&](int part) {
-            const int at = place_of(piece.shared, piece.first_block + part) * T::kGroups + group;
+            const int at = place_of(launch.work, piece.shared, part) * T::kGroups + group;
             return launch.places + static_cast<long long>(at) * kPlaceVectors * kStatThreads + thread;
         };
         float4* const mine = place(piece.part);
@@ -524,7 +528,7 @@ struct Worker {
 template <class T>
 __global__ void __launch_bounds__(T::kThreads, 1) attend_tiles(const __grid_constant__ Launch launch) {
     extern __shared__ unsigned char memory[];
-    const std::uint32_t queries = (shared_address(memory) + 1023U) & ~1023U;
+    const std::uint32_t queries = keep((shared_address(memory) + 1023U) & ~1023U);
     const std::uint32_t keys = queries + T::kQueryBytes;
     const std::uint32_t values = keys + T::kStages * T::kTileBytes;
     const Barriers<T::kStages> barriers{values + T::kStages * T::kTileBytes};
@@ -540,7 +544,7 @@ __global__ void __launch_bounds__(T::kThreads, 1) attend_tiles(const __grid_cons
         barrier_fence();
     }
     __syncthreads();
-    const int group = static_cast<int>(threadIdx.x / 128);
+    const int group = static_cast<int>(keep(threadIdx.x / 128));
     if (group == T::kGroups) {
         give_registers<T::kFeederRegisters>();
         if (threadIdx.x % 128 == 0) {

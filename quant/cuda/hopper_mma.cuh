@@ -33,57 +33,56 @@ __device__ inline void pin(float (&values)[kCount]) {
     }
 }
 
-// Describes a matrix in shared memory whose rows of 128 bytes are swizzled by 128 bytes (eight rows are 1,024 bytes).
-// leading: bytes between blocks of 64 columns where columns are contiguous, else unused; eight rows lie together.
-__device__ inline std::uint64_t describe(std::uint32_t address, unsigned leading) {
-    return static_cast<std::uint64_t>((address & 0x3FFFFU) >> 4U) |
-           (static_cast<std::uint64_t>(leading >> 4U) << 16U) | (static_cast<std::uint64_t>(1024U >> 4U) << 32U) |
-           (1ULL << 62U);
+// Describes a matrix in shared memory whose rows of 128 bytes are swizzled by 128 bytes (eight rows are 1,024 bytes): the
+// low half of its descriptor, which alone differs; the products know the upper half. leading: bytes between blocks of 64
+// columns where columns are contiguous, else unused. What lies n bytes further is described by further().
+__device__ inline std::uint32_t describe(std::uint32_t address, unsigned leading) {
+    return ((address & 0x3FFFFU) >> 4U) | (leading >> 4U << 16U);
 }
-// The descriptor of what lies that many bytes further.
-__device__ inline std::uint64_t further(std::uint64_t descriptor, unsigned bytes) { return descriptor + (bytes >> 4U); }
+__device__ inline std::uint32_t further(std::uint32_t matrix, unsigned bytes) { return matrix + (bytes >> 4U); }
+#define WANDER_MATRIX(name, low) ".reg .b64 " #name ";\nmov.b64 " #name ", {" low ", 0x40000040};\n"
 
 // d[64 x kColumns] (+)= a b, bf16, a and b from shared memory with contiguous depth (16 of it). add: 0 overwrites.
 template <int kColumns>
-__device__ void scores_bf16(float (&d)[kColumns / 2], std::uint64_t a, std::uint64_t b, int add);
+__device__ void scores_bf16(float (&d)[kColumns / 2], std::uint32_t a, std::uint32_t b, int add);
 
 template <>
-__device__ inline void scores_bf16<176>(float (&d)[88], std::uint64_t a, std::uint64_t b, int add) {
+__device__ inline void scores_bf16<176>(float (&d)[88], std::uint32_t a, std::uint32_t b, int add) {
     asm volatile(
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %90, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n176k16.f32.bf16.bf16 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) WANDER_TEN(6) WANDER_TEN(7) "%80, %81, %82, %83, %84, %85, %86, %87" "}, %88, %89, p, 1, 1, 0, 0;\n}\n"
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %90, 0;\n" WANDER_MATRIX(a, "%88") WANDER_MATRIX(b, "%89")
+        "wgmma.mma_async.sync.aligned.m64n176k16.f32.bf16.bf16 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) WANDER_TEN(6) WANDER_TEN(7) "%80, %81, %82, %83, %84, %85, %86, %87" "}, a, b, p, 1, 1, 0, 0;\n}\n"
         : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56), WANDER_EIGHT(d, 64), WANDER_EIGHT(d, 72), WANDER_EIGHT(d, 80)
-        : "l"(a), "l"(b), "r"(add));
+        : "r"(a), "r"(b), "r"(add));
 }
 
 // d[64 x 128] (+)= p b: p 64 x 16 in registers (two bf16 each, laid out as accumulators are), b with contiguous columns.
 __device__ inline void values_bf16(float (&d)[64], std::uint32_t p0, std::uint32_t p1, std::uint32_t p2,
-                                   std::uint32_t p3, std::uint64_t b, int add) {
+                                   std::uint32_t p3, std::uint32_t b, int add) {
     asm volatile(
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %69, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, {%64, %65, %66, %67}, %68, p, 1, 1, 1;\n}\n"
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %69, 0;\n" WANDER_MATRIX(b, "%68")
+        "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, {%64, %65, %66, %67}, b, p, 1, 1, 1;\n}\n"
         : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56)
-        : "r"(p0), "r"(p1), "r"(p2), "r"(p3), "l"(b), "r"(add));
+        : "r"(p0), "r"(p1), "r"(p2), "r"(p3), "r"(b), "r"(add));
 }
 
 // The same in E4M3, 32 of the depth: a and b from shared memory with contiguous depth.
-__device__ inline void scores_e4m3(float (&d)[64], std::uint64_t a, std::uint64_t b, int add) {
+__device__ inline void scores_e4m3(float (&d)[64], std::uint32_t a, std::uint32_t b, int add) {
     asm volatile(
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, %64, %65, p, 1, 1;\n}\n"
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n" WANDER_MATRIX(a, "%64") WANDER_MATRIX(b, "%65")
+        "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, a, b, p, 1, 1;\n}\n"
         : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56)
-        : "l"(a), "l"(b), "r"(add));
+        : "r"(a), "r"(b), "r"(add));
 }
 
 // d[64 x 128] (+)= p b: p 64 x 32 in registers, four values each: those of rows r and r + 8, depth 4 (t % 4) and the three
 // behind it, then the same 16 further. b: contiguous depth.
 __device__ inline void values_e4m3(float (&d)[64], std::uint32_t p0, std::uint32_t p1, std::uint32_t p2,
-                                   std::uint32_t p3, std::uint64_t b, int add) {
+                                   std::uint32_t p3, std::uint32_t b, int add) {
     asm volatile(
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %69, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, {%64, %65, %66, %67}, %68, p, 1, 1;\n}\n"
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %69, 0;\n" WANDER_MATRIX(b, "%68")
+        "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, {%64, %65, %66, %67}, b, p, 1, 1;\n}\n"
         : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56)
-        : "r"(p0), "r"(p1), "r"(p2), "r"(p3), "l"(b), "r"(add));
+        : "r"(p0), "r"(p1), "r"(p2), "r"(p3), "r"(b), "r"(add));
 }
 
 } // namespace wander::quant::cuda::hopper

@@ -13,6 +13,12 @@ __device__ inline std::uint32_t shared_address(const void* pointer) {
     return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
+// Keeps a value in its register: the compiler would make it anew from special registers in every round of a loop.
+__device__ inline unsigned keep(unsigned value) {
+    asm volatile("" : "+r"(value));
+    return value;
+}
+
 // A barrier is the address of eight bytes in shared memory.
 __device__ inline void barrier_init(std::uint32_t barrier, unsigned arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals));

@@ -32,8 +32,7 @@ void check(int tiles, int key_tiles, int blocks) {
                 EXPECT_EQ(piece.parts, 1);
                 continue;
             }
-            EXPECT_EQ(piece.first_block + piece.part, block);
-            const int place = place_of(piece.shared, block);
+            const int place = place_of(work, piece.shared, piece.part);
             EXPECT_LT(place, places(work));
             EXPECT_TRUE(used.insert(place).second);
             parts[static_cast<std::size_t>(piece.shared)].push_back(piece);
@@ -43,14 +42,19 @@ void check(int tiles, int key_tiles, int blocks) {
     }
     EXPECT_EQ(*std::min_element(seen.begin(), seen.end()), 1);
     EXPECT_EQ(*std::max_element(seen.begin(), seen.end()), 1);
-    EXPECT_LE(most - least, 1);
+    // Nobody has more than an even share, rounded up.
+    EXPECT_LE(most, (tiles * key_tiles + blocks - 1) / blocks + 1);
+    EXPECT_LE(least, most);
     for (const auto& tile : parts) {
         ASSERT_FALSE(tile.empty());
-        for (std::size_t i = 0; i < tile.size(); ++i) {
-            EXPECT_EQ(tile[i].part, static_cast<int>(i));
-            EXPECT_EQ(tile[i].parts, static_cast<int>(tile.size()));
-            EXPECT_EQ(tile[i].first_block, tile[0].first_block);
+        std::set<int> indices;
+        for (const Piece& piece : tile) {
+            EXPECT_EQ(piece.parts, static_cast<int>(tile.size()));
+            indices.insert(piece.part);
         }
+        EXPECT_EQ(indices.size(), tile.size());
+        EXPECT_EQ(*indices.begin(), 0);
+        EXPECT_EQ(*indices.rbegin(), static_cast<int>(tile.size()) - 1);
     }
 }
 
@@ -64,6 +68,11 @@ TEST(HopperWork, CoversEverythingOnce) {
     check(131, 1, 132);
     check(133, 2, 132);
     check(5, 3, 1);
+    check(66, 27, 132); // no helpers
+    check(74, 187, 132);
+    check(148, 187, 132);
+    for (int tiles = 1; tiles < 300; tiles += 7)
+        for (int key_tiles = 1; key_tiles < 60; key_tiles += 4) check(tiles, key_tiles, 132);
 }
 
 } // namespace
