@@ -7,7 +7,10 @@
 //     __device__ Eight load(int row, int head, int channel) const;
 // un-rotated values of channels [channel, channel + 8) of a stored row. head_dim / 8 neighbouring lanes of a warp call
 // it together for the same row and head, lane after lane the next eight channels, so a source whose channels depend on
-// each other may shuffle among them (rotations: lane_group_mask).
+// each other may shuffle among them (rotations: lane_group_mask). A source that gains by reading several rows at once has
+// beside it
+//     static constexpr int kRows;
+//     __device__ void load_rows(const int (&rows)[kRows], int head, int channel, Eight (&values)[kRows]) const;
 
 #include "quant/cuda/expand.hpp"
 #include "quant/cuda/rows.cuh"
@@ -51,6 +54,78 @@ __device__ inline void load_angles(float2 (&turn)[4], const DeviceTables& tables
     }
     for (int i = 0; i < 4; ++i) {
         turn[i] = pair + i < tables.time_pairs ? time[pair + i] : space[pair + i];
+    }
+}
+
+template <class Source>
+constexpr int rows_at_once() {
+    if constexpr (requires { Source::kRows; }) {
+        return Source::kRows;
+    } else {
+        return 1;
+    }
+}
+
+// A row's value of one head, turned; and what its projective branch has.
+template <class T>
+__device__ inline void write_value(T* to, const ExpandJob& job, const Eight& value, const float2 (&turn)[4],
+                                   const float* matrix, float scale) {
+    if (job.rotary) {
+        Eight turned;
+        for (int p = 0; p < 4; ++p) {
+            turned.x[2 * p] = value.x[2 * p] * turn[p].x - value.x[2 * p + 1] * turn[p].y;
+            turned.x[2 * p + 1] = value.x[2 * p + 1] * turn[p].x + value.x[2 * p] * turn[p].y;
+        }
+        store_eight(to, turned, scale);
+    } else {
+        store_eight(to, value, scale);
+    }
+    if (job.matrices) {
+        store_eight(to + static_cast<long long>(job.head_count) * job.head_dim, turn_eight(matrix, value), scale);
+    }
+}
+
+// Several rows of one head for a thread.
+template <class T, class Source>
+__global__ void __launch_bounds__(kExpandThreads)
+    expand_several_rows(Source source, ExpandJob job, DeviceTables tables) {
+    constexpr int kRows = Source::kRows;
+    const int groups = job.head_dim / 8;
+    const long long index = static_cast<long long>(blockIdx.x) * kExpandThreads + threadIdx.x;
+    const int first_row = static_cast<int>(index / groups) * kRows;
+    const ExpandRun& run = job.runs[blockIdx.z];
+    if (first_row >= run.rows) {
+        return;
+    }
+    begin_run(source, run);
+    const int channel = static_cast<int>(index % groups) * 8;
+    const int head = static_cast<int>(blockIdx.y);
+    int rows[kRows];
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) { // behind the last row: that row again
+        const int row = first_row + r < run.rows ? first_row + r : run.rows - 1;
+        rows[r] = run.first_row + row;
+    }
+    Eight values[kRows];
+    source.load_rows(rows, job.first_head + head, channel, values);
+    const float scale = job.inverse_scale ? *job.inverse_scale : 1.0F;
+    const int branches = job.matrices ? 2 : 1;
+    const long long out_row =
+        job.out_row_stride > 0 ? job.out_row_stride : static_cast<long long>(branches) * job.head_count * job.head_dim;
+    T* const target = static_cast<T*>(job.out) + (run.out_row + first_row) * out_row + head * job.head_dim + channel;
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+        if (first_row + r >= run.rows) {
+            return;
+        }
+        const int token = run.first_token + first_row + r;
+        const int latent = run.table_latent + token / tables.tokens_per_latent;
+        float2 turn[4] = {};
+        if (job.rotary) {
+            load_angles(turn, tables, job.head_dim, latent, token % tables.tokens_per_latent, channel / 2);
+        }
+        const float* const matrix = job.matrices ? job.matrices + static_cast<long long>(latent) * 16 : nullptr;
+        write_value(target + r * out_row, job, values[r], turn, matrix, scale);
     }
 }
 
@@ -109,22 +184,7 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
             if (at + i >= heads) {
                 return;
             }
-            T* const to = target + (at + i) * job.head_dim;
-            const Eight value = values[i];
-            if (job.rotary) {
-                Eight turned;
-                for (int p = 0; p < 4; ++p) {
-                    turned.x[2 * p] = value.x[2 * p] * turn[p].x - value.x[2 * p + 1] * turn[p].y;
-                    turned.x[2 * p + 1] = value.x[2 * p + 1] * turn[p].x + value.x[2 * p] * turn[p].y;
-                }
-                store_eight(to, turned, scale);
-            } else {
-                store_eight(to, value, scale);
-            }
-            if (job.matrices) {
-                store_eight(to + static_cast<long long>(job.head_count) * job.head_dim, turn_eight(matrix, value),
-                            scale);
-            }
+            write_value(target + (at + i) * job.head_dim, job, values[i], turn, matrix, scale);
         }
     }
 }
@@ -234,16 +294,21 @@ bool expand_source(const Source& source, const ExpandJob& job, Stream stream) {
         expand_columns<Source><<<tiles, kExpandThreads, 0, stream>>>(source, job, tables);
         return true;
     }
+    const auto launch = [&]<class T>(T*) {
+        if constexpr (rows_at_once<Source>() > 1) {
+            constexpr int kRows = rows_at_once<Source>();
+            const int fewer = (rows + kRows - 1) / kRows * (job.head_dim / 8);
+            const dim3 several(static_cast<unsigned>((fewer + kExpandThreads - 1) / kExpandThreads),
+                               static_cast<unsigned>(job.head_count), static_cast<unsigned>(job.run_count));
+            expand_several_rows<T, Source><<<several, kExpandThreads, 0, stream>>>(source, job, tables);
+        } else {
+            expand_rows<T, Source><<<blocks, kExpandThreads, 0, stream>>>(source, job, tables);
+        }
+    };
     switch (job.element) {
-        case Element::float32:
-            expand_rows<float, Source><<<blocks, kExpandThreads, 0, stream>>>(source, job, tables);
-            return true;
-        case Element::bfloat16:
-            expand_rows<__nv_bfloat16, Source><<<blocks, kExpandThreads, 0, stream>>>(source, job, tables);
-            return true;
-        case Element::e4m3:
-            expand_rows<__nv_fp8_e4m3, Source><<<blocks, kExpandThreads, 0, stream>>>(source, job, tables);
-            return true;
+        case Element::float32: launch(static_cast<float*>(nullptr)); return true;
+        case Element::bfloat16: launch(static_cast<__nv_bfloat16*>(nullptr)); return true;
+        case Element::e4m3: launch(static_cast<__nv_fp8_e4m3*>(nullptr)); return true;
     }
     return false;
 }
