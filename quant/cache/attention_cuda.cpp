@@ -25,12 +25,22 @@ namespace {
 // What a slice is multiplied in.
 enum class Arithmetic { torch_kernels, cudnn_bf16, cudnn_e4m3 };
 
-// Small pictures: one slice of any length; other kernels than torch's gain nothing there, and cuDNN would make a plan for
-// each length.
+// Small pictures: one slice of any length; other kernels than torch's gain nothing there, and cuDNN would make a plan
+// for each length.
 constexpr int kLongTokens = 256;
 
 bool hopper_fits(const CacheShape& shape, at::ScalarType compute) {
     return compute == at::kBFloat16 && shape.head_dim == cuda::kHopperHeadDim && shape.tokens_per_latent >= kLongTokens;
+}
+
+// Of rows that do not fit Hopper's scratch for several heads, E4M3 attention is faster where expansion runs beside it,
+// if less exact (docs/performance.md).
+constexpr std::int64_t kLongHistoryRows = 50000;
+
+bool cudnn_is_faster(const CacheShape& shape, const CachePolicy& policy, int device) {
+    const std::int64_t rows = std::int64_t{shape.sink_latents + shape.window_latents} * shape.tokens_per_latent;
+    return policy.attention == AttentionType::fp8 && shape.window_latents > 0 && rows > kLongHistoryRows &&
+           cuda::sdpa_supports(cuda::SdpaType::e4m3, device);
 }
 
 Arithmetic arithmetic_for(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute, int device) {
@@ -481,7 +491,8 @@ bool cuda_attention_has_fp8(const CacheShape& shape, at::Device device, at::Scal
 
 std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                                at::ScalarType compute) {
-    if (hopper_fits(shape, compute) && cuda::hopper_supports(device.index())) {
+    if (hopper_fits(shape, compute) && cuda::hopper_supports(device.index()) &&
+        !cudnn_is_faster(shape, policy, device.index())) {
         return make_hopper_attention(shape, policy, device);
     }
     return std::make_unique<CudaAttention>(shape, policy, device, compute);

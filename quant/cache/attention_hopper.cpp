@@ -2,8 +2,8 @@
 //
 // One launch attends to all visible rows of as many heads as the scratch has room for; its work comes out even over the
 // multiprocessors whatever the number of heads, so nothing runs beside it: expanded, attended to, the next heads.
-// Uncompressed values are read where they lie (BF16), or expanded column by column (E4M3). Rows of more than the scratch holds, summary rows and pages with a
-// logit correction make several slices, which are merged as elsewhere.
+// Uncompressed values are read where they lie (BF16), or expanded column by column (E4M3). Rows of more than the
+// scratch holds, summary rows and pages with a logit correction make several slices, which are merged as elsewhere.
 #include "quant/cache/attention.hpp"
 
 #if WANDER_CUDA
@@ -53,7 +53,9 @@ public:
             grow(queries_, result_values(shape_.heads), e4m3_ ? at::kFloat8_e4m3fn : at::kBFloat16);
             room -= std::min(static_cast<std::int64_t>(queries_.nbytes()), room / 5);
         }
-        const std::int64_t rows = (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent} + kSpareRows;
+        const std::int64_t rows =
+            (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent} + kSpareRows;
+        room = std::max(room, 2 * (kLeastRows + kSpareRows) * row_bytes(1));
         grow(expanded_, std::min(room, 2 * rows * row_bytes(shape_.heads)), at::kByte);
         if (bias_correction_) {
             grow(energy_, result_rows(shape_.heads) * (shape_.head_dim / kNoiseChannels), at::kFloat);
@@ -67,13 +69,12 @@ public:
         at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
         const Plan plan = plan_for(layer, segments);
         if (e4m3_) {
-            const cuda::ScaleJob scales{
-                {q.const_data_ptr(), own.keys.const_data_ptr(), own.values.const_data_ptr()},
-                {q.stride(0), own.keys.stride(0), own.values.stride(0)},
-                q.size(0),
-                shape_.heads * shape_.head_dim,
-                cuda::Element::bfloat16,
-                factors()};
+            const cuda::ScaleJob scales{{q.const_data_ptr(), own.keys.const_data_ptr(), own.values.const_data_ptr()},
+                                        {q.stride(0), own.keys.stride(0), own.values.stride(0)},
+                                        q.size(0),
+                                        shape_.heads * shape_.head_dim,
+                                        cuda::Element::bfloat16,
+                                        factors()};
             cuda::launch_scales(scales, stream());
         }
         const bool in_place = turn_in_place();
@@ -95,9 +96,8 @@ public:
 
     std::int64_t scratch_bytes() const override {
         std::int64_t bytes = expander_.rotation().bytes();
-        for (const at::Tensor* buffer :
-             {&expanded_, &queries_, &places_, &counts_, &parts_, &part_lse_, &total_, &total_lse_, &energy_,
-                                         &factors_}) {
+        for (const at::Tensor* buffer : {&expanded_, &queries_, &places_, &counts_, &parts_, &part_lse_, &total_,
+                                         &total_lse_, &energy_, &factors_}) {
             bytes += buffer->defined() ? static_cast<std::int64_t>(buffer->nbytes()) : 0;
         }
         return bytes;
@@ -105,9 +105,9 @@ public:
 
     void set_bias_correction(bool on) override { bias_correction_ = on && shape_.head_dim % kNoiseChannels == 0; }
 
-    std::string engine() const override { 
+    std::string engine() const override {
         return !attended_ ? "" : e4m3_ ? "Hopper wgmma, E4M3" : "Hopper wgmma, BF16";
-     }
+    }
 
     // The layers read alike, and each pair of events costs the host as much as a launch: the first stands for all.
     double take_expand_ms() override { return timer_.take_ms() * shape_.layers; }
@@ -128,7 +128,7 @@ private:
     std::int64_t result_rows(int heads) const { return std::int64_t{queries()} * branches() * heads; }
     std::int64_t result_values(int heads) const { return result_rows(heads) * shape_.head_dim; }
     // Of one expanded row of keys, or of values.
-    std::int64_t row_bytes(int heads) const { 
+    std::int64_t row_bytes(int heads) const {
         return std::int64_t{branches()} * heads * shape_.head_dim * (e4m3_ ? 1 : 2);
     }
     cuda::E4m3Factors* factors() const {
@@ -192,7 +192,7 @@ private:
         Plan plan;
         for (const bool in_place : {true, false}) {
             const std::int64_t head_row = row_bytes(1) * (in_place ? 1 : 2);
-            std::int64_t rows = std::min(all, room / head_row - kSpareRows);
+            std::int64_t rows = std::min(all, std::max(kLeastRows, room / head_row - kSpareRows));
             if (rows < all && rows > shape_.tokens_per_latent) { // whole latents, all slices about alike
                 const std::int64_t latents = (all + shape_.tokens_per_latent - 1) / shape_.tokens_per_latent;
                 const std::int64_t most = rows / shape_.tokens_per_latent;
@@ -205,8 +205,8 @@ private:
             const std::int64_t fitting = room / (head_row * (rows + kSpareRows));
             const int most = plan.slices.size() == 1 ? shape_.heads : kMergedHeads;
             plan.heads = cuda::hopper_heads(device_.index(), shape_.heads, branches(),
-                                            static_cast<int>(std::clamp<std::int64_t>(fitting, 1, most)), queries(), rows,
-                                            e4m3_);
+                                            static_cast<int>(std::clamp<std::int64_t>(fitting, 1, most)), queries(),
+                                            rows, e4m3_);
             if (heads_wanted_ > 0) {
                 plan.heads = std::min(plan.heads, heads_wanted_);
             }
@@ -378,7 +378,8 @@ private:
     }
 
     static constexpr int kMergedHeads = 2;
-    static constexpr std::int64_t kSpareRows = 16; // columns come in sixteens
+    static constexpr std::int64_t kSpareRows = 16;  // columns come in sixteens
+    static constexpr std::int64_t kLeastRows = 256; // of a slice, whatever the scratch
 
     CacheShape shape_;
     PageCodec codec_;

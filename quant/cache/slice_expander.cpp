@@ -82,15 +82,20 @@ void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer
         paged.out_rows = slice.rows;
         for (; i < slice.runs.size() && paged.run_count < cuda::kMaxRuns; ++i) {
             const Run& run = slice.runs[i];
-            const bool alike = is_plain(first) ? is_plain(run)
-                                               : run.group && read_alike(page_of(first), *first.group, page_of(run),
-                                                                         *run.group);
+            const bool alike = is_plain(first)
+                                   ? is_plain(run)
+                                   : run.group && read_alike(page_of(first), *first.group, page_of(run), *run.group);
             if (!alike) {
                 break;
             }
             const void* const source = (run.group ? page_of(run).bytes : own).const_data_ptr();
-            paged.runs[paged.run_count++] = {source,  run.first_row, run.first_token,               run.rows, run.table_latent,
-                                             out_row, run.group ? 0 : own.stride(0)};
+            paged.runs[paged.run_count++] = {source,
+                                             run.first_row,
+                                             run.first_token,
+                                             run.rows,
+                                             run.table_latent,
+                                             out_row,
+                                             run.group ? 0 : own.stride(0)};
             out_row += run.rows;
         }
         if (is_plain(first)) {

@@ -28,8 +28,8 @@ struct ExpandRun {
     int first_row = 0;   // stored row in the page
     int first_token = 0; // the token of the page whose place that row has; the rows after it have the places after it
     int rows = 0;
-    int table_latent = 0; // row of the tables for the page's first latent
-    int out_row = 0;      // where its rows begin in out
+    int table_latent = 0;        // row of the tables for the page's first latent
+    int out_row = 0;             // where its rows begin in out
     std::int64_t source_row = 0; // plain memory: values between rows; 0: ExpandJob::source_row
 };
 

@@ -3,12 +3,13 @@
 // the .cu of a format only.
 //
 // A Source is a small struct, copied to the device, with
-//     const T* page;  // set by the kernel to the run's source; or a function begin(const ExpandRun&), called in its place
+//     const T* page;  // set by the kernel to the run's source; or a function begin(const ExpandRun&), called in its
+//     place
 //     __device__ Eight load(int row, int head, int channel) const;
 // un-rotated values of channels [channel, channel + 8) of a stored row. head_dim / 8 neighbouring lanes of a warp call
 // it together for the same row and head, lane after lane the next eight channels, so a source whose channels depend on
-// each other may shuffle among them (rotations: lane_group_mask). A source that gains by reading several rows at once has
-// beside it
+// each other may shuffle among them (rotations: lane_group_mask). A source that gains by reading several rows at once
+// has beside it
 //     static constexpr int kRows;
 //     __device__ void load_rows(const int (&rows)[kRows], int head, int channel, Eight (&values)[kRows]) const;
 
@@ -251,10 +252,10 @@ __global__ void __launch_bounds__(kExpandThreads) expand_columns(Source source, 
             for (int w = 0; w < 4; ++w) {
                 four[w] = words[channel][word_at(channel, chunk * 4 + w)];
             }
-            auto* const target = static_cast<unsigned char*>(job.out) +
-                                 ((static_cast<long long>(branch) * job.head_count + head) * job.head_dim + channel) *
-                                     job.out_columns +
-                                 column;
+            auto* const target =
+                static_cast<unsigned char*>(job.out) +
+                ((static_cast<long long>(branch) * job.head_count + head) * job.head_dim + channel) * job.out_columns +
+                column;
             if (column >= run.out_row && column + 16 <= filled) {
                 *reinterpret_cast<uint4*>(target) = make_uint4(four[0], four[1], four[2], four[3]);
                 continue;
@@ -286,7 +287,8 @@ bool expand_source(const Source& source, const ExpandJob& job, Stream stream) {
                       static_cast<unsigned>(job.run_count));
     const DeviceTables tables = job.tables ? *job.tables : DeviceTables{};
     if (job.out_columns > 0) {
-        if (job.element != Element::e4m3 || job.rotary || job.head_dim > 128 || kExpandThreads % (job.head_dim / 8) != 0) {
+        if (job.element != Element::e4m3 || job.rotary || job.head_dim > 128 ||
+            kExpandThreads % (job.head_dim / 8) != 0) {
             return false;
         }
         const dim3 tiles(static_cast<unsigned>(rows / kColumnTile + 2), static_cast<unsigned>(job.head_count),

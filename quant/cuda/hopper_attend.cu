@@ -21,8 +21,8 @@ PFN_cuTensorMapEncodeTiled_v12000 describer() {
     static const PFN_cuTensorMapEncodeTiled_v12000 found = [] {
         void* function = nullptr;
         cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
-        const cudaError_t error = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
-                                                                   cudaEnableDefault, &result);
+        const cudaError_t error =
+            cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &result);
         const bool there = error == cudaSuccess && result == cudaDriverEntryPointSuccess;
         return there ? reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(function) : nullptr;
     }();
@@ -30,7 +30,7 @@ PFN_cuTensorMapEncodeTiled_v12000 describer() {
 }
 
 struct Box {
-    cuuint64_t sizes[3]; // of the tensor, innermost first
+    cuuint64_t sizes[3];   // of the tensor, innermost first
     cuuint64_t strides[2]; // bytes
     cuuint32_t box[3];
 };
@@ -55,11 +55,11 @@ bool describe_rows(CUtensorMap& map, const void* data, int heads, std::int64_t r
 // [heads][128][row] bytes in boxes of all channels of one head and 128 keys.
 bool describe_columns(CUtensorMap& map, const HopperSegment& segment, int heads) {
     const auto row = static_cast<cuuint64_t>(segment.value_row);
-    return describe(map, CU_TENSOR_MAP_DATA_TYPE_UINT8, segment.values,
-                    {{(static_cast<cuuint64_t>(segment.rows) + 15) / 16 * 16, hopper::kChannels,
-                      static_cast<cuuint64_t>(heads)},
-                     {row, row * hopper::kChannels},
-                     {E4m3Tile::kKeys, hopper::kChannels, 1}});
+    return describe(
+        map, CU_TENSOR_MAP_DATA_TYPE_UINT8, segment.values,
+        {{(static_cast<cuuint64_t>(segment.rows) + 15) / 16 * 16, hopper::kChannels, static_cast<cuuint64_t>(heads)},
+         {row, row * hopper::kChannels},
+         {E4m3Tile::kKeys, hopper::kChannels, 1}});
 }
 
 int multiprocessors(int device) {
@@ -97,17 +97,17 @@ const char* launch_tiles(const HopperJob& job, Stream stream) {
         if constexpr (T::kE4m3) {
             described = described && segment.rows > 0 && describe_columns(launch.v[i], segment, job.heads);
         } else {
-            described = described && segment.rows > 0 &&
-                        describe_rows<T>(launch.v[i], segment.values, job.heads, segment.rows, segment.value_row,
-                                         T::kKeys);
+            described =
+                described && segment.rows > 0 &&
+                describe_rows<T>(launch.v[i], segment.values, job.heads, segment.rows, segment.value_row, T::kKeys);
         }
         keys += segment.rows;
         tile += tiles_of(segment.rows, T::kKeys);
     }
-    described = described &&
-                describe_rows<T>(launch.q, job.q, job.heads, job.queries, job.q_row > 0 ? job.q_row : dense,
-                                 T::kQueries) &&
-                describe_rows<T>(launch.k, job.k, job.heads, keys, dense, T::kKeys);
+    described =
+        described &&
+        describe_rows<T>(launch.q, job.q, job.heads, job.queries, job.q_row > 0 ? job.q_row : dense, T::kQueries) &&
+        describe_rows<T>(launch.k, job.k, job.heads, keys, dense, T::kKeys);
     if (!described) {
         return "the driver refused to describe queries, keys or values (addresses and rows are multiples of 16 bytes)";
     }

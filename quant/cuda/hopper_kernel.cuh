@@ -24,8 +24,8 @@ inline constexpr int kHalf = 64;            // channels of a row of shared memor
 inline constexpr unsigned kHalfBytes = 128; // of one row
 inline constexpr float kLog2Larger = 8;     // of stored probabilities in E4M3
 inline constexpr float kLn2 = 0.6931471805599453F;
-inline constexpr int kStatThreads = 128;    // threads of a warpgroup
-inline constexpr int kPlaceVectors = 17;    // float4 values of a thread in a partial result: 64 sums, 2 peaks, 2 totals
+inline constexpr int kStatThreads = 128; // threads of a warpgroup
+inline constexpr int kPlaceVectors = 17; // float4 values of a thread in a partial result: 64 sums, 2 peaks, 2 totals
 
 template <bool kE4m3_, int kKeys_, int kStages_>
 struct Tile {
@@ -46,8 +46,9 @@ struct Tile {
 };
 
 struct Launch {
-    CUtensorMap q, k;            // [row][head][channel], boxes of 64 channels of a tile's rows
-    // BF16: likewise; a segment's values lie together, its last tile may be short. E4M3: [head][channel][key], one segment.
+    CUtensorMap q, k; // [row][head][channel], boxes of 64 channels of a tile's rows
+    // BF16: likewise; a segment's values lie together, its last tile may be short. E4M3: [head][channel][key], one
+    // segment.
     CUtensorMap v[kMaxSegments];
     int first_tile[kMaxSegments] = {};
     int first_row[kMaxSegments] = {}; // of k
@@ -55,8 +56,8 @@ struct Launch {
     int segments = 0;
     Work work;
     int queries = 0;
-    int query_tiles = 0; // of one head
-    float scale_log2 = 0; // of scores, for powers of two
+    int query_tiles = 0;                  // of one head
+    float scale_log2 = 0;                 // of scores, for powers of two
     const E4m3Factors* factors = nullptr; // E4M3: what stored values are multiplied by
     __nv_bfloat16* out = nullptr;
     long long out_row = 0;
@@ -189,19 +190,19 @@ template <class T>
 struct Worker {
     static constexpr int kScores = T::kKeys / 2;
     const Launch& launch;
-    int group;  // of queries
-    int thread; // of the warpgroup
+    int group;                                  // of queries
+    int thread;                                 // of the warpgroup
     std::uint32_t q_matrix, k_matrix, v_matrix; // as describe() has them
     Barriers<T::kStages> barriers;
     Ring<T::kStages> k, v;
     unsigned q_phase = 0;
 
-    float sums[64];        // result, not yet divided
-    float scores[kScores]; // and what becomes of them
+    float sums[64];                                      // result, not yet divided
+    float scores[kScores];                               // and what becomes of them
     std::uint32_t weights[kScores * T::kValueBytes / 4]; // probabilities
-    float peak[2];               // largest score of a row
-    float total[2];              // of the row's probabilities that this thread made
-    float scale_log2;            // of stored scores
+    float peak[2];                                       // largest score of a row
+    float total[2];                                      // of the row's probabilities that this thread made
+    float scale_log2;                                    // of stored scores
 
     __device__ Worker(const Launch& l, int g, std::uint32_t queries, std::uint32_t keys, std::uint32_t values,
                       Barriers<T::kStages> b)

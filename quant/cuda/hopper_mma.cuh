@@ -10,10 +10,10 @@
 namespace wander::quant::cuda::hopper {
 
 // Placeholders %t0 to %t9 of an assembly text, and eight accumulators.
-#define WANDER_TEN(t)                                                                                                  \
+#define WANDER_TEN(t) \
     "%" #t "0, %" #t "1, %" #t "2, %" #t "3, %" #t "4, %" #t "5, %" #t "6, %" #t "7, %" #t "8, %" #t "9, "
-#define WANDER_EIGHT(d, i)                                                                                             \
-    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]),        \
+#define WANDER_EIGHT(d, i)                                                                                      \
+    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), \
         "+f"(d[i + 7])
 
 __device__ inline void products_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -33,9 +33,9 @@ __device__ inline void pin(float (&values)[kCount]) {
     }
 }
 
-// Describes a matrix in shared memory whose rows of 128 bytes are swizzled by 128 bytes (eight rows are 1,024 bytes): the
-// low half of its descriptor, which alone differs; the products know the upper half. leading: bytes between blocks of 64
-// columns where columns are contiguous, else unused. What lies n bytes further is described by further().
+// Describes a matrix in shared memory whose rows of 128 bytes are swizzled by 128 bytes (eight rows are 1,024 bytes):
+// the low half of its descriptor, which alone differs; the products know the upper half. leading: bytes between blocks
+// of 64 columns where columns are contiguous, else unused. What lies n bytes further is described by further().
 __device__ inline std::uint32_t describe(std::uint32_t address, unsigned leading) {
     return ((address & 0x3FFFFU) >> 4U) | (leading >> 4U << 16U);
 }
@@ -55,7 +55,8 @@ __device__ inline void scores_bf16<176>(float (&d)[88], std::uint32_t a, std::ui
         : "r"(a), "r"(b), "r"(add));
 }
 
-// d[64 x 128] (+)= p b: p 64 x 16 in registers (two bf16 each, laid out as accumulators are), b with contiguous columns.
+// d[64 x 128] (+)= p b: p 64 x 16 in registers (two bf16 each, laid out as accumulators are), b with contiguous
+// columns.
 __device__ inline void values_bf16(float (&d)[64], std::uint32_t p0, std::uint32_t p1, std::uint32_t p2,
                                    std::uint32_t p3, std::uint32_t b, int add) {
     asm volatile(
@@ -74,8 +75,8 @@ __device__ inline void scores_e4m3(float (&d)[64], std::uint32_t a, std::uint32_
         : "r"(a), "r"(b), "r"(add));
 }
 
-// d[64 x 128] (+)= p b: p 64 x 32 in registers, four values each: those of rows r and r + 8, depth 4 (t % 4) and the three
-// behind it, then the same 16 further. b: contiguous depth.
+// d[64 x 128] (+)= p b: p 64 x 32 in registers, four values each: those of rows r and r + 8, depth 4 (t % 4) and the
+// three behind it, then the same 16 further. b: contiguous depth.
 __device__ inline void values_e4m3(float (&d)[64], std::uint32_t p0, std::uint32_t p1, std::uint32_t p2,
                                    std::uint32_t p3, std::uint32_t b, int add) {
     asm volatile(

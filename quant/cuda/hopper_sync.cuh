@@ -53,8 +53,8 @@ __device__ inline void barrier_wait(std::uint32_t barrier, unsigned phase) {
 __device__ inline void copy_box(std::uint32_t target, const CUtensorMap& map, std::uint32_t barrier, int channel,
                                 int head, int row) {
     asm volatile(
-        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(
-            target),
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::
+            "r"(target),
         "l"(reinterpret_cast<std::uint64_t>(&map)), "r"(barrier), "r"(channel), "r"(head), "r"(row)
         : "memory");
 }

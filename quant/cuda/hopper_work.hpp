@@ -5,9 +5,9 @@
 //
 // Blocks take whole query tiles in rounds. What is left for the last round, fewer tiles than blocks, is cut along the
 // keys: each of these tiles gets the same number of blocks of its own, with a section of the keys each, and the blocks
-// that remain share what the sections leave. (Where there are few of those, all blocks share the whole tiles so.) Blocks that do the same section of tiles of one head read the same keys at
-// the same time, which keeps them in the L2 cache. A tile that several blocks share has parts, which the block that is
-// done last puts together.
+// that remain share what the sections leave. (Where there are few of those, all blocks share the whole tiles so.)
+// Blocks that do the same section of tiles of one head read the same keys at the same time, which keeps them in the L2
+// cache. A tile that several blocks share has parts, which the block that is done last puts together.
 
 #ifdef __CUDACC__
 #define WANDER_BOTH __host__ __device__
@@ -41,9 +41,7 @@ struct Piece {
 WANDER_BOTH inline int rests(const Work& work) { return work.shared * work.rest; }
 // The first of the key tiles of all rests that a helper does, and the helper of one of them.
 WANDER_BOTH inline int first_rest(const Work& work, int helper) { return helper * rests(work) / work.helpers; }
-WANDER_BOTH inline int helper_of(const Work& work, int rest) {
-    return ((rest + 1) * work.helpers - 1) / rests(work);
-}
+WANDER_BOTH inline int helper_of(const Work& work, int rest) { return ((rest + 1) * work.helpers - 1) / rests(work); }
 
 inline Work share_out(int tiles, int key_tiles, int blocks) {
     Work work;
@@ -96,9 +94,7 @@ WANDER_BOTH inline int place_of(const Work& work, int shared, int part) {
     const int helper = helper_of(work, shared * work.rest) + part - work.sections;
     return work.sections * work.shared + shared + helper;
 }
-inline int places(const Work& work) {
-    return work.shared == 0 ? 0 : (work.sections + 1) * work.shared + work.helpers;
-}
+inline int places(const Work& work) { return work.shared == 0 ? 0 : (work.sections + 1) * work.shared + work.helpers; }
 
 // The index-th piece of a block, those of shared tiles first. False behind the last one.
 WANDER_BOTH inline bool find_piece(const Work& work, int block, int index, Piece& piece) {

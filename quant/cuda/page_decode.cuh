@@ -107,8 +107,8 @@ __device__ inline void decode_rows(const std::uint8_t* page, const std::uint8_t*
     if (layout.book_centroids > 0) {
 #pragma unroll
         for (int r = 0; r < kRows; ++r) {
-            load_words<kChannels / 2>(
-                book + layout.book_row(head, layout.book_id(page, head, tokens[r])) + channel * 2, centroids[r]);
+            load_words<kChannels / 2>(book + layout.book_row(head, layout.book_id(page, head, tokens[r])) + channel * 2,
+                                      centroids[r]);
             add_row(centroids[r], 1.0F, out[r]);
         }
     }

@@ -85,6 +85,13 @@ TEST_F(AttendLong, Bfloat16StaysNearDenseSoftmax) {
             CacheSetup sliced = one;
             sliced.policy.slice_bytes = 1 << 20; // several slices a layer
             EXPECT_LT(worst_of_walk(sliced, 11, 1), 2e-2);
+            sliced.policy.slice_bytes = 1; // less than any slice needs
+            EXPECT_LT(worst_of_walk(sliced, 5, 1), 2e-2);
+            // Nearly two of Hopper's tiles of 176 keys: uncompressed values are read where they are.
+            CacheSetup in_place = one;
+            in_place.shape.tokens_per_latent = 350;
+            EXPECT_LT(worst_of_walk(in_place, 11, 1), 2e-2);
+            EXPECT_LT(worst_of_walk(in_place, 4, 3), 2e-2);
         }
     }
 }
@@ -111,6 +118,10 @@ TEST_F(AttendLong, Fp8ReadsAsOnTheCpu) {
             CacheSetup one = setup(format, quant::AttentionType::fp8, prope);
             const double off = worst_distance(one, 11, 1);
             EXPECT_TRUE(off < 8e-2) << off;
+            CacheSetup wide = one; // so much may become visible that cuDNN is taken where it is there
+            wide.shape.window_latents = 1000;
+            const double many = worst_distance(wide, 11, 1);
+            EXPECT_TRUE(many < 8e-2) << many;
             one.policy.slice_bytes = 1 << 20;
             const double sliced = worst_distance(one, 5, 3);
             EXPECT_TRUE(sliced < 8e-2) << sliced;

@@ -93,7 +93,8 @@ protected:
         job.k = k8.const_data_ptr();
         job.segments[0] = {turned.const_data_ptr(), columns, static_cast<int>(keys)};
         job.segment_count = 1;
-        const at::Tensor out = at::full({queries, heads * kDim}, std::nan(""), options.dtype(at::kFloat)).to(at::kBFloat16);
+        const at::Tensor out =
+            at::full({queries, heads * kDim}, std::nan(""), options.dtype(at::kFloat)).to(at::kBFloat16);
         const at::Tensor lse = at::full({heads, queries}, std::nan(""), options.dtype(at::kFloat));
         const at::Tensor counts = at::zeros({quant::cuda::kHopperCounts}, options.dtype(at::kInt));
         const at::Tensor places = at::empty({quant::cuda::hopper_place_bytes(job) + 1}, options.dtype(at::kByte));
