@@ -26,6 +26,7 @@
 #include <vector>
 
 #if WANDER_CUDA
+#include <c10/core/AllocatorConfig.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_profiler_api.h>
@@ -175,7 +176,7 @@ struct Settings {
 
 // One layer-forward over `history` latents.
 json layer_forward(const std::string& format, int history, const Settings& settings, const Rows& rows) {
-    const CacheShape shape = shape_of(1, 0);
+    const CacheShape shape = shape_of(1, history); // all of it is visible
     CachePolicy policy = settings.policy;
     policy.format = format;
     auto cache = open(shape, policy);
@@ -357,6 +358,8 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "attend_gpu_bench: there is no CUDA device\n");
         return 2;
     }
+    // As the program has it: without, the ends of large blocks would count as memory of the cache.
+    c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");
     at::globalContext().lazyInitDevice(at::kCUDA);
     cudaDeviceProp properties{};
     cudaGetDeviceProperties(&properties, 0);
