@@ -54,8 +54,8 @@ public:
             room -= std::min(static_cast<std::int64_t>(queries_.nbytes()), room / 5);
         }
         const std::int64_t rows =
-            (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent} + kSpareRows;
-        room = std::max(room, 2 * (kLeastRows + kSpareRows) * row_bytes(1));
+            (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent} + spare_rows();
+        room = std::max(room, 2 * (kLeastRows + spare_rows()) * row_bytes(1));
         grow(expanded_, std::min(room, 2 * rows * row_bytes(shape_.heads)), at::kByte);
         if (bias_correction_) {
             grow(energy_, result_rows(shape_.heads) * (shape_.head_dim / kNoiseChannels), at::kFloat);
@@ -74,6 +74,7 @@ public:
                                         q.size(0),
                                         shape_.heads * shape_.head_dim,
                                         cuda::Element::bfloat16,
+                                        expander_.text_largest(layer),
                                         factors()};
             cuda::launch_scales(scales, stream());
         }
@@ -103,6 +104,8 @@ public:
         return bytes;
     }
 
+    void set_text(std::vector<TextRows> layers) override { expander_.set_text(std::move(layers)); }
+
     void set_bias_correction(bool on) override { bias_correction_ = on && shape_.head_dim % kNoiseChannels == 0; }
 
     std::string engine() const override {
@@ -125,6 +128,8 @@ private:
 
     int branches() const { return expander_.rotation().branches(); }
     int queries() const { return expander_.queries(); }
+    // Beside those of pages and the chunk: the text's, and what rounding needs.
+    std::int64_t spare_rows() const { return kSpareRows + expander_.text_rows(); }
     std::int64_t result_rows(int heads) const { return std::int64_t{queries()} * branches() * heads; }
     std::int64_t result_values(int heads) const { return result_rows(heads) * shape_.head_dim; }
     // Of one expanded row of keys, or of values.
@@ -170,6 +175,9 @@ private:
                 return false;
             }
             for (const Run& run : slice.runs) {
+                if (run.text) {
+                    return false;
+                }
                 if (run.group && run.group->values[static_cast<std::size_t>(layer)].format->packed()) {
                     return false;
                 }
@@ -184,7 +192,8 @@ private:
     Plan plan_for(int layer, const std::vector<HistorySegment>& segments) const {
         const int history = expander_.rotation().history();
         const auto cut = [&](std::int64_t rows) {
-            const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(rows), kAllSlices, bias_correction_};
+            const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(rows), kAllSlices, bias_correction_,
+                                   expander_.text_rows()};
             return cut_slices(rules, codec_, layer, segments, queries(), history);
         };
         const std::int64_t all = std::int64_t{history} * shape_.tokens_per_latent + queries();
@@ -192,7 +201,7 @@ private:
         Plan plan;
         for (const bool in_place : {true, false}) {
             const std::int64_t head_row = row_bytes(1) * (in_place ? 1 : 2);
-            std::int64_t rows = std::min(all, std::max(kLeastRows, room / head_row - kSpareRows));
+            std::int64_t rows = std::min(all, std::max(kLeastRows, room / head_row - spare_rows()));
             if (rows < all && rows > shape_.tokens_per_latent) { // whole latents, all slices about alike
                 const std::int64_t latents = (all + shape_.tokens_per_latent - 1) / shape_.tokens_per_latent;
                 const std::int64_t most = rows / shape_.tokens_per_latent;
@@ -202,11 +211,11 @@ private:
             plan.slices = cut(rows);
             plan.values_in_place = in_place;
             // Results of several slices wait to be merged: few heads, or they need much room.
-            const std::int64_t fitting = room / (head_row * (rows + kSpareRows));
+            const std::int64_t fitting = room / (head_row * (rows + spare_rows()));
             const int most = plan.slices.size() == 1 ? shape_.heads : kMergedHeads;
             plan.heads = cuda::hopper_heads(device_.index(), shape_.heads, branches(),
                                             static_cast<int>(std::clamp<std::int64_t>(fitting, 1, most)), queries(),
-                                            rows, e4m3_);
+                                            rows + expander_.text_rows(), e4m3_);
             if (heads_wanted_ > 0) {
                 plan.heads = std::min(plan.heads, heads_wanted_);
             }
