@@ -1,10 +1,10 @@
-# wander_add_room(name [TORCH] [CUDA] [PLAIN_DIRS dir...] [LIBS lib...] [EXCLUDE regex...]): the static library wander_<name> of the
+# wander_add_room(name [TORCH] [CUDA] [PLAIN_DIRS dir...] [LIBS lib...] [EXCLUDE regex...] [EXCLUDE_KERNELS regex...]): the static library wander_<name> of the
 # folder it is called from, out of every .cpp and (with CUDA) .cu below it.
 #
 # Sources below PLAIN_DIRS (default: plain) become wander_<name>_plain: no torch, so it builds in a second and runs under the thread
 # sanitizer. The room links it.
 function(wander_add_room name)
-  cmake_parse_arguments(arg "TORCH;CUDA" "" "PLAIN_DIRS;LIBS;PLAIN_LIBS;EXCLUDE" ${ARGN})
+  cmake_parse_arguments(arg "TORCH;CUDA" "" "PLAIN_DIRS;LIBS;PLAIN_LIBS;EXCLUDE;EXCLUDE_KERNELS" ${ARGN})
   if(NOT arg_PLAIN_DIRS)
     set(arg_PLAIN_DIRS plain)
   endif()
@@ -12,6 +12,9 @@ function(wander_add_room name)
   file(GLOB_RECURSE kernels CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}/*.cu")
   foreach(regex ${arg_EXCLUDE})
     list(FILTER sources EXCLUDE REGEX "${regex}")
+  endforeach()
+  foreach(regex ${arg_EXCLUDE_KERNELS})
+    list(FILTER kernels EXCLUDE REGEX "${regex}")
   endforeach()
   set(plain_sources "")
   foreach(dir ${arg_PLAIN_DIRS})

@@ -49,6 +49,7 @@ struct WalkOptions {
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";
     quant::CacheRules cache_rules;
+    int cache_centroids = 0; // per head and page, of formats that have them; 0: the format's own choice
     quant::AttentionType attention = quant::AttentionType::bf16;
     bool fp8_weights = false;       // the transformer's large matrices, on a GPU in bf16
     std::string device = "auto";    // auto, cpu, cuda

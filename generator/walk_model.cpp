@@ -67,6 +67,7 @@ Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::Cach
     policy.format = options.cache_format;
     policy.attention = options.attention;
     policy.tile_tokens = options.twin_tile_tokens;
+    policy.centroids = options.cache_centroids;
     if (options.twin_slice_bytes > 0) policy.slice_bytes = options.twin_slice_bytes;
     auto cache = quant::KvCache::create(shape, policy, model.device.device, model.device.compute);
     if (!cache) return cache.error();

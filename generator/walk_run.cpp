@@ -201,8 +201,7 @@ private:
         const RolloutTimes times = loop_.last_times();
         const auto cache_times = loop_.cache().take_times();
         chunk.ms.denoise = times.denoise_ms;
-        chunk.ms.context =
-            std::max(0.0, times.context_ms - cache_times.encode_ms); // committing packs pages inside that pass
+        chunk.ms.context = times.context_ms;
         chunk.ms.encode = cache_times.encode_ms;
         chunk.ms.expand = cache_times.expand_ms;
         chunk.ledger = loop_.cache().ledger();

@@ -3,10 +3,10 @@
 #include "quant/cache/attention.hpp"
 #include "quant/cache/codebook_store.hpp"
 #include "quant/cache/converter.hpp"
+#include "quant/cache/pack_stream.hpp"
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/page_codec.hpp"
 #include "quant/cache/page_table.hpp"
-#include "quant/cache/stage_timer.hpp"
 #include "quant/format.hpp"
 
 #include <c10/util/Exception.h>
@@ -102,6 +102,8 @@ std::string cell_format(const PageGroup& group) {
 } // namespace
 
 struct KvCache::Impl {
+    static constexpr int kNone = -1;
+
     Impl(const CacheShape& cache_shape, const CachePolicy& cache_policy, const PageFormat* format,
          at::Device cache_device, at::ScalarType compute_type)
         : shape(cache_shape),
@@ -111,11 +113,14 @@ struct KvCache::Impl {
           arena(cache_device),
           codebooks(arena),
           table(shape),
-          converter(table, arena, codebooks, codec, policy, format),
-          attention(make_attention(shape, policy, cache_device, compute)),
-          encode_timer(cache_device) {
+          packing(arena, cache_device, policy.pack_beside),
+          converter(table, arena, codebooks, codec, policy, packing, format),
+          attention(make_attention(shape, policy, cache_device, compute)) {
         arena.set_scratch(attention->scratch_bytes());
     }
+    ~Impl() { packing.join(); } // then pages may go
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
 
     void evict(std::int64_t first_latent) {
         for (auto& group : table.evict(first_latent)) {
@@ -131,16 +136,23 @@ struct KvCache::Impl {
     }
 
     // Pages of the open block are there from the chunk's beginning, so that its memory is the same in every pass and
-    // the peak does not depend on what runs beside which pass.
+    // the peak does not depend on what runs beside which pass. What the twins of pages about to be packed take is left
+    // out of it, in the last layers: those are opened when they are written, and by then as many layers were packed.
     void open_pages() {
+        const std::int64_t twins = converter.twin_bytes();
         for (std::int64_t latent = chunk_first; latent < chunk_first + chunk_latents;) {
             PageGroup& group = table.group_for(latent);
-            for (auto* pages : {&group.keys, &group.values}) {
-                for (Page& page : *pages) {
-                    if (!page.bytes.defined()) page = codec.new_raw_page(group, arena);
-                }
+            const std::int64_t later = (twins + 2 * codec.raw_bytes(group) - 1) / (2 * codec.raw_bytes(group));
+            for (std::int64_t layer = 0; layer < std::max<std::int64_t>(1, shape.layers - later); ++layer) {
+                open(group, static_cast<std::size_t>(layer));
             }
             latent = group.end_latent();
+        }
+    }
+    void open(PageGroup& group, std::size_t layer) {
+        for (auto* pages : {&group.keys, &group.values}) {
+            Page& page = (*pages)[layer];
+            if (!page.bytes.defined()) page = codec.new_raw_page(group, arena);
         }
     }
 
@@ -148,8 +160,9 @@ struct KvCache::Impl {
         codec.raw_view(group, page).narrow(0, group_token, rows.size(0)).copy_(rows);
     }
 
-    at::Tensor read(int layer, bool is_key, std::int64_t first_latent, int latents) const {
+    at::Tensor read(int layer, bool is_key, std::int64_t first_latent, int latents) {
         TORCH_CHECK(layer >= 0 && layer < shape.layers, "KvCache: no layer ", layer);
+        packing.join_layer(layer);
         std::vector<at::Tensor> parts;
         for (std::int64_t latent = first_latent; latent < first_latent + latents;) {
             const PageGroup* group = table.find(latent);
@@ -178,15 +191,16 @@ struct KvCache::Impl {
     PageArena arena; // before what holds its memory
     CodebookStore codebooks;
     PageTable table;
+    PackStream packing;
     Converter converter;
     std::unique_ptr<Attention> attention;
-    StageTimer encode_timer;
 
     bool in_chunk = false;
     std::int64_t chunk_first = 0; // latent of the newest chunk, begun or committed
     int chunk_latents = 0;
     std::vector<HistorySegment> segments;
     std::vector<bool> written;
+    int newest_written = kNone; // layer of the newest write() in this chunk
 };
 
 KvCache::KvCache(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -226,6 +240,7 @@ const CacheShape& KvCache::shape() const { return impl_->shape; }
 
 void KvCache::begin_chunk(const ReadView& view) {
     Impl& impl = *impl_;
+    impl.packing.join(); // an abandoned chunk may have begun to pack
     if (!impl.table.has_history()) {
         clear(); // an abandoned first chunk may have left pages
         impl.table.begin_walk(view.first_latent);
@@ -241,7 +256,9 @@ void KvCache::begin_chunk(const ReadView& view) {
     impl.chunk_first = view.first_latent;
     impl.chunk_latents = view.latents;
     impl.written.assign(static_cast<std::size_t>(impl.shape.layers), false);
+    impl.newest_written = Impl::kNone;
     impl.in_chunk = true;
+    impl.converter.plan(impl.chunk_first, impl.chunk_latents);
     impl.open_pages();
 }
 
@@ -252,6 +269,8 @@ at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, 
     impl.check_rows(q, "q");
     impl.check_rows(k, "k");
     impl.check_rows(v, "v");
+    impl.packing.join_layer(layer);
+    impl.converter.attention_begins();
     return impl.attention->attend(layer, impl.segments, q, k, v);
 }
 
@@ -261,6 +280,10 @@ void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {
     TORCH_CHECK(layer >= 0 && layer < impl.shape.layers, "KvCache: no layer ", layer);
     impl.check_rows(k, "k");
     impl.check_rows(v, "v");
+    if (impl.policy.pack_beside && impl.newest_written != Impl::kNone && impl.newest_written != layer) {
+        impl.converter.leave_layer(impl.newest_written);
+    }
+    impl.newest_written = layer;
     const std::int64_t tokens = impl.shape.tokens_per_latent;
     for (int n = 0; n < impl.chunk_latents;) {
         const std::int64_t latent = impl.chunk_first + n;
@@ -268,6 +291,7 @@ void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {
         const std::int64_t count = std::min<std::int64_t>(group.end_latent() - latent, impl.chunk_latents - n);
         const std::int64_t group_token = (latent - group.first_latent) * tokens;
         const auto index = static_cast<std::size_t>(layer);
+        impl.open(group, index);
         impl.store(group, group.keys[index], k.narrow(0, n * tokens, count * tokens), group_token);
         impl.store(group, group.values[index], v.narrow(0, n * tokens, count * tokens), group_token);
         n += static_cast<int>(count);
@@ -281,14 +305,13 @@ void KvCache::commit() {
                 "KvCache: commit() before every layer was written");
     impl.in_chunk = false;
     impl.table.commit(impl.chunk_first, impl.chunk_latents);
-    impl.encode_timer.begin();
-    impl.converter.settle(impl.chunk_first, impl.chunk_latents);
-    impl.converter.convert_old(impl.policy.convert_groups_per_commit);
-    impl.encode_timer.end();
+    impl.converter.finish();
 }
 
 void KvCache::clear() {
     Impl& impl = *impl_;
+    impl.packing.join();
+    impl.converter.forget_plan();
     for (auto& group : impl.table.groups()) {
         impl.release(*group);
     }
@@ -340,6 +363,8 @@ Result<void> KvCache::set_rules(const CacheRules& rules) {
     if (auto checked = check_rules(rules, impl.shape, impl.compute); !checked) {
         return checked;
     }
+    impl.packing.join();
+    impl.converter.forget_plan(); // twins of an abandoned chunk
     static_cast<CacheRules&>(impl.policy) = rules;
     impl.codec.set_bias_correction(rules.bias_correction);
     impl.attention->set_bias_correction(rules.bias_correction);
@@ -433,7 +458,7 @@ std::string KvCache::attention_engine() const { return impl_->attention->engine(
 KvCache::StageTimes KvCache::take_times() {
     StageTimes times;
     times.expand_ms = impl_->attention->take_expand_ms();
-    times.encode_ms = impl_->encode_timer.take_ms();
+    times.encode_ms = impl_->packing.take_ms();
     return times;
 }
 

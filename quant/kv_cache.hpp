@@ -7,12 +7,15 @@
 //
 //     begin_chunk(view)                      evicts, fixes positions and cameras for this chunk
 //     attend(layer, q, k, v) ...             any number of passes; reads history + the chunk's own k, v
-//     write(layer, k, v) for every layer     during the context pass: clean keys and values to the open page
-//     commit()                               the chunk becomes history; full pages are packed, the converter
-//                                            visits up to `convert_groups_per_commit` old page groups
+//     write(layer, k, v) for every layer     during the context pass, in their order, before or after the layer's
+//                                            attend(): clean keys and values to the open page
+//     commit()                               the chunk becomes history
 //
-// Uncompressed pages have the compute type. Packing happens once; only the converter changes a page again.
-// The schedule depends on the chunk index alone, never on time. Not thread safe: owned by the worker.
+// Full pages are packed, and the converter visits up to `convert_groups_per_commit` old page groups, in the context
+// pass: a layer's pages once another layer is written (then this one was read for the last time), the last layer's at
+// the commit. On a GPU that runs on a stream of its own beside the layers that follow. Uncompressed pages have the
+// compute type. Packing happens once; only the converter changes a page again. The schedule depends on the chunk index
+// alone, never on time. Not thread safe: owned by the worker.
 
 #include "generator/plain/result.hpp"
 #include "quant/plain/cache_rules.hpp"
@@ -46,6 +49,7 @@ struct CachePolicy : CacheRules {
     std::int64_t slice_bytes = 40 << 20;           // GPU: expanded keys and values at one time
     int tile_tokens = 0;                           // CPU: most tokens of one tile; 0: chosen for the shape
     int heads_together = 0;                        // GPU: heads of one slice; 0: chosen for the shape
+    bool pack_beside = true;                       // false: everything at the commit, in the caller's stream
     std::uint64_t seed = 0;                        // for centroid initialisation; nothing draws from a global generator
 };
 
@@ -112,7 +116,7 @@ public:
     // evicted in the walk that is being rebuilt. Without history it does nothing: any first chunk may begin anywhere.
     void skip_to(std::int64_t first_latent);
 
-    // New pages use it from the next commit on; old page groups wait for the converter.
+    // New pages use it from the next chunk on that begins; old page groups wait for the converter.
     Result<void> set_format(const std::string& format);
     const std::string& format() const;
     bool converter_idle() const;

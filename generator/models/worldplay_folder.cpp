@@ -433,7 +433,7 @@ private:
 fs::path folder_of(const fs::path& given) {
     std::error_code ignored;
     if (!fs::is_regular_file(given, ignored)) return given.filename().empty() ? given.parent_path() : given;
-    const fs::path folder = fs::absolute(given).parent_path();
+    fs::path folder = fs::absolute(given).parent_path();
     for (const char* part :
          {"wan_distilled_model", "wan_transformer", "ar_distilled_action_model", "vae", "text_encoder", "tokenizer"}) {
         if (folder.filename() == part) return folder.parent_path();

@@ -18,7 +18,7 @@ namespace wander {
 struct StageMs {
     double denoise = 0; // all denoise passes, expansion included
     double context = 0; // the pass that makes the clean keys and values
-    double encode = 0;  // packing and converting pages
+    double encode = 0;  // packing and converting pages: within denoise and context; on a GPU while it was under way
     double expand = 0;  // expanding page slices; part of denoise and context
     double decode = 0;  // VAE and conversion to RGB
     double total = 0;   // from sampling the controls to the last decoded frame

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace wander {
@@ -13,7 +14,8 @@ at::Tensor VaeMoments::sample(const at::Tensor& noise) const {
     return mean + (0.5 * log_variance.clamp(-30, 20)).exp() * noise.to(mean.options());
 }
 
-Result<void> CausalVaeNet::load_parts(const Shapes& shapes, const TensorSource& source, const char* what) {
+Result<void> CausalVaeNet::load_parts(const Shapes& shapes, const TensorSource& source, const char* what,
+                                      bool side_by_side) {
     auto tensors = load_strictly(shapes, source, what);
     if (!tensors) return tensors.error();
     const std::string gamma = ".gamma";
@@ -24,11 +26,16 @@ Result<void> CausalVaeNet::load_parts(const Shapes& shapes, const TensorSource& 
         } else if (name.ends_with(weight)) {
             const std::string base = name.substr(0, name.size() - weight.size());
             VaeConv& conv = convs_[base];
-            conv = make_conv(tensor, tensors->at(base + ".bias"), device_, compute_, true);
+            conv = make_conv(tensor, tensors->at(base + ".bias"), device_, compute_, side_by_side);
             if (replicate_) conv.padding = 0; // the borders are made before it
         }
     }
     return {};
+}
+
+std::int64_t CausalVaeNet::latents_per_part() const {
+    // On a GPU one: at 704 x 1280 the widest activations of one are near half a gigabyte.
+    return device_.is_cuda() ? 1 : std::numeric_limits<std::int64_t>::max();
 }
 
 at::Tensor CausalVaeNet::conv(const std::string& name, const at::Tensor& x, VaePast& past) const {
@@ -42,7 +49,7 @@ at::Tensor CausalVaeNet::conv(const std::string& name, const at::Tensor& x, VaeP
 }
 
 at::Tensor CausalVaeNet::norm(const std::string& name, const at::Tensor& x, bool silu) const {
-    return norm_silu(x, gammas_.at(name), VaeNorm::wan, 0, silu);
+    return norm_silu(x, gammas_.at(name), norm_, eps_, silu);
 }
 
 at::Tensor CausalVaeNet::residual(const ResidualNames& names, const at::Tensor& x, VaePast& past) const {
@@ -80,8 +87,7 @@ at::Tensor CausalDecodeStream::decode(const at::Tensor& latents) {
     std::vector<at::Tensor> parts;
     const std::int64_t count = z.size(0);
     std::int64_t done = 0;
-    // On a GPU one latent at a time: at 704 x 1280 the widest activations of one are near half a gigabyte.
-    const std::int64_t step = net_->device().is_cuda() ? 1 : count;
+    const std::int64_t step = net_->latents_per_part();
     while (done < count) {
         const std::int64_t part = started_ ? std::min(step, count - done) : 1;
         parts.push_back(net_->decode_part(z.narrow(0, done, part), past_, !started_));

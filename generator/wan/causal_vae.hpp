@@ -1,6 +1,6 @@
 #pragma once
-// What the causal VAEs with level shortcuts (Wan 2.2, HunyuanVideo 1.5) have in common: parts by name, streams whose
-// whole state is the last input frames of their convolutions.
+// What the causal VAEs (Wan 2.1 and 2.2, HunyuanVideo 1.5) have in common: parts by name, streams whose whole state is
+// the last input frames of their convolutions.
 //
 // A net holds weights only and may be shared by streams. A stream is the state of one video and belongs to one thread.
 // On CUDA all work is queued on the current stream.
@@ -43,18 +43,26 @@ public:
     // frames: [1, 3, H, W] at the video's beginning, then [4, 3, H, W]. Returns [1, 2 z, h, w]: mean, log variance.
     virtual at::Tensor encode_part(const at::Tensor& frames, VaePast& past) const = 0;
 
+    // Latents that a call of decode_part gets at most, after the first.
+    virtual std::int64_t latents_per_part() const;
+
     at::Device device() const { return device_; }
     at::ScalarType compute() const { return compute_; }
     at::ScalarType wide() const { return compute_ == at::kDouble ? at::kDouble : at::kFloat; }
 
 protected:
-    CausalVaeNet(at::Device device, at::ScalarType compute) : device_(device), compute_(compute) {}
+    CausalVaeNet(at::Device device, at::ScalarType compute, VaeNorm norm = VaeNorm::wan, double eps = 0)
+        : device_(device), compute_(compute), norm_(norm), eps_(eps) {}
     // Every tensor of `shapes`: NAME.gamma become norms, NAME.weight with NAME.bias convolutions. bad_input lists what
-    // the checkpoint lacks.
-    Result<void> load_parts(const Shapes& shapes, const TensorSource& source, const char* what);
+    // the checkpoint lacks. side_by_side: see VaeConv.
+    Result<void> load_parts(const Shapes& shapes, const TensorSource& source, const char* what,
+                            bool side_by_side = true);
     // Pictures and the time before them continue as their border instead of zeros. Before load_parts.
     void replicate_borders() { replicate_ = true; }
 
+    std::map<std::string, VaeConv>& convs() { return convs_; }
+    const std::map<std::string, VaeConv>& convs() const { return convs_; }
+    const std::map<std::string, at::Tensor>& gammas() const { return gammas_; }
     const VaeConv& part(const std::string& name) const { return convs_.at(name); }
     at::Tensor conv(const std::string& name, const at::Tensor& x, VaePast& past) const;
     at::Tensor norm(const std::string& name, const at::Tensor& x, bool silu = true) const;
@@ -68,6 +76,8 @@ protected:
 private:
     at::Device device_;
     at::ScalarType compute_;
+    VaeNorm norm_;
+    double eps_;
     bool replicate_ = false;
     std::map<std::string, VaeConv> convs_;
     std::map<std::string, at::Tensor> gammas_; // float32 (float64 for double) [channels]

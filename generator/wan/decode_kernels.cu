@@ -52,6 +52,13 @@ __device__ inline void add_eight(Eight& value, const uint4& bits) {
     }
 }
 
+// Every second of sixteen values: those at even places, or at odd ones.
+__device__ inline uint4 every_second(const uint4& a, const uint4& b, bool odd) {
+    const unsigned picked = odd ? 0x7632U : 0x5410U; // bytes of two words
+    return {__byte_perm(a.x, a.y, picked), __byte_perm(a.z, a.w, picked), __byte_perm(b.x, b.y, picked),
+            __byte_perm(b.z, b.w, picked)};
+}
+
 // `lanes` consecutive threads (a power of two) share a pixel; each holds kVectors times eight channels of it, `lanes`
 // times eight apart, and walks through the frames.
 template <int kVectors>
@@ -62,12 +69,15 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
     const int lane = static_cast<int>(index % lanes);
     const int vectors = job.channels / 8; // of a pixel
     const auto* x = static_cast<const uint4*>(job.x);
-    const auto* residual = static_cast<const uint4*>(job.residual);
+    const bool around = job.around != nullptr;
+    const auto* residual = static_cast<const uint4*>(around ? job.around : job.residual);
     auto* past = static_cast<uint4*>(job.past);
     const long long here = pixel * vectors + lane;
     const long long frame = job.pixels * vectors;
     long long x_here = here;
     long long x_frame = frame;
+    long long around_here = 0; // of the pixel's first value
+    bool odd_row = false;
     if (job.phase_columns > 0) {
         const int row = static_cast<int>(pixel / job.phase_columns);
         const int column = static_cast<int>(pixel % job.phase_columns);
@@ -75,7 +85,21 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
         const long long square = (row / 2 + row % 2) * wide + column / 2 + column % 2;
         x_here = (square * 4 + row % 2 * 2 + column % 2) * vectors + lane;
         x_frame = (job.pixels / job.phase_columns / 2 + 1) * wide * 4 * vectors;
+        around_here = ((row / 2) * static_cast<long long>(job.phase_columns / 2) + column / 2) * vectors;
+        odd_row = row % 2 == 1;
     }
+    const auto residual_of = [&](int t, int v) {
+        const int vector = lane + v * lanes;
+        if (!around) {
+            return residual[here + v * lanes + t * frame];
+        }
+        const long long from = around_here + (job.around_first + t) / job.around_time * (frame / 4);
+        if (job.around_step == 1) {
+            return residual[from + vector];
+        }
+        const uint4* pair = residual + 2 * (from + vector);
+        return every_second(pair[0], pair[1], odd_row);
+    };
 
     uint4 before2[kVectors];
     uint4 before1[kVectors];
@@ -89,7 +113,7 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
         }
         coming[v] = x[x_here + v * lanes];
         if (residual) {
-            coming_residual[v] = residual[here + v * lanes];
+            coming_residual[v] = residual_of(0, v);
         }
     }
     for (int t = 0; t < job.frames; ++t) {
@@ -110,7 +134,7 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
             for (int v = 0; v < kVectors; ++v) {
                 coming[v] = x[x_here + v * lanes + (t + 1) * x_frame];
                 if (residual) {
-                    coming_residual[v] = residual[here + v * lanes + (t + 1) * frame];
+                    coming_residual[v] = residual_of(t + 1, v);
                 }
             }
         }
@@ -231,7 +255,9 @@ __global__ void __launch_bounds__(kThreads) enlarge(EnlargeJob job) {
 }
 
 // One thread: one pixel. Neighbouring threads read neighbouring values of every plane.
+template <int kPatch>
 __global__ void __launch_bounds__(kThreads) sum_taps(SumTapsJob job) {
+    constexpr int kOutputs = 3 * kPatch * kPatch;
     const long long plane = static_cast<long long>(job.rows) * job.columns;
     const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
     if (index >= plane * job.frames) {
@@ -240,7 +266,11 @@ __global__ void __launch_bounds__(kThreads) sum_taps(SumTapsJob job) {
     const int frame = static_cast<int>(index / plane);
     const int row = static_cast<int>(index % plane / job.columns);
     const int column = static_cast<int>(index % job.columns);
-    float sum[3] = {job.bias[0], job.bias[1], job.bias[2]};
+    float sum[kOutputs];
+#pragma unroll
+    for (int c = 0; c < kOutputs; ++c) {
+        sum[c] = job.bias[c];
+    }
     for (int dt = 0; dt < 3; ++dt) {
         const int source = frame - 2 + dt;
         const auto* products = source < 0
@@ -253,16 +283,25 @@ __global__ void __launch_bounds__(kThreads) sum_taps(SumTapsJob job) {
             if (y < 0 || y >= job.rows || x < 0 || x >= job.columns) {
                 continue;
             }
-            const auto* value = products + (dt * 9 + tap) * 3 * plane + static_cast<long long>(y) * job.columns + x;
+            const auto* value =
+                products + (dt * 9 + tap) * kOutputs * plane + static_cast<long long>(y) * job.columns + x;
 #pragma unroll
-            for (int c = 0; c < 3; ++c) {
+            for (int c = 0; c < kOutputs; ++c) {
                 sum[c] += __bfloat162float(value[c * plane]);
             }
         }
     }
-    auto* out = static_cast<__nv_bfloat16*>(job.out) + index * 3;
-    for (int c = 0; c < 3; ++c) {
-        out[c] = __float2bfloat16(sum[c]);
+    auto* frame_out = static_cast<__nv_bfloat16*>(job.out) + frame * plane * kOutputs;
+#pragma unroll
+    for (int dy = 0; dy < kPatch; ++dy) {
+        auto* out = frame_out + (static_cast<long long>(kPatch * row + dy) * job.columns + column) * kPatch * 3;
+#pragma unroll
+        for (int dx = 0; dx < kPatch; ++dx) {
+#pragma unroll
+            for (int colour = 0; colour < 3; ++colour) {
+                out[dx * 3 + colour] = __float2bfloat16(sum[(colour * kPatch + dx) * kPatch + dy]);
+            }
+        }
     }
 }
 
@@ -309,7 +348,12 @@ void launch_enlarge(const EnlargeJob& job, Stream stream) {
 }
 
 void launch_sum_taps(const SumTapsJob& job, Stream stream) {
-    sum_taps<<<blocks_for(static_cast<long long>(job.frames) * job.rows * job.columns), kThreads, 0, stream>>>(job);
+    const unsigned blocks = blocks_for(static_cast<long long>(job.frames) * job.rows * job.columns);
+    if (job.patch == 2) {
+        sum_taps<2><<<blocks, kThreads, 0, stream>>>(job);
+    } else {
+        sum_taps<1><<<blocks, kThreads, 0, stream>>>(job);
+    }
 }
 
 void launch_pixels(const PixelsJob& job, Stream stream) {

@@ -23,9 +23,17 @@ struct CausalInputJob {
     // (row / 2 + row % 2, column / 2 + column % 2).
     int phase_columns = 0;
     const float* bias = nullptr;    // [channels] or null
-    const void* residual = nullptr; // like x, or null
-    void* sum = nullptr;            // like x: v, which is rounded to bf16 before the norm sees it; null: not kept
-    const float* gamma = nullptr;   // [channels]; null: no norm
+    const void* residual = nullptr; // [frames, pixels, channels], or null
+    // With phase_columns and without residual: a picture of half the rows and columns, bf16 [.., rows / 2, columns / 2,
+    // around_step * channels], that is added enlarged. Channel c of row r takes its channel c (around_step 1) or
+    // 2 c + r % 2 (around_step 2), frame t its frame (around_first + t) / around_time.
+    const void* around = nullptr;
+    int around_step = 1;
+    int around_time = 1;
+    int around_first = 0;
+    void* sum =
+        nullptr; // [frames, pixels, channels]: v, which is rounded to bf16 before the norm sees it; null: not kept
+    const float* gamma = nullptr; // [channels]; null: no norm
     float eps = 0;
     bool silu = false;
     int taps = 1;         // 3: as above; 1: out is the frame itself, no past
@@ -57,13 +65,15 @@ struct EnlargeJob {
 };
 void launch_enlarge(const EnlargeJob& job, Stream stream);
 
-// The end of a 3x3x3 convolution to three channels whose products are there: out of pixel p is bias + the sum over the
-// taps (dt, dy, dx) of products[frame - 2 + dt][((dt 3 + dy) 3 + dx) 3 + colour][p + (dy - 1, dx - 1)], zero outside.
+// The end of a 3x3x3 convolution to `outputs` = 3 patch^2 channels whose products are there: out of pixel p is bias +
+// the sum over the taps (dt, dy, dx) of products[frame - 2 + dt][((dt 3 + dy) 3 + dx) outputs + channel][p + (dy - 1,
+// dx - 1)], zero outside. With patch 2 a pixel becomes a square of four: channel = 4 colour + 2 column + row.
 struct SumTapsJob {
-    const void* products = nullptr; // bf16 [frames, planes, rows, columns], planes >= 81
+    const void* products = nullptr; // bf16 [frames, planes, rows, columns], planes >= 27 outputs
     const void* past = nullptr;     // bf16 [2, planes, rows, columns]: of the two frames before
-    const float* bias = nullptr;    // [3]
-    void* out = nullptr;            // bf16 [frames, rows, columns, 3]
+    const float* bias = nullptr;    // [outputs]
+    void* out = nullptr;            // bf16 [frames, patch rows, patch columns, 3]
+    int patch = 1;                  // 1 or 2
     int frames = 0;
     int planes = 0;
     int rows = 0;

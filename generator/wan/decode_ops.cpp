@@ -1,6 +1,7 @@
 #include "generator/wan/decode_ops.hpp"
 
 #include "generator/wan/decode_kernels.hpp"
+#include "generator/wan/vae22_ops.hpp"
 
 #include <ATen/ATen.h>
 
@@ -76,8 +77,10 @@ at::Tensor conv_add_relu(const PlainConv& conv, const at::Tensor& x, const at::T
 }
 
 Unsummed Unsummed::slice(std::int64_t begin, std::int64_t count) const {
-    Unsummed part{x.narrow(0, begin, count), bias, {}, quarters};
+    Unsummed part = *this;
+    part.x = x.narrow(0, begin, count);
     if (residual.defined()) part.residual = residual.narrow(0, begin, count);
+    part.around_first += begin;
     return part;
 }
 
@@ -94,7 +97,10 @@ at::Tensor Unsummed::summed() const {
             }
             lines.push_back(at::stack(columns_of, 4).flatten(3, 4));
         }
-        return Unsummed{at::stack(lines, 3).flatten(2, 3).contiguous(kLast), bias, residual}.summed();
+        const at::Tensor whole = at::stack(lines, 3).flatten(2, 3).contiguous(kLast);
+        if (!around.defined()) return Unsummed{whole, bias, residual}.summed();
+        const at::Tensor large = repeat_up(around, channels(), around_time, 2, false);
+        return Unsummed{whole, bias, large.narrow(0, around_first, frames())}.summed();
     }
     if (!bias.defined() && !residual.defined()) return x;
     const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
@@ -153,9 +159,11 @@ Unsummed up_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
 
 at::Tensor tap_weight(const at::Tensor& side_by_side) {
     const std::int64_t in = side_by_side.size(1) / 3;
-    // [3, dt * in, dy, dx] -> [dt, dy, dx, colour, in]
-    const at::Tensor taps = side_by_side.contiguous().view({3, 3, in, 3, 3}).permute({1, 3, 4, 0, 2}).reshape({81, in});
-    return at::cat({taps, at::zeros({7, in}, taps.options())}).contiguous(); // rows of 16 bytes
+    const std::int64_t out = side_by_side.size(0);
+    // [out, dt * in, dy, dx] -> [dt, dy, dx, out, in]
+    const at::Tensor taps =
+        side_by_side.contiguous().view({out, 3, in, 3, 3}).permute({1, 3, 4, 0, 2}).reshape({27 * out, in});
+    return at::constant_pad_nd(taps, {0, 0, 0, (8 - 27 * out % 8) % 8}).contiguous(); // so that products are aligned
 }
 
 at::Tensor attend_by_products(const at::Tensor& qkv) {
@@ -192,6 +200,16 @@ CausalInputResult causal_input(const Unsummed& x, const CausalInput& how) {
     job.phase_columns = x.quarters ? static_cast<int>(columns) : 0;
     job.bias = floats(x.bias);
     job.residual = bytes(residual);
+    const at::Tensor around = packed(x.around);
+    if (around.defined()) {
+        TORCH_CHECK(x.quarters && !residual.defined(), "a level's input is added to quarters alone");
+        job.around = bytes(around);
+        job.around_step = static_cast<int>(around.size(1) / channels);
+        job.around_time = x.around_time;
+        job.around_first = static_cast<int>(x.around_first);
+        TORCH_CHECK((job.around_first + frames - 1) / job.around_time < around.size(0),
+                    "a level's input has too few frames");
+    }
     job.sum = how.keep_sum ? result.sum.mutable_data_ptr() : nullptr;
     job.gamma = floats(how.gamma);
     job.eps = static_cast<float>(how.eps);
@@ -211,14 +229,19 @@ at::Tensor doubled_frames(const Unsummed& x) { return enlarge_fused(x, 1, 2, 0);
 void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& past,
                       const at::Tensor& out) {
     const std::int64_t frames = x.size(0), rows = x.size(2), columns = x.size(3), planes = weight.size(0);
-    const at::Tensor pixels = packed(x).permute({0, 2, 3, 1}).reshape({frames, rows * columns, x.size(1)});
-    const at::Tensor products =
-        at::bmm(weight.unsqueeze(0).expand({frames, -1, -1}), pixels.transpose(1, 2)).contiguous();
-    if (!past.defined()) past = at::zeros({2, planes, rows * columns}, products.options());
+    const auto products_of = [&](const at::Tensor& pictures) {
+        const at::Tensor pixels = packed(pictures).permute({0, 2, 3, 1}).reshape({-1, rows * columns, x.size(1)});
+        return at::bmm(weight.unsqueeze(0).expand({pixels.size(0), -1, -1}), pixels.transpose(1, 2)).contiguous();
+    };
+    const at::Tensor products = products_of(x);
+    const at::Tensor before =
+        past.defined() ? products_of(past) : at::zeros({2, planes, rows * columns}, products.options());
     TORCH_CHECK(out.is_contiguous(kLast), "conv_by_products writes channels last");
     cuda::SumTapsJob job;
+    job.patch = static_cast<int>(out.size(2) / rows);
+    TORCH_CHECK(planes >= 81 * job.patch * job.patch && job.patch <= 2, "conv_by_products makes 3 or 12 channels");
     job.products = products.const_data_ptr();
-    job.past = past.const_data_ptr();
+    job.past = before.const_data_ptr();
     job.bias = floats(bias);
     job.out = out.mutable_data_ptr();
     job.frames = static_cast<int>(frames);
@@ -226,7 +249,8 @@ void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::T
     job.rows = static_cast<int>(rows);
     job.columns = static_cast<int>(columns);
     cuda::launch_sum_taps(job, stream_of(x));
-    past = frames == 1 ? at::cat({past.narrow(0, 1, 1), products}) : products.narrow(0, frames - 2, 2).clone();
+    if (!past.defined()) past = new_pictures(x, 2, x.size(1), rows, columns).zero_();
+    past = frames == 1 ? at::cat({past.narrow(0, 1, 1), x}) : x.narrow(0, frames - 2, 2).clone(kLast);
 }
 
 #else

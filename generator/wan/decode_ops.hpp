@@ -30,6 +30,12 @@ struct Unsummed {
     at::Tensor bias;       // float32 [channels] or undefined
     at::Tensor residual;   // like x, or undefined
     bool quarters = false; // x is what up_conv left, [frames, 4 * channels, rows / 2 + 1, columns / 2 + 1]
+    // With quarters and without residual: the input of the whole level, which goes around it (repeat_up of
+    // vae22_ops.hpp), [n, channels or 2 channels, rows / 2, columns / 2]. Frame t takes its frame (around_first + t) /
+    // around_time.
+    at::Tensor around = {};
+    int around_time = 1;
+    std::int64_t around_first = 0;
 
     std::int64_t frames() const { return x.size(0); }
     std::int64_t channels() const { return quarters ? x.size(1) / 4 : x.size(1); }
@@ -68,12 +74,13 @@ struct CausalInputResult {
 bool causal_input_serves(std::int64_t channels);
 CausalInputResult causal_input(const Unsummed& x, const CausalInput& how);
 
-// A causal 3x3x3 convolution to three channels, which matrix units are too wide for: all 81 products of every pixel as
-// one matrix product, then their sums. The plain twin is run_conv of vae_ops.hpp.
-// tap_weight: from [3, 3 * in, 3, 3], taps side by side -> [88, in].
+// A causal 3x3x3 convolution to 3 or 12 channels, which matrix units are too wide for: all products of every pixel as
+// one matrix product, then their sums. The plain twin is run_conv of vae_ops.hpp, with from_column_patches for 12
+// channels. tap_weight: from [out, 3 * in, 3, 3], taps side by side -> [27 out, in] and zeros up to a multiple of 8
+// rows.
 at::Tensor tap_weight(const at::Tensor& side_by_side);
-// x: [frames, in, rows, columns]; past: the products of the two frames before, made with zeros where undefined;
-// out: [frames, 3, rows, columns], channels last. bf16 on CUDA.
+// x: [frames, in, rows, columns]; past: the two frames before, made with zeros where undefined; out: [frames, 3, patch
+// rows, patch columns], channels last, for 3 patch^2 channels. bf16 on CUDA.
 void conv_by_products(const at::Tensor& x, const at::Tensor& tap_weight, const at::Tensor& bias, at::Tensor& past,
                       const at::Tensor& out);
 

@@ -1,218 +1,88 @@
 #include "generator/wan/vae.hpp"
 
-#include "generator/wan/vae_fused.hpp"
-#include "generator/wan/vae_ops.hpp"
-#include "generator/wan/vae_plan.hpp"
+#include "generator/wan/causal_vae_layers.hpp"
 
 #include <ATen/ATen.h>
-
-#if WANDER_CUDA
-#include <cuda_runtime_api.h>
-#endif
 
 #include <stdexcept>
 
 namespace wander {
 
-using Kind = VaeLayer::Kind;
-
 namespace {
 
-// See DecodeTuning.
-void choose_by_memory(DecodeTuning& tuning) {
-    constexpr std::int64_t kFrame = 400'000; // 480x832
-    bool roomy = true;
-#if WANDER_CUDA
-    std::size_t free_bytes = 0, all_bytes = 0;
-    if (cudaMemGetInfo(&free_bytes, &all_bytes) == cudaSuccess) roomy = free_bytes >= (std::size_t{24} << 30);
-#endif
-    if (tuning.pixels_per_pass == 0) tuning.pixels_per_pass = roomy ? 4 * kFrame : kFrame;
-    if (tuning.latents_per_call == 0) tuning.latents_per_call = roomy ? 3 : 1;
+LayeredVaeNet::Sizes sizes_of(const VaeConfig& config) {
+    LayeredVaeNet::Sizes sizes;
+    sizes.what = "VAE";
+    sizes.z = config.z;
+    sizes.norm = config.layout == VaeConfig::Layout::wan21 ? VaeNorm::wan : VaeNorm::mean_square;
+    sizes.eps = config.eps;
+    sizes.patch = config.patch;
+    sizes.latent_mean = config.latent_mean;
+    sizes.latent_std = config.latent_std;
+    sizes.pixels_per_pass = 400'000; // a frame of 480x832
+    sizes.roomy_passes = 4;
+    sizes.roomy_latents = 3;
+    return sizes;
 }
 
 } // namespace
 
-struct WanVae::Weights {
+struct WanVae::Net : LayeredVaeNet {
+    Net(const VaeConfig& sizes, at::Device device, at::ScalarType compute, bool with_encoder, bool with_decoder)
+        : LayeredVaeNet(sizes_of(sizes), with_decoder ? plan_decoder(sizes) : VaeHalf{}, device, compute, with_encoder,
+                        with_decoder),
+          config(sizes),
+          encoder(with_encoder ? plan_encoder(sizes) : VaeHalf{}) {}
+
+    at::Tensor decode_part(const at::Tensor& z, VaePast& past, bool first) const override {
+        const at::Tensor in = config.layout == VaeConfig::Layout::wan21 ? conv("conv2", z, past) : z;
+        if (fused()) return run_fused(in, past, first);
+        return from_patches(run_half(decoder(), in, past, first), config.patch);
+    }
+
+    // Any number of frames that a video may begin with or go on by.
+    at::Tensor encode_part(const at::Tensor& frames, VaePast& past) const override {
+        const at::Tensor x = run_half(encoder, to_patches(frames, config.patch), past, false);
+        return config.layout == VaeConfig::Layout::wan21 ? conv("conv1", x, past) : x;
+    }
+
+    at::Tensor run_half(const VaeHalf& half, const at::Tensor& x, VaePast& past, bool first) const {
+        const at::Tensor y = run(half.layers, conv(half.first.name, x, past), past, first);
+        return conv(half.head.name, norm(half.head_norm, y), past);
+    }
+
     VaeConfig config;
-    at::ScalarType compute = at::kFloat;
-    at::Device device = at::kCPU;
-    VaeHalf decoder;
     VaeHalf encoder;
-    bool has_decoder = false;
-    bool has_encoder = false;
-    DecodeTuning tuning;
-    bool fused = false; // the decoder goes through vae_fused.hpp
-    std::map<std::string, VaeConv> convs;
-    std::map<std::string, at::Tensor> gammas; // float32 (float64 for double) [channels]
-    at::Tensor mean;                          // wide type [z, 1, 1]
-    at::Tensor deviation;
-
-    at::ScalarType wide() const { return compute == at::kDouble ? at::kDouble : at::kFloat; }
-    VaeNorm norm_kind() const {
-        return config.layout == VaeConfig::Layout::wan21 ? VaeNorm::wan : VaeNorm::mean_square;
-    }
-
-    at::Tensor conv(const std::string& name, const at::Tensor& x, VaePast& past) const {
-        return run_conv(convs.at(name), name, x, past);
-    }
-    at::Tensor norm(const std::string& name, const at::Tensor& x, bool silu = true) const {
-        return norm_silu(x, gammas.at(name), norm_kind(), config.eps, silu);
-    }
-
-    at::Tensor residual(const VaeLayer& layer, const at::Tensor& x, VaePast& past) const {
-        at::Tensor h = conv(layer.name + ".residual.2", norm(layer.name + ".residual.0", x), past);
-        h = conv(layer.name + ".residual.6", norm(layer.name + ".residual.3", h), past);
-        return h.add_(layer.in == layer.out ? x : conv(layer.name + ".shortcut", x, past));
-    }
-
-    at::Tensor attention(const VaeLayer& layer, const at::Tensor& x, VaePast& past) const {
-        const at::Tensor qkv = conv(layer.name + ".to_qkv", norm(layer.name + ".norm", x, false), past);
-        return x + conv(layer.name + ".proj", attend_in_frames(qkv), past);
-    }
-
-    at::Tensor up(const VaeLayer& layer, at::Tensor x, VaePast& past, bool first) const {
-        // The first latent of a video is one frame: no doubling, and it is no part of the time convolution's history.
-        if (layer.kind == Kind::up_time_space && !first) x = double_time(conv(layer.name + ".time_conv", x, past));
-        const at::Tensor large = at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)});
-        return conv(layer.name + ".resample.1", large, past);
-    }
-
-    at::Tensor down(const VaeLayer& layer, const at::Tensor& x) const {
-        const VaeConv& space = convs.at(layer.name + ".resample.1");
-        const at::Tensor y = at::conv2d(at::constant_pad_nd(x, {0, 1, 0, 1}), space.weight, space.bias, 2);
-        return layer.kind == Kind::down_time_space ? halve_time(convs.at(layer.name + ".time_conv"), y) : y;
-    }
-
-    at::Tensor run(const VaeHalf& half, at::Tensor x, VaePast& past, bool first) const {
-        x = conv(half.first.name, x, past);
-        for (const VaeLayer& layer : half.layers) {
-            switch (layer.kind) {
-                case Kind::residual: x = residual(layer, x, past); break;
-                case Kind::attention: x = attention(layer, x, past); break;
-                case Kind::up_space:
-                case Kind::up_time_space: x = up(layer, x, past, first); break;
-                case Kind::down_space:
-                case Kind::down_time_space: x = down(layer, x); break;
-            }
-        }
-        return conv(half.head.name, norm(half.head_norm, x), past);
-    }
-
-    at::Tensor decode(const at::Tensor& z, VaePast& past, bool first) const {
-        if (!fused) return from_patches(run(decoder, z, past, first), config.patch);
-        return decode_fused({&decoder, &convs, &gammas, norm_kind(), config.eps, config.patch, tuning.pixels_per_pass},
-                            z, past, first);
-    }
-};
-
-struct WanVae::DecodeStream::State {
-    std::shared_ptr<const Weights> weights;
-    VaePast past;
-    bool started = false;
 };
 
 Result<WanVae> WanVae::load(const VaeConfig& config, const TensorSource& source, at::Device device,
                             at::ScalarType compute, bool with_encoder, bool with_decoder, const DecodeTuning& tuning) {
-    if (config.latent_mean.size() != static_cast<std::size_t>(config.z) ||
-        config.latent_std.size() != static_cast<std::size_t>(config.z)) {
-        return Error{ErrorCode::bad_input,
-                     "VAE: latent_mean and latent_std need " + std::to_string(config.z) + " values each"};
-    }
-    auto weights = std::make_shared<Weights>();
-    weights->config = config;
-    weights->compute = compute;
-    weights->device = device;
-    weights->has_encoder = with_encoder;
-    weights->has_decoder = with_decoder;
-    if (with_decoder) weights->decoder = plan_decoder(config);
-    if (with_encoder) weights->encoder = plan_encoder(config);
-    weights->tuning = tuning;
-    weights->fused = with_decoder && device.is_cuda() && compute == at::kBFloat16 && !tuning.plain &&
-                     fused_decoder_serves(weights->decoder);
-    const auto shapes = config.tensor_shapes(with_encoder, with_decoder);
-    for (const auto& [name, shape] : shapes) {
-        if (name.ends_with(".bias")) continue; // taken together with its weight
-        auto tensor = source(name, shape);
-        if (!tensor) return tensor.error();
-        if (name.ends_with(".gamma")) {
-            weights->gammas[name.substr(0, name.size() - 6)] =
-                tensor->to(device, weights->wide()).flatten().contiguous();
-            continue;
-        }
-        const std::string base = name.substr(0, name.size() - 7);
-        auto bias = source(base + ".bias", shapes.at(base + ".bias"));
-        if (!bias) return bias.error();
-        weights->convs[base] = make_conv(*tensor, *bias, device, compute, !device.is_cuda() || weights->fused);
-    }
-    if (weights->fused) {
-        prepare_fused(weights->decoder, weights->convs);
-        choose_by_memory(weights->tuning);
-    }
-    const auto options = at::TensorOptions().dtype(at::kDouble);
-    weights->mean = at::tensor(config.latent_mean, options).view({-1, 1, 1}).to(device, weights->wide());
-    weights->deviation = at::tensor(config.latent_std, options).view({-1, 1, 1}).to(device, weights->wide());
+    auto net = std::make_shared<Net>(config, device, compute, with_encoder, with_decoder);
+    if (auto loaded = net->load(config.tensor_shapes(with_encoder, with_decoder), source, tuning); !loaded)
+        return loaded.error();
     WanVae vae;
-    vae.weights_ = std::move(weights);
+    vae.net_ = std::move(net);
     return vae;
 }
 
-int WanVae::latents_per_call() const { return weights_->fused ? weights_->tuning.latents_per_call : 1; }
+int WanVae::latents_per_call() const { return net_->latents_per_call(); }
 
-const VaeConfig& WanVae::config() const { return weights_->config; }
+const VaeConfig& WanVae::config() const { return net_->config; }
 
-WanVae::DecodeStream WanVae::decode_stream() const {
-    if (!weights_->has_decoder) throw std::logic_error("WanVae: loaded without its decoder");
-    DecodeStream stream;
-    stream.state = std::make_shared<DecodeStream::State>();
-    stream.state->weights = weights_;
-    return stream;
+CausalDecodeStream WanVae::decode_stream() const {
+    if (!net_->has_decoder()) throw std::logic_error("WanVae: loaded without its decoder");
+    return CausalDecodeStream(net_);
 }
 
 std::unique_ptr<VideoDecodeStream> WanVae::open_stream() const {
-    return std::make_unique<DecodeStream>(decode_stream());
-}
-
-std::int64_t WanVae::DecodeStream::state_bytes() const {
-    std::int64_t bytes = 0;
-    for (const auto& [name, frames] : state->past) bytes += static_cast<std::int64_t>(frames.nbytes());
-    return bytes;
-}
-
-void WanVae::DecodeStream::reset() {
-    state->past.clear();
-    state->started = false;
-}
-
-at::Tensor WanVae::DecodeStream::decode(const at::Tensor& latents) {
-    const Weights& weights = *state->weights;
-    at::Tensor z = latents.to(weights.device, weights.wide()) * weights.deviation + weights.mean;
-    z = z.to(weights.compute).contiguous(at::MemoryFormat::ChannelsLast);
-    if (weights.config.layout == VaeConfig::Layout::wan21) z = weights.conv("conv2", z, state->past);
-    std::vector<at::Tensor> parts;
-    const auto run = [&](std::int64_t begin, std::int64_t count, bool first) {
-        parts.push_back(weights.decode(z.narrow(0, begin, count), state->past, first));
-    };
-    std::int64_t done = 0;
-    if (!state->started && z.size(0) > 0) {
-        run(0, 1, true);
-        state->started = true;
-        done = 1;
-    }
-    // The plain path on a GPU one latent at a time: a 480p latent's widest activations are near a gigabyte already.
-    const std::int64_t step = weights.device.is_cuda() && !weights.fused ? 1 : z.size(0) - done;
-    for (; done < z.size(0); done += step) run(done, std::min(step, z.size(0) - done), false);
-    return parts.size() == 1 ? parts.front() : at::cat(parts);
+    return std::make_unique<CausalDecodeStream>(decode_stream());
 }
 
 at::Tensor WanVae::encode(const at::Tensor& frames) const {
-    const Weights& weights = *weights_;
-    if (!weights.has_encoder) throw std::logic_error("WanVae: loaded without its encoder");
+    if (!net_->has_encoder()) throw std::logic_error("WanVae: loaded without its encoder");
     VaePast past; // a whole clip with zeros before it; nothing is kept
-    at::Tensor x = to_patches(frames.to(weights.device, weights.compute), weights.config.patch);
-    x = weights.run(weights.encoder, x, past, true);
-    if (weights.config.layout == VaeConfig::Layout::wan21) x = weights.conv("conv1", x, past);
-    const at::Tensor mean = x.narrow(1, 0, weights.config.z).to(weights.wide());
-    return (mean - weights.mean) / weights.deviation;
+    const at::Tensor moments = net_->encode_part(frames.to(net_->device(), net_->compute()), past);
+    return net_->normalised(moments.narrow(1, 0, net_->config.z));
 }
 
 } // namespace wander

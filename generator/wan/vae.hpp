@@ -2,15 +2,11 @@
 // Causal Wan VAE: streaming decoder and encoder, sizes are data (Wan 2.1 of self-forcing.md 8 and the embedded world's
 // of tiny-world.md 2 are configurations). Native tensor names.
 //
-// A VaeStream is the state of one video; the WanVae holds weights and may be shared by streams. One thread per stream.
+// It holds weights only and may be shared by streams. One thread per stream.
 
-#include "generator/plain/result.hpp"
-#include "generator/wan/video_decoder.hpp"
-
-#include <ATen/core/Tensor.h>
+#include "generator/wan/causal_vae.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -38,32 +34,24 @@ struct VaeConfig {
     std::map<std::string, std::vector<std::int64_t>> tensor_shapes(bool encoder, bool decoder) const;
 };
 
-// How the decoder runs on a GPU. 0: chosen by the memory that is free when it is loaded. With 24 GiB or more: three
-// latents a call, four frames of 480x832 at once; else one latent a call and one frame at once, which takes half the
-// memory and an eighth more time.
+// How the decoder runs on a GPU. 0: chosen by the memory that is free when it is loaded. With 24 GiB or more Wan 2.1
+// takes three latents a call and four frames of 480x832 at once, Wan 2.2 one latent and two frames of 704x1280; else
+// both one latent and one frame, which takes less memory and more time (docs/performance.md).
 struct DecodeTuning {
     bool plain = false;               // torch's own operations, for tests and benches
-    std::int64_t pixels_per_pass = 0; // pixels x frames that a layer of the fused path works on, at least one frame
+    std::int64_t pixels_per_pass = 0; // see FusedVaeWeights
     int latents_per_call = 0;
 };
 
 class WanVae : public VideoDecoder {
 public:
-    using TensorSource =
-        std::function<Result<at::Tensor>(const std::string& name, const std::vector<std::int64_t>& shape)>;
+    using TensorSource = CausalVaeNet::TensorSource;
+    // compute: kFloat, kBFloat16 or kDouble. bad_input lists what the checkpoint lacks.
     static Result<WanVae> load(const VaeConfig& config, const TensorSource& source, at::Device device,
                                at::ScalarType compute, bool with_encoder, bool with_decoder,
                                const DecodeTuning& tuning = {});
 
-    class DecodeStream : public VideoDecodeStream {
-    public:
-        at::Tensor decode(const at::Tensor& latents) override;
-        void reset() override;
-        std::int64_t state_bytes() const override;
-        struct State;
-        std::shared_ptr<State> state;
-    };
-    DecodeStream decode_stream() const;
+    CausalDecodeStream decode_stream() const;
 
     std::string name() const override { return "full"; }
     PixelRange range() const override { return {-1, 1}; }
@@ -76,10 +64,9 @@ public:
 
     const VaeConfig& config() const;
 
-    struct Weights;
-
 private:
-    std::shared_ptr<Weights> weights_;
+    struct Net;
+    std::shared_ptr<const Net> net_;
 };
 
 } // namespace wander

@@ -29,11 +29,14 @@ Vae22Level level_of(const std::string& prefix, int in, int out, int blocks) {
     return level;
 }
 
-void add_half(const Vae22Half& half, ShapeMap& shapes) {
-    VaeHalf flat{half.first, half.middle, half.head_norm, half.head, half.head_channels};
-    for (const Vae22Level& level : half.levels)
-        flat.layers.insert(flat.layers.end(), level.layers.begin(), level.layers.end());
-    add_shapes(flat, shapes);
+VaeHalf flat(const Vae22Half& half) {
+    VaeHalf list{half.first, half.middle, half.head_norm, half.head, half.head_channels};
+    for (const Vae22Level& level : half.levels) {
+        const std::size_t begin = list.layers.size();
+        list.layers.insert(list.layers.end(), level.layers.begin(), level.layers.end());
+        list.layers[begin].around = level.shortcut;
+    }
+    return list;
 }
 
 void add_pointwise(const std::string& name, int channels, ShapeMap& shapes) {
@@ -42,6 +45,8 @@ void add_pointwise(const std::string& name, int channels, ShapeMap& shapes) {
 }
 
 } // namespace
+
+VaeHalf flat_decoder(const Vae22Half& decoder) { return flat(decoder); }
 
 Vae22Half plan_vae22_decoder(const Vae22Config& config) {
     const std::size_t levels = config.multipliers.size();
@@ -91,11 +96,11 @@ Vae22Half plan_vae22_encoder(const Vae22Config& config) {
 ShapeMap Vae22Config::tensor_shapes(bool encoder, bool decoder) const {
     ShapeMap shapes;
     if (encoder) {
-        add_half(plan_vae22_encoder(*this), shapes);
+        add_shapes(flat(plan_vae22_encoder(*this)), shapes);
         add_pointwise("conv1", 2 * z, shapes);
     }
     if (decoder) {
-        add_half(plan_vae22_decoder(*this), shapes);
+        add_shapes(flat(plan_vae22_decoder(*this)), shapes);
         add_pointwise("conv2", z, shapes);
     }
     return shapes;

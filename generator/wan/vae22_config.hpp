@@ -46,6 +46,9 @@ struct Vae22Half {
     int head_channels = 0;
 };
 
+// The decoder's layers as one list; VaeLayer::around says where the shortcuts begin.
+VaeHalf flat_decoder(const Vae22Half& decoder);
+
 Vae22Half plan_vae22_decoder(const Vae22Config& config);
 Vae22Half plan_vae22_encoder(const Vae22Config& config);
 

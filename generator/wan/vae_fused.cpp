@@ -1,6 +1,12 @@
 #include "generator/wan/vae_fused.hpp"
 
+#include "generator/wan/vae22_ops.hpp"
+
 #include <ATen/ATen.h>
+
+#if WANDER_CUDA
+#include <cuda_runtime_api.h>
+#endif
 
 #include <algorithm>
 #include <utility>
@@ -10,6 +16,19 @@ namespace wander {
 namespace {
 
 using Kind = VaeLayer::Kind;
+
+bool grows(const VaeLayer& layer) { return layer.kind == Kind::up_space || layer.kind == Kind::up_time_space; }
+
+// Can the kernels add what goes around the level that begins with `layer`? Channels are handed through, or of two one
+// goes to each row.
+bool around_serves(const std::vector<VaeLayer>& layers, std::size_t layer) {
+    for (std::size_t last = layer; last < layers.size(); ++last) {
+        if (!grows(layers[last])) continue;
+        const int in = layers[layer].in, out = layers[last].out;
+        return in == out || (in == 2 * out && layers[last].kind == Kind::up_space);
+    }
+    return false;
+}
 
 class FusedDecode {
 public:
@@ -23,7 +42,7 @@ public:
 
     void run(const at::Tensor& latents) {
         const auto& first = weights_.decoder->first;
-        run_from(0, convolve(first.name, Unsummed{latents, {}, {}}, {}));
+        run_from(0, convolve(first.name, Unsummed{latents, {}, {}}, {}), {});
     }
 
 private:
@@ -61,10 +80,12 @@ private:
         return {at::conv2d(in.frames, c.weight, {}, 1, c.padding), c.wide_bias, {}};
     }
 
-    Unsummed residual(const VaeLayer& layer, const Unsummed& x) {
+    // around: takes the sum that the layer reads, where that goes around the level.
+    Unsummed residual(const VaeLayer& layer, const Unsummed& x, at::Tensor& around) {
         at::Tensor sum;
         Unsummed h = convolve(layer.name + ".residual.2", x, {layer.name + ".residual.0", true, true}, &sum);
         h = convolve(layer.name + ".residual.6", h, {layer.name + ".residual.3"});
+        if (layer.around) around = sum;
         if (layer.in == layer.out) {
             h.residual = std::move(sum);
             return h;
@@ -83,50 +104,60 @@ private:
         return {at::conv2d(attend_by_products(qkv), proj.weight), proj.wide_bias, in.sum};
     }
 
-    Unsummed up(const VaeLayer& layer, const Unsummed& x) {
+    Unsummed up(const VaeLayer& layer, const Unsummed& x, at::Tensor around) {
         // The first latent of a video is one frame: no doubling, and it is no part of the time convolution's history.
         const bool doubles = layer.kind == Kind::up_time_space && !first_;
         const at::Tensor small =
             doubles ? doubled_frames(convolve(layer.name + ".time_conv", x, {})) : causal_input(x, {}).frames;
         const VaeConv& c = conv(layer.name + ".resample.1");
-        return up_conv(small, c.special_weight, c.wide_bias);
+        Unsummed large = up_conv(small, c.special_weight, c.wide_bias);
+        if (around.defined()) {
+            large.around_time = doubles ? 2 : 1;
+            large.around = std::move(around);
+        }
+        return large;
     }
 
     // Frames that the layer may take at once.
     std::int64_t slice_of(std::size_t layer, const Unsummed& x) const {
         std::int64_t pixels = x.pixels();
+        std::int64_t channels = weights_.decoder->head_channels;
         if (layer < layers_.size()) {
-            const Kind kind = layers_[layer].kind;
-            if (kind == Kind::up_space || kind == Kind::up_time_space) pixels *= 4;
-            if (kind == Kind::up_time_space && !first_) pixels *= 2;
+            const VaeLayer& l = layers_[layer];
+            channels = grows(l) ? l.out : l.in;
+            if (grows(l)) pixels *= 4;
+            if (l.kind == Kind::up_time_space && !first_) pixels *= 2;
         }
-        return std::max<std::int64_t>(1, weights_.pixels_per_pass / pixels);
+        return std::max<std::int64_t>(1,
+                                      weights_.pixels_per_pass * weights_.decoder->head_channels / (pixels * channels));
     }
 
     // Everything from `layer` on, slice by slice where the frames are many: causal convolutions keep their history, so
-    // it makes no difference.
-    void run_from(std::size_t layer, Unsummed x) {
+    // it makes no difference. around: the level's input, of the frames that x has, where it goes around.
+    void run_from(std::size_t layer, Unsummed x, at::Tensor around) {
         for (; layer < layers_.size(); ++layer) {
-            if (split(layer, x)) return;
+            if (split(layer, x, around)) return;
             const VaeLayer& l = layers_[layer];
             switch (l.kind) {
-                case Kind::residual: x = residual(l, x); break;
+                case Kind::residual: x = residual(l, x, around); break;
                 case Kind::attention: x = attention(l, x); break;
                 case Kind::up_space:
-                case Kind::up_time_space: x = up(l, x); break;
+                case Kind::up_time_space: x = up(l, x, std::exchange(around, {})); break;
                 case Kind::down_space:
                 case Kind::down_time_space: TORCH_CHECK(false, "a decoder does not shrink"); break;
             }
         }
-        if (split(layer, x)) return;
+        if (split(layer, x, around)) return;
         head(x);
     }
 
-    bool split(std::size_t layer, const Unsummed& x) {
+    bool split(std::size_t layer, const Unsummed& x, const at::Tensor& around) {
         const std::int64_t slice = slice_of(layer, x);
         if (x.frames() <= slice) return false;
-        for (std::int64_t begin = 0; begin < x.frames(); begin += slice)
-            run_from(layer, x.slice(begin, std::min(slice, x.frames() - begin)));
+        for (std::int64_t begin = 0; begin < x.frames(); begin += slice) {
+            const std::int64_t count = std::min(slice, x.frames() - begin);
+            run_from(layer, x.slice(begin, count), around.defined() ? around.narrow(0, begin, count) : around);
+        }
         return true;
     }
 
@@ -143,7 +174,9 @@ private:
         if (weights_.patch == 1) {
             at::add_out(target, out.x, c.bias.view({1, -1, 1, 1}));
         } else {
-            target.copy_(from_patches(out.x + c.bias.view({1, -1, 1, 1}), weights_.patch));
+            const at::Tensor patches = out.x + c.bias.view({1, -1, 1, 1});
+            target.copy_(weights_.column_patches ? from_column_patches(patches, weights_.patch)
+                                                 : from_patches(patches, weights_.patch));
         }
     }
 
@@ -158,27 +191,41 @@ private:
 
 } // namespace
 
+bool decoder_has_room() {
+#if WANDER_CUDA
+    std::size_t free_bytes = 0, all_bytes = 0;
+    if (cudaMemGetInfo(&free_bytes, &all_bytes) == cudaSuccess) return free_bytes >= (std::size_t{24} << 30);
+#endif
+    return true;
+}
+
 bool fused_decoder_serves(const VaeHalf& decoder) {
     bool serves = causal_input_serves(decoder.first.in) && causal_input_serves(decoder.head_channels);
-    for (const VaeLayer& layer : decoder.layers)
-        serves = serves && causal_input_serves(layer.in) && causal_input_serves(layer.out);
+    for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+        const VaeLayer& layer = decoder.layers[i];
+        serves = serves && causal_input_serves(layer.in) && causal_input_serves(layer.out) &&
+                 (!layer.around || around_serves(decoder.layers, i));
+    }
     return serves;
 }
 
-void prepare_fused(const VaeHalf& decoder, std::map<std::string, VaeConv>& convs) {
+void prepare_fused(const VaeHalf& decoder, bool column_patches, std::map<std::string, VaeConv>& convs) {
     for (const VaeLayer& layer : decoder.layers) {
-        if (layer.kind != Kind::up_space && layer.kind != Kind::up_time_space) continue;
+        if (!grows(layer)) continue;
         VaeConv& conv = convs.at(layer.name + ".resample.1");
         conv.special_weight = up_weight(conv.weight);
         conv.weight = at::Tensor();
     }
     VaeConv& head = convs.at(decoder.head.name);
-    if (head.taps == 3 && head.weight.size(0) == 3 && head.padding == 1) head.special_weight = tap_weight(head.weight);
+    const bool few = head.weight.size(0) == 3 || (head.weight.size(0) == 12 && column_patches);
+    if (head.taps == 3 && few && head.padding == 1) head.special_weight = tap_weight(head.weight);
 }
 
 at::Tensor decode_fused(const FusedVaeWeights& weights, const at::Tensor& latents, VaePast& past, bool first) {
     const std::int64_t frames = first ? 1 : 4 * latents.size(0);
-    at::Tensor out = at::empty({frames, 3, 8 * latents.size(2), 8 * latents.size(3)}, latents.options(),
+    std::int64_t scale = weights.patch;
+    for (const VaeLayer& layer : weights.decoder->layers) scale *= grows(layer) ? 2 : 1;
+    at::Tensor out = at::empty({frames, 3, scale * latents.size(2), scale * latents.size(3)}, latents.options(),
                                at::MemoryFormat::ChannelsLast);
     FusedDecode(weights, past, first, out).run(latents);
     return out;

@@ -16,7 +16,8 @@ struct VaeLayer {
     std::string name; // prefix of its tensors, say "decoder.upsamples.3"
     int in = 0;       // channels
     int out = 0;
-    int taps = 3; // residual: frames that its convolutions see, 3 or 1
+    int taps = 3;        // residual: frames that its convolutions see, 3 or 1
+    bool around = false; // what it reads goes around all layers up to the next change of size as well (Wan 2.2)
 };
 
 struct VaeConvPlan {

@@ -53,8 +53,9 @@ double stage_ms(const StageMs& ms, Stage stage) {
 std::array<double, kStageCount> stacked_ms(const StageMs& ms) {
     const double passes = ms.denoise + ms.context;
     const double expand = std::min(ms.expand, passes);
-    const double left = passes > 0 ? (passes - expand) / passes : 0;
-    return {ms.denoise * left, ms.context * left, ms.encode, expand, ms.decode};
+    const double encode = std::min(ms.encode, passes - expand);
+    const double left = passes > 0 ? (passes - expand - encode) / passes : 0;
+    return {ms.denoise * left, ms.context * left, encode, expand, ms.decode};
 }
 
 Summary summarize(const ChunkHistory& history, Stage stage) {

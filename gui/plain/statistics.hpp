@@ -17,9 +17,9 @@ inline constexpr int kStageCount = 5;
 inline constexpr std::array<std::string_view, kStageCount> kStageNames = {"denoise", "context", "encode", "expand",
                                                                           "decode"};
 
-double stage_ms(const StageMs& ms, Stage stage); // as measured: expand is also part of denoise and context
+double stage_ms(const StageMs& ms, Stage stage); // as measured: expand and encode are also part of denoise and context
 
-// Milliseconds that add up: expand is taken out of denoise and context, in proportion to their lengths.
+// Milliseconds that add up: expand and encode are taken out of denoise and context, in proportion to their lengths.
 std::array<double, kStageCount> stacked_ms(const StageMs& ms);
 
 struct Summary {

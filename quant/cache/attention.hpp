@@ -32,6 +32,9 @@ std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const Cac
 bool cuda_attention_has_fp8(const CacheShape& shape, at::Device device, at::ScalarType compute);
 std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                                at::ScalarType compute);
+// Where cuda::hopper_supports(), for BF16 caches, heads of 128 channels and pictures that are not small:
+// make_cuda_attention() takes it.
+std::unique_ptr<Attention> make_hopper_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device);
 #endif
 
 } // namespace wander::quant

@@ -20,20 +20,18 @@ constexpr double kRecencyWeight = 0.3;
 
 int important_latent_count(int latents) { return static_cast<int>(std::ceil(kKeptShare * latents)); }
 
-std::uint32_t important_latents(const at::Tensor& keys, int latents) {
-    const std::int64_t tokens = keys.size(0) / latents;
-    const at::Tensor sketch = keys.to(at::kFloat)
-                                  .abs()
-                                  .view({latents, tokens, keys.size(1), keys.size(2)})
-                                  .mean(at::IntArrayRef{1, 3})
-                                  .to(at::kCPU)
-                                  .contiguous(); // [latents, heads]
-    const auto row = [&](int n) { return sketch.const_data_ptr<float>() + n * sketch.size(1); };
+at::Tensor importance_sketch(const at::Tensor& keys) {
+    return keys.abs().mean(at::IntArrayRef{0, 2}, false, at::kFloat);
+}
+
+std::uint32_t important_latents(const at::Tensor& sketches) {
+    const auto latents = static_cast<int>(sketches.size(0));
+    const auto row = [&](int n) { return sketches.const_data_ptr<float>() + n * sketches.size(1); };
     std::vector<double> score(static_cast<std::size_t>(latents));
     for (int n = 1; n < latents; ++n) {
         double change = 0;
         double size = 0;
-        for (std::int64_t head = 0; head < sketch.size(1); ++head) {
+        for (std::int64_t head = 0; head < sketches.size(1); ++head) {
             change += std::abs(static_cast<double>(row(n)[head]) - row(n - 1)[head]);
             size += std::abs(static_cast<double>(row(n - 1)[head]));
         }

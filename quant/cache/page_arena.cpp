@@ -1,23 +1,45 @@
 #include "quant/cache/page_arena.hpp"
 
 #include <ATen/Functions.h>
+#include <c10/core/StreamGuard.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace wander::quant {
 
-at::Tensor PageArena::allocate(std::int64_t bytes) {
+at::Tensor PageArena::take(std::int64_t bytes) {
     at::Tensor page = at::empty({bytes}, at::TensorOptions().dtype(at::kByte).device(device_));
     page_bytes_ += static_cast<std::int64_t>(page.nbytes());
     note_peak();
     return page;
 }
 
+at::Tensor PageArena::allocate(std::int64_t bytes) {
+    const c10::OptionalStreamGuard guard(home_);
+    return take(bytes);
+}
+
+at::Tensor PageArena::allocate_transient(std::int64_t bytes) { return take(bytes); }
+
 void PageArena::release(at::Tensor& page) {
+    if (page.defined() && home_) {
+        released_.push_back(std::exchange(page, {}));
+        return;
+    }
+    release_transient(page);
+}
+
+void PageArena::release_transient(at::Tensor& page) {
     if (page.defined()) {
         page_bytes_ -= static_cast<std::int64_t>(page.nbytes());
         page.reset();
     }
+}
+
+void PageArena::free_released() {
+    for (at::Tensor& page : released_) release_transient(page);
+    released_.clear();
 }
 
 void PageArena::set_scratch(std::int64_t bytes) {

@@ -24,6 +24,14 @@ std::uint64_t mix(std::uint64_t state, std::uint64_t value) {
     return z ^ (z >> 31);
 }
 
+Page raw_page(at::Tensor bytes) {
+    Page page;
+    page.bytes = std::move(bytes);
+    page.parts.raw = static_cast<std::int64_t>(page.bytes.nbytes());
+    page.format = FormatRegistry::instance().find("bf16");
+    return page;
+}
+
 } // namespace
 
 PageCodec::PageCodec(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute)
@@ -58,17 +66,15 @@ std::int64_t PageCodec::raw_bytes(const PageGroup& group) const {
            static_cast<std::int64_t>(c10::elementSize(compute_));
 }
 
-at::Tensor PageCodec::raw_view(const PageGroup& group, const Page& page) const {
-    return page.bytes.view(compute_).view(
+at::Tensor PageCodec::as_rows(const PageGroup& group, const at::Tensor& raw_bytes) const {
+    return raw_bytes.view(compute_).view(
         {static_cast<std::int64_t>(group.capacity) * shape_.tokens_per_latent, shape_.heads, shape_.head_dim});
 }
 
+at::Tensor PageCodec::raw_view(const PageGroup& group, const Page& page) const { return as_rows(group, page.bytes); }
+
 Page PageCodec::new_raw_page(const PageGroup& group, PageArena& arena) const {
-    Page page;
-    page.bytes = arena.allocate(raw_bytes(group));
-    page.parts.raw = static_cast<std::int64_t>(page.bytes.nbytes());
-    page.format = FormatRegistry::instance().find("bf16");
-    return page;
+    return raw_page(arena.allocate(raw_bytes(group)));
 }
 
 // out: [rows, heads, head_dim], float32 or the compute type.
@@ -130,18 +136,8 @@ at::Tensor PageCodec::read(const PageGroup& group, int layer, bool is_key, int f
     return out;
 }
 
-void PageCodec::decode_to_raw(const PageRef& ref, PageArena& arena) const {
-    Page& page = ref.page();
-    Page raw = new_raw_page(*ref.group, arena);
-    raw.noise = page.noise;
-    at::Tensor values = raw_view(*ref.group, raw);
-    decode(*ref.group, ref.layer, ref.is_key, page, 0, ref.group->capacity, values);
-    arena.release(page.bytes);
-    page = std::move(raw);
-}
-
-void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
-                       CodebookStore& codebooks) const {
+std::vector<Page> PageCodec::encode(const std::vector<PageRef>& pages, const std::vector<at::Tensor>& sources,
+                                    const PageFormat& target, PageArena& arena, CodebookStore& codebooks) const {
     const auto* trainer = target.uses_session_codebook() ? dynamic_cast<const CodebookTrainer*>(&target) : nullptr;
     std::vector<EncodeJob> jobs;
     std::vector<int> layers;
@@ -150,7 +146,7 @@ void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& targ
         const PageRef& ref = pages[i];
         packed[i].format = &target;
         EncodeJob job;
-        job.source = raw_view(*ref.group, ref.page());
+        job.source = sources[i];
         job.shape = page_shape(*ref.group, ref.is_key);
         job.options = options(*ref.group, ref.layer, ref.is_key, packed[i]);
         jobs.push_back(std::move(job));
@@ -171,15 +167,12 @@ void PageCodec::encode(const std::vector<PageRef>& pages, const PageFormat& targ
     }
     target.encode_all(jobs);
     for (std::size_t i = 0; i < pages.size(); ++i) {
-        Page& page = pages[i].page();
         if (trainer) {
             codebooks.note_packed(*trainer, pages[i].layer, jobs[i]);
         }
-        note_noise(pages[i], jobs[i].source, packed[i]);
-        jobs[i].source.reset();
-        arena.release(page.bytes);
-        page = std::move(packed[i]);
+        note_noise(pages[i], sources[i], packed[i]);
     }
+    return packed;
 }
 
 // Mean squared error of the packed keys; what an earlier lossy format did to them stays part of it.
@@ -206,16 +199,38 @@ std::size_t PageCodec::batch_pages(const PageGroup& group, const Page& page, con
     return static_cast<std::size_t>(std::max<std::int64_t>(1, raw_bytes(group) / std::max<std::int64_t>(1, packed)));
 }
 
-void PageCodec::convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
-                        CodebookStore& codebooks) const {
+std::vector<Page> PageCodec::convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
+                                     CodebookStore& codebooks) const {
+    std::vector<Page> raw;             // decoded, where that is the target
+    std::vector<at::Tensor> transient; // decoded, on the way to the target
+    std::vector<at::Tensor> sources;
     for (const PageRef& ref : pages) {
-        if (ref.page().format->packed()) {
-            decode_to_raw(ref, arena);
+        const Page& page = ref.page();
+        if (!page.format->packed()) {
+            sources.push_back(raw_view(*ref.group, page));
+            continue;
+        }
+        const std::int64_t bytes = raw_bytes(*ref.group);
+        at::Tensor decoded = target.packed() ? arena.allocate_transient(bytes) : arena.allocate(bytes);
+        at::Tensor rows = as_rows(*ref.group, decoded);
+        decode(*ref.group, ref.layer, ref.is_key, page, 0, ref.group->capacity, rows);
+        if (target.packed()) {
+            sources.push_back(std::move(rows));
+            transient.push_back(std::move(decoded));
+        } else {
+            raw.push_back(raw_page(std::move(decoded)));
+            raw.back().noise = page.noise;
         }
     }
-    if (target.packed()) {
-        encode(pages, target, arena, codebooks);
+    if (!target.packed()) {
+        return raw;
     }
+    std::vector<Page> packed = encode(pages, sources, target, arena, codebooks);
+    sources.clear();
+    for (at::Tensor& decoded : transient) {
+        arena.release_transient(decoded);
+    }
+    return packed;
 }
 
 } // namespace wander::quant

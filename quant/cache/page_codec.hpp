@@ -41,20 +41,21 @@ public:
     // a format keeps one row for a latent, all its tokens have that row.
     at::Tensor read(const PageGroup& group, int layer, bool is_key, int first, int count) const;
 
-    // Replaces the pages' bytes by the same values in `target`. All pages are of one group and none of them is in
-    // `target` already. Extra memory: the packed pages, or where a source is packed one uncompressed page; sources are
-    // freed before this returns. batch_pages() pages together need about one uncompressed page. Formats with a session
-    // codebook take theirs from `codebooks`.
-    void convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
-                 CodebookStore& codebooks) const;
+    // The pages' values in `target`, as new pages; the old ones stay. All pages are of one group and none of them is in
+    // `target` already. Extra memory beside the result: where source and target are packed one uncompressed page each.
+    // batch_pages() pages together need about one uncompressed page. Formats with a session codebook take theirs from
+    // `codebooks`.
+    std::vector<Page> convert(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
+                              CodebookStore& codebooks) const;
     std::size_t batch_pages(const PageGroup& group, const Page& page, const PageFormat& target) const;
 
 private:
     // page: of this group, layer and kind; the one that is there, or the one that is being made.
     EncodeOptions options(const PageGroup& group, int layer, bool is_key, const Page& page) const;
-    void decode_to_raw(const PageRef& ref, PageArena& arena) const;
-    void encode(const std::vector<PageRef>& pages, const PageFormat& target, PageArena& arena,
-                CodebookStore& codebooks) const;
+    // source: the values of each page, uncompressed.
+    std::vector<Page> encode(const std::vector<PageRef>& pages, const std::vector<at::Tensor>& sources,
+                             const PageFormat& target, PageArena& arena, CodebookStore& codebooks) const;
+    at::Tensor as_rows(const PageGroup& group, const at::Tensor& raw_bytes) const;
     void decode_rows(const PageGroup& group, int layer, bool is_key, const Page& page, int first_row, int rows,
                      at::Tensor& out) const;
     void decode(const PageGroup& group, int layer, bool is_key, const Page& page, int first, int count,

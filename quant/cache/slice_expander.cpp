@@ -74,61 +74,77 @@ void SliceExpander::turn_queries(const HeadRange& heads, const at::Tensor& q, vo
 }
 
 // Always the first rows of the slice.
-void SliceExpander::expand_text(const Run& run, const HeadRange& heads, int layer, Operand operand, void* out) const {
+void SliceExpander::expand_text(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
+                                std::int64_t columns, void* out) const {
+    const Run& run = slice.runs.front();
     const TextRows& text = text_[static_cast<std::size_t>(layer)];
     const at::Tensor& rows = operand == Operand::key ? text.keys : text.values;
     cuda::ExpandJob plain = job(heads, operand, rotation_.identity(), out);
     plain.tables = &kTextTables;
     plain.rotary = false;
-    plain.runs[0] = {rows.const_data_ptr(), run.first_row, run.first_token, run.rows, 0, 0};
+    plain.out_columns = columns;
+    plain.out_rows = slice.rows;
+    plain.runs[0] = {rows.const_data_ptr(), run.first_row, run.first_token, run.rows, 0, 0, 0};
     plain.run_count = 1;
     cuda::expand_plain(plain, stream());
 }
 
 void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
                            const at::Tensor& own, void* out) const {
+    expand(slice, heads, layer, operand, own, 0, out);
+}
+
+void SliceExpander::expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
+                                   std::int64_t columns, void* out) const {
+    expand(slice, heads, layer, Operand::value, own, columns, out);
+}
+
+void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
+                           const at::Tensor& own, std::int64_t columns, void* out) const {
     const bool is_key = operand == Operand::key;
     const auto page_of = [&](const Run& run) -> const Page& {
         return (is_key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
     };
+    // Uncompressed pages and the chunk's own rows are both plain memory.
+    const auto is_plain = [&](const Run& run) { return !run.group || !page_of(run).format->packed(); };
     int out_row = 0;
     for (std::size_t i = 0; i < slice.runs.size();) {
         const Run& first = slice.runs[i];
         if (first.text) {
-            expand_text(first, heads, layer, operand, out);
-            out_row += first.rows;
-            ++i;
-            continue;
-        }
-        if (!first.group) {
-            cuda::ExpandJob plain = job(heads, operand, rotation_.inverse(), out);
-            plain.source_row = own.stride(0);
-            plain.runs[0] = {own.const_data_ptr(), first.first_row,    first.first_token,
-                             first.rows,           first.table_latent, out_row};
-            plain.run_count = 1;
-            cuda::expand_plain(plain, stream());
+            expand_text(slice, heads, layer, operand, columns, out);
             out_row += first.rows;
             ++i;
             continue;
         }
         cuda::ExpandJob paged = job(heads, operand, rotation_.inverse(), out);
-        const Page& page = page_of(first);
+        paged.out_columns = columns;
+        paged.out_rows = slice.rows;
         for (; i < slice.runs.size() && paged.run_count < cuda::kMaxRuns; ++i) {
             const Run& run = slice.runs[i];
-            if (!run.group || !read_alike(page, *first.group, page_of(run), *run.group)) {
+            const bool alike = is_plain(first)
+                                   ? is_plain(run)
+                                   : run.group && read_alike(page_of(first), *first.group, page_of(run), *run.group);
+            if (!alike) {
                 break;
             }
-            paged.runs[paged.run_count++] = {page_of(run).bytes.const_data_ptr(),
+            const void* const source = (run.group ? page_of(run).bytes : own).const_data_ptr();
+            paged.runs[paged.run_count++] = {source,
                                              run.first_row,
                                              run.first_token,
                                              run.rows,
                                              run.table_latent,
-                                             out_row};
+                                             out_row,
+                                             run.group ? 0 : own.stride(0)};
             out_row += run.rows;
         }
-        TORCH_CHECK(page.format->expand(paged, codec_.page_shape(*first.group, is_key),
-                                        codec_.options(*first.group, layer, is_key), stream()),
-                    "cache format ", page.format->name(), " has no CUDA decoder");
+        if (is_plain(first)) {
+            TORCH_CHECK(cuda::expand_plain(paged, stream()), "rows of this type cannot be expanded");
+            continue;
+        }
+        const PageFormat& format = *page_of(first).format;
+        TORCH_CHECK(format.expand(paged, codec_.page_shape(*first.group, is_key),
+                                  codec_.options(*first.group, layer, is_key), stream()),
+                    "cache format ", format.name(), " has no CUDA decoder");
     }
 }
 

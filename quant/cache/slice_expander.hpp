@@ -45,9 +45,15 @@ public:
     // All rows of a slice, pages that are read alike in one launch; own: the chunk's rows of this operand.
     void expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand, const at::Tensor& own,
                 void* out) const;
+    // Values in E4M3, column by column: ExpandJob::out_columns.
+    void expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
+                        std::int64_t columns, void* out) const;
 
 private:
-    void expand_text(const Run& run, const HeadRange& heads, int layer, Operand operand, void* out) const;
+    void expand_text(const Slice& slice, const HeadRange& heads, int layer, Operand operand, std::int64_t columns,
+                     void* out) const;
+    void expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand, const at::Tensor& own,
+                std::int64_t columns, void* out) const;
     cuda::ExpandJob job(const HeadRange& heads, Operand operand, const float* matrices, void* out) const;
     cuda::Stream stream() const;
 

@@ -9,6 +9,10 @@ struct PlainRows {
     const T* page;
     long long row_values;
     int head_dim;
+    __device__ void begin(const ExpandRun& run) {
+        page = static_cast<const T*>(run.source);
+        row_values = run.source_row > 0 ? run.source_row : row_values;
+    }
     __device__ Eight load(int row, int head, int channel) const {
         return load_eight(page + row * row_values + head * head_dim + channel);
     }

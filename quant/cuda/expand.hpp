@@ -28,8 +28,9 @@ struct ExpandRun {
     int first_row = 0;   // stored row in the page
     int first_token = 0; // the token of the page whose place that row has; the rows after it have the places after it
     int rows = 0;
-    int table_latent = 0; // row of the tables for the page's first latent
-    int out_row = 0;      // where its rows begin in out
+    int table_latent = 0;        // row of the tables for the page's first latent
+    int out_row = 0;             // where its rows begin in out
+    std::int64_t source_row = 0; // plain memory: values between rows; 0: ExpandJob::source_row
 };
 
 inline constexpr int kMaxRuns = 32;
@@ -51,6 +52,11 @@ struct ExpandJob {
     Element element = Element::float32;   // of out
     const float* inverse_scale = nullptr; // device scalar that values are multiplied by, e4m3 only; null: 1
     std::int64_t out_row_stride = 0;      // values between rows of out; 0: dense
+    // > 0, e4m3 without RoPE only: written column by column, out[branch * head_count + head][channel][out_columns], a
+    // multiple of 16. Each 16 columns hold 16 rows in the order in which the tensor cores take probabilities from
+    // registers (place_of_row() in expand_rows.cuh); columns behind the last row up to a multiple of 16 become zero.
+    std::int64_t out_columns = 0;
+    int out_rows = 0; // of all jobs that fill out; with out_columns
     void* out = nullptr;
 };
 

@@ -44,45 +44,89 @@ __device__ inline void add_row(const std::uint32_t (&row)[kChannels / 2], float 
     }
 }
 
-template <int kChannels>
-__device__ inline void add_basis(const std::uint8_t* page, const QvgPageLayout& layout, int token, int head,
-                                 int channel, float (&out)[kChannels]) {
+template <int kChannels, int kRows>
+__device__ inline void add_basis(const std::uint8_t* page, const QvgPageLayout& layout, const int (&tokens)[kRows],
+                                 int head, int channel, float (&out)[kRows][kChannels]) {
     const auto* spans = reinterpret_cast<const float*>(page + layout.span_row(head));
-    const auto* weights = reinterpret_cast<const std::int8_t*>(page + layout.weight_row(head, token));
     for (int k = 0; k < layout.rank; ++k) {
         std::uint32_t row[kChannels / 2];
         load_words<kChannels / 2>(page + layout.basis_row(head, k) + channel * 2, row);
-        add_row(row, __fmul_rn(spans[k], static_cast<float>(weights[k])), out);
+#pragma unroll
+        for (int r = 0; r < kRows; ++r) {
+            const auto* weights = reinterpret_cast<const std::int8_t*>(page + layout.weight_row(head, tokens[r]));
+            add_row(row, __fmul_rn(spans[k], static_cast<float>(weights[k])), out[r]);
+        }
     }
 }
 
-// Codes of kChannels channels, first channel in the highest bits of the first byte. book: the session codebook, null
-// without one.
+// Codes of kChannels channels of some tokens, first channel in the highest bits of the first byte; what the tokens need
+// is read side by side. book: the session codebook, null without one.
+template <int kChannels, int kRows>
+__device__ inline void decode_rows(const std::uint8_t* page, const std::uint8_t* book, const QvgPageLayout& layout,
+                                   float middle, const int (&tokens)[kRows], int head, int channel,
+                                   float (&out)[kRows][kChannels]) {
+    static_assert(kChannels == 4 || kChannels == 8);
+    std::uint32_t codes[kRows];
+    float scales[kRows];
+    std::uint32_t centroids[kRows][kChannels / 2];
+    int ids[kRows];
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+        ids[r] = layout.id(page, head, tokens[r]);
+        scales[r] = e4m3_scale(page[layout.scale_row(head, tokens[r]) + channel / layout.block]);
+        const std::uint8_t* at = page + layout.code_row(head, tokens[r]) + channel / 4;
+        codes[r] = at[0];
+        if constexpr (kChannels == 8) {
+            codes[r] = codes[r] << 8U | at[1];
+        }
+    }
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+        load_words<kChannels / 2>(page + layout.centroid_row(head, ids[r]) + channel * 2, centroids[r]);
+    }
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+#pragma unroll
+        for (int c = 0; c < kChannels; ++c) {
+            const auto code = static_cast<float>((codes[r] >> (2 * (kChannels - 1 - c))) & 3U);
+            const float base = c % 2 == 0 ? bf16_low(centroids[r][c / 2]) : bf16_high(centroids[r][c / 2]);
+            out[r][c] = __fadd_rn(__fmul_rn(code - middle, scales[r]), base);
+        }
+    }
+    for (int stage = 1; stage < layout.stages; ++stage) {
+#pragma unroll
+        for (int r = 0; r < kRows; ++r) {
+            const int id = layout.id(page, head, tokens[r], stage);
+            load_words<kChannels / 2>(page + layout.centroid_row(head, id, stage) + channel * 2, centroids[r]);
+        }
+#pragma unroll
+        for (int r = 0; r < kRows; ++r) {
+            add_row(centroids[r], 1.0F, out[r]);
+        }
+    }
+    if (layout.book_centroids > 0) {
+#pragma unroll
+        for (int r = 0; r < kRows; ++r) {
+            load_words<kChannels / 2>(book + layout.book_row(head, layout.book_id(page, head, tokens[r])) + channel * 2,
+                                      centroids[r]);
+            add_row(centroids[r], 1.0F, out[r]);
+        }
+    }
+    if (layout.rank > 0) {
+        add_basis(page, layout, tokens, head, channel, out);
+    }
+}
+
+// The same for one token.
 template <int kChannels>
 __device__ inline void decode_packed(const std::uint8_t* page, const std::uint8_t* book, const QvgPageLayout& layout,
                                      float middle, int token, int head, int channel, float (&out)[kChannels]) {
-    const float scale = e4m3_scale(page[layout.scale_row(head, token) + channel / layout.block]);
-    const std::uint8_t* codes = page + layout.code_row(head, token) + channel / 4;
-    std::uint32_t centroid[kChannels / 2];
-    load_words<kChannels / 2>(page + layout.centroid_row(head, layout.id(page, head, token)) + channel * 2, centroid);
+    const int tokens[1] = {token};
+    float rows[1][kChannels];
+    decode_rows(page, book, layout, middle, tokens, head, channel, rows);
 #pragma unroll
     for (int c = 0; c < kChannels; ++c) {
-        const auto code = static_cast<float>((codes[c / 4] >> (6 - 2 * (c % 4))) & 3);
-        const float base = c % 2 == 0 ? bf16_low(centroid[c / 2]) : bf16_high(centroid[c / 2]);
-        out[c] = __fadd_rn(__fmul_rn(code - middle, scale), base);
-    }
-    for (int stage = 1; stage < layout.stages; ++stage) {
-        const int id = layout.id(page, head, token, stage);
-        load_words<kChannels / 2>(page + layout.centroid_row(head, id, stage) + channel * 2, centroid);
-        add_row(centroid, 1.0F, out);
-    }
-    if (layout.book_centroids > 0) {
-        load_words<kChannels / 2>(book + layout.book_row(head, layout.book_id(page, head, token)) + channel * 2,
-                                  centroid);
-        add_row(centroid, 1.0F, out);
-    }
-    if (layout.rank > 0) {
-        add_basis(page, layout, token, head, channel, out);
+        out[c] = rows[0][c];
     }
 }
 

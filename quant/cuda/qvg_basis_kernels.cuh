@@ -1,7 +1,8 @@
 #pragma once
 // The basis of a page on the device. Plain twin: qvg/page_basis.cpp, bit for bit. Rows are what the mean left.
 
-#include "quant/cuda/qvg_cluster_kernels.cuh"
+#include "quant/cuda/qvg_mean_kernels.cuh"
+#include "quant/cuda/qvg_tiles.cuh"
 
 namespace wander::quant::cuda {
 namespace {

@@ -1,10 +1,11 @@
 // The page encoder's launches. Sums and products of floats run in the order of the CPU code and are never fused, all
 // others are whole numbers, so results are the same bits.
 #include "quant/cuda/qvg_basis_kernels.cuh"
-#include "quant/cuda/qvg_cluster_kernels.cuh"
 #include "quant/cuda/qvg_encode.hpp"
 #include "quant/cuda/qvg_pack_kernels.cuh"
 #include "quant/cuda/qvg_session.hpp"
+#include "quant/cuda/qvg_start_kernels.cuh"
+#include "quant/cuda/qvg_sum_round_kernels.cuh"
 
 namespace wander::quant::cuda {
 namespace {

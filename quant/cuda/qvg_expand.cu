@@ -15,6 +15,17 @@ struct PackedRows {
         decode_packed<8>(page, book, layout, middle, row, head, channel, value.x);
         return value;
     }
+
+    static constexpr int kRows = 4;
+    __device__ void load_rows(const int (&rows)[kRows], int head, int channel, Eight (&values)[kRows]) const {
+        float out[kRows][8];
+        decode_rows(page, book, layout, middle, rows, head, channel, out);
+        for (int r = 0; r < kRows; ++r) {
+            for (int c = 0; c < 8; ++c) {
+                values[r].x[c] = out[r][c];
+            }
+        }
+    }
 };
 
 } // namespace

@@ -5,9 +5,9 @@
     cache_table.py --results DIR        from the files of an earlier run, wherever that was
     cache_table.py -- --device cpu --scripts 4        words after -- go to cache_quality_bench
 
-Runs build/release/bin/cache_quality_bench (quality.json, quality.md) and, where there is an NVIDIA GPU,
+Runs build/release/bin/cache_quality_bench (quality.json, quality.md; for a few formats with several seeds, quality_seed*.json) and, where there is an NVIDIA GPU,
 build/release/bin/attend_gpu_bench (gpu.json, gpu_fp8.json), keeps their files in build/bench, rewrites what stands between the marks
-"<!-- cache quality -->" and "<!-- cache speed -->" and their ends in docs/performance.md, and draws docs/images/cache_methods.png
+"<!-- cache quality -->", "<!-- cache seeds -->" and "<!-- cache speed -->" and their ends in docs/performance.md, and draws docs/images/cache_methods.png
 (needs python3-matplotlib). A part without results stays as it is.
 """
 
@@ -26,6 +26,13 @@ packed pages / their values, everything counted; `pages`, `cache`: how much smal
 chunk that reads a packed page (earlier or later where a rule packs earlier or later); W1: the three after it; rest: what follows. PSNR is that of the mean squared error over a window's frames, SSIM Gaussian 11x11 on luma. Below 20 dB: scripts with
 such a chunk, and the first of them. Drift: mean luma / saturation / variance of the Laplacian of the last 16 frames, minus BF16's. Floor: the uncompressed walk itself, its sums in another
 order, or in the other arithmetic; nothing can be judged above the first. LPIPS is missing: its weights are not at hand."""
+
+
+# Formats of about two bits with several seeds of the noise; pca2 beside int2 with as many centroids as give it pca2's bits.
+SEEDS = (7, 8, 9)
+SEED_VARIANTS = ("kivi2", "qvg-int2", "int2", "int2+centroids14", "pca2")
+SEEDS_HELP = """The formats that the choice of a default lies between, with three seeds of the noise: mean over all scripts and seeds ± the 95 % interval, and the means of each seed. `int2+centroids14` is `int2` with 14
+instead of 4 centroids a head and page, which is about `pca2`'s bits. `better`: scripts and seeds in which it is above `int2`."""
 
 
 def replace_block(text, mark, body):
@@ -48,6 +55,10 @@ def measure(options, folder):
     words = [programs / "cache_quality_bench", "--json", folder / "quality.json", "--markdown", folder / "quality.md", *options.words]
     if run(words) != 0:
         failed.append("cache_quality_bench")
+    for seed in SEEDS:
+        words = ["--seed", seed, "--formats", ",".join(SEED_VARIANTS), "--no-floors", "--json", folder / f"quality_seed{seed}.json"]
+        if run([programs / "cache_quality_bench", *map(str, words), *options.words]) != 0:
+            failed.append(f"cache_quality_bench --seed {seed}")
     gpu = programs / "attend_gpu_bench"
     if Path("/dev/nvidia0").exists() and gpu.exists() and not options.no_gpu:
         names = [v["name"] for v in json.loads((folder / "quality.json").read_text())["variants"] if "+" not in v["name"]]
@@ -63,6 +74,36 @@ def quality_block(folder):
     table = (folder / "quality.md").read_text()
     plot = f"\n![PSNR of every cache format against its bits](images/{PLOT.name})\n"
     return f"`{command}` makes this table and the plot. {QUALITY_HELP}\n\n{table}{plot}"
+
+
+def mean_and_interval(values):
+    """Of some thirty values."""
+    mean = sum(values) / len(values)
+    spread_of = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+    return f"{mean:.1f} ± {1.96 * spread_of / len(values) ** 0.5:.1f}"
+
+
+def seeds_block(reports):
+    """One row a variant. reports: of the same variants and scripts, one for each seed."""
+    windows = ("w0", "w1", "rest")
+    by_name = [{v["name"]: v for v in report["variants"]} for report in reports]
+
+    def psnr(name, window):
+        return [script[window]["psnr_db"] for variants in by_name for script in variants[name]["scripts"]]
+
+    lines = ["| format | bits | " + " | ".join(f"{w} dB | by seed" for w in ("W0", "W1", "rest")) + " | better in W0, W1, rest |"]
+    lines.append("|" + " --- |" * 9)
+    for name, variant in by_name[0].items():
+        row = [f"{variant['label']} (`{name}`)", f"{variant['effective_bits']:.2f}"]
+        for window in windows:
+            row += [mean_and_interval(psnr(name, window)), ", ".join(f"{v[name][window]['psnr_db']['mean']:.1f}" for v in by_name)]
+        better = [sum(a > b for a, b in zip(psnr(name, w), psnr("int2", w))) for w in windows]
+        row.append("-" if name == "int2" else ", ".join(str(count) for count in better) + f" of {len(psnr(name, 'w0'))}")
+        lines.append("| " + " | ".join(row) + " |")
+    seeds = ", ".join(str(report["seed"]) for report in reports)
+    scripts = len(next(iter(by_name[0].values()))["scripts"])
+    where = f"{scripts} scripts of {reports[0]['chunks']} chunks with seeds {seeds}, {reports[0]['device']}, {reports[0]['precision']}."
+    return SEEDS_HELP + "\n\n" + where + "\n\n" + "\n".join(lines)
 
 
 def number(value, digits):
@@ -228,6 +269,9 @@ def main():
         page = replace_block(page, "cache quality", quality_block(folder))
         if not options.no_plot:
             draw(report)
+    of_seeds = [folder / f"quality_seed{seed}.json" for seed in SEEDS]
+    if all(file.exists() for file in of_seeds):
+        page = replace_block(page, "cache seeds", seeds_block([json.loads(file.read_text()) for file in of_seeds]))
     if (folder / "gpu.json").exists():
         fp8 = json.loads((folder / "gpu_fp8.json").read_text()) if (folder / "gpu_fp8.json").exists() else None
         page = replace_block(page, "cache speed", speed_block(json.loads((folder / "gpu.json").read_text()), fp8))

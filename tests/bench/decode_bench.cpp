@@ -1,15 +1,16 @@
-// Decoding on an NVIDIA GPU: milliseconds for a chunk of 3 latents, for the first picture of a video, and memory, of
-// the full VAE and the tiny decoder, against the same in torch's plain operations (3-D convolutions, norms and sums one
-// by one), in one run. Random weights at the published sizes. One JSON object a line; floors beside (arithmetic at 790
-// TFLOP/s).
+// Decoding on an NVIDIA GPU: milliseconds for a chunk (3 latents; 4 of the Wan 2.2 VAE), for the first picture of a
+// video, and memory, of the full VAEs and the tiny decoder, against the same in torch's plain operations (norms and
+// sums one by one), in one run. Random weights at the published sizes. One JSON object a line; floors beside
+// (arithmetic at 790 TFLOP/s). The Wan 2.2 VAE at 704x1280 and 480x832, and its encoder on one picture.
 //
 //     decode_bench [--rows 60] [--cols 104] [--chunks 12] [--parts] [--only WORD]
 //
-// --parts: the pieces of a chunk one by one as well.
+// --rows and --cols: latents of the Wan 2.1 decoders. --parts: the pieces of a chunk one by one as well.
 #include "generator/device.hpp"
 #include "generator/wan/decode_ops.hpp"
 #include "generator/wan/taehv.hpp"
 #include "generator/wan/vae.hpp"
+#include "generator/wan/vae22.hpp"
 #include "generator/wan/vae_ops.hpp"
 
 #include <ATen/ATen.h>
@@ -30,6 +31,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -40,6 +42,8 @@ constexpr double kTeraflops = 790;
 constexpr double kFullPixels = 60 * 104; // of the latents that these are counted for
 constexpr double kFullTeraflop = 13.55;  // per latent
 constexpr double kTinyTeraflop = 0.54;
+constexpr double kWan22Pixels = 44 * 80;
+constexpr double kWan22Teraflop = 66.4;
 
 struct Options {
     std::int64_t rows = 60;
@@ -77,14 +81,25 @@ VaeConfig vae_config() {
     return config;
 }
 
-void bench(const Options& options, const std::string& name, const VideoDecoder& decoder, int latents_per_call,
-           double teraflop_per_latent) {
-    if (!options.only.empty() && name.find(options.only) == std::string::npos) return;
-    const at::Tensor latents =
-        at::randn({3, 16, options.rows, options.cols}, at::TensorOptions(at::kCUDA).dtype(at::kBFloat16));
+struct Video {
+    int latents = 3; // of a chunk
+    std::int64_t rows = 0;
+    std::int64_t cols = 0;
+    double floor_ms = 0; // of a chunk
+};
+
+bool wanted(const Options& options, const std::string& name) {
+    return options.only.empty() || name.find(options.only) != std::string::npos;
+}
+
+void bench(const Options& options, const std::string& name, const VideoDecoder& decoder, const Video& video,
+           int latents_per_call) {
+    if (!wanted(options, name)) return;
+    const at::Tensor latents = at::randn({video.latents, decoder.latent_channels(), video.rows, video.cols},
+                                         at::TensorOptions(at::kCUDA).dtype(at::kBFloat16));
     const auto stream = decoder.open_stream();
     const auto chunk = [&] {
-        for (int begin = 0; begin < 3; begin += latents_per_call)
+        for (int begin = 0; begin < video.latents; begin += latents_per_call)
             stream->decode(latents.narrow(0, begin, latents_per_call));
     };
     const auto first = [&] {
@@ -119,11 +134,10 @@ void bench(const Options& options, const std::string& name, const VideoDecoder& 
         }
     }
     const auto peak = allocated().peak - before;
-    const double scale = static_cast<double>(options.rows * options.cols) / kFullPixels;
     std::printf(
-        "{\"decoder\": \"%s\", \"latents_per_call\": %d, \"chunk_ms\": %.2f, \"floor_ms\": %.1f, \"first_ms\": "
-        "%.2f, \"host_ms\": %.2f, \"warm_up_ms\": %.0f, \"state_mib\": %.1f, \"peak_mib\": %.1f}\n",
-        name.c_str(), latents_per_call, median(chunk_ms), 3e3 * teraflop_per_latent * scale / kTeraflops,
+        "{\"decoder\": \"%s\", \"rows\": %lld, \"latents_per_call\": %d, \"chunk_ms\": %.2f, \"floor_ms\": %.1f, "
+        "\"first_ms\": %.2f, \"host_ms\": %.2f, \"warm_up_ms\": %.0f, \"state_mib\": %.1f, \"peak_mib\": %.1f}\n",
+        name.c_str(), static_cast<long long>(video.rows), latents_per_call, median(chunk_ms), video.floor_ms,
         median(first_ms), median(host_ms), warm_up_ms, static_cast<double>(stream->state_bytes()) / (1 << 20),
         static_cast<double>(peak) / (1 << 20));
     std::fflush(stdout);
@@ -199,6 +213,111 @@ void bench_parts(const Options& options) {
     print_part("attention", 3, event_ms([&] { attend_in_frames(qkv); }), 0, 12e-12 * 384 * pixels * pixels);
 }
 
+// The same convolution in its 3-D form, and pointwise ones as convolution and as matrix product.
+void bench_forms(std::int64_t in, std::int64_t out, std::int64_t rows, std::int64_t cols, std::int64_t frames) {
+    const auto bf16 = at::TensorOptions(at::kCUDA).dtype(at::kBFloat16);
+    const double values = static_cast<double>(rows * cols * frames);
+    const std::string where = std::to_string(in) + " to " + std::to_string(out) + " channels " + std::to_string(rows) +
+                              "x" + std::to_string(cols);
+    const at::Tensor clip =
+        at::randn({1, in, frames + 2, rows, cols}, bf16).contiguous(at::MemoryFormat::ChannelsLast3d);
+    const at::Tensor cube = at::randn({out, in, 3, 3, 3}, bf16).contiguous(at::MemoryFormat::ChannelsLast3d);
+    print_part("3-D convolution, " + where, frames, event_ms([&] { at::conv3d(clip, cube, {}, 1, {0, 1, 1}); }), 0,
+               54e-12 * values * static_cast<double>(in * out));
+    const at::Tensor x = at::randn({frames, in, rows, cols}, bf16).contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor point = at::randn({out, in, 1, 1}, bf16).contiguous(at::MemoryFormat::ChannelsLast);
+    const double teraflop = 2e-12 * values * static_cast<double>(in * out);
+    print_part("1x1 convolution, " + where, frames, event_ms([&] { at::conv2d(x, point); }),
+               2e-9 * values * static_cast<double>(in + out), teraflop);
+    const at::Tensor matrix = point.view({out, in}).t();
+    print_part("1x1 as product, " + where, frames,
+               event_ms([&] { at::matmul(x.permute({0, 2, 3, 1}).reshape({-1, in}), matrix); }),
+               2e-9 * values * static_cast<double>(in + out), teraflop);
+}
+
+// Of the Wan 2.2 VAE: `rows` x `cols` latents, a latent at once.
+void bench_wan22_parts(std::int64_t rows, std::int64_t cols) {
+    bench_level(1024, 1024, rows, cols, 1);
+    bench_level(1024, 1024, 2 * rows, 2 * cols, 2);
+    bench_level(1024, 512, 4 * rows, 4 * cols, 4);
+    bench_level(512, 512, 4 * rows, 4 * cols, 4);
+    bench_level(512, 256, 8 * rows, 8 * cols, 4);
+    bench_level(256, 256, 8 * rows, 8 * cols, 4);
+    bench_forms(1024, 1024, 2 * rows, 2 * cols, 2);
+    bench_forms(512, 512, 4 * rows, 4 * cols, 4);
+    bench_forms(512, 256, 8 * rows, 8 * cols, 4);
+    bench_forms(256, 256, 8 * rows, 8 * cols, 4);
+    const auto bf16 = at::TensorOptions(at::kCUDA).dtype(at::kBFloat16);
+    const auto picture = [&](std::int64_t n, std::int64_t channels, std::int64_t height, std::int64_t width) {
+        return at::randn({n, channels, height, width}, bf16).contiguous(at::MemoryFormat::ChannelsLast);
+    };
+    for (const std::int64_t channels : {1024, 512}) {
+        const std::int64_t r = rows * 2048 / channels, c = cols * 2048 / channels, n = 4;
+        const at::Tensor small = picture(n, channels, r, c);
+        const at::Tensor weight = picture(4 * channels, channels, 2, 2);
+        print_part("up, " + std::to_string(channels) + " channels", n, event_ms([&] { up_conv(small, weight, {}); }), 0,
+                   32e-12 * static_cast<double>(channels * channels * n * (r + 1) * (c + 1)));
+        const at::Tensor large = picture(n, channels, 2 * r, 2 * c);
+        const at::Tensor square = picture(channels, channels, 3, 3);
+        print_part("3x3 on the doubled picture, " + std::to_string(channels) + " channels", n,
+                   event_ms([&] { at::conv2d(large, square, {}, 1, 1); }), 0,
+                   72e-12 * static_cast<double>(channels * channels * n * r * c));
+    }
+    const at::Tensor last = picture(4, 256, 8 * rows, 8 * cols);
+    const at::Tensor taps = tap_weight(picture(12, 768, 3, 3));
+    const at::Tensor bias = at::zeros({12}, at::TensorOptions(at::kCUDA));
+    const at::Tensor out = picture(4, 3, 16 * rows, 16 * cols);
+    at::Tensor past;
+    print_part("head", 4, event_ms([&] { conv_by_products(last, taps, bias, past, out); }), 0,
+               54e-12 * 256 * 12 * 4 * static_cast<double>(64 * rows * cols));
+    const at::Tensor qkv = picture(1, 3 * 1024, rows, cols);
+    const double pixels = static_cast<double>(rows * cols);
+    print_part("attention, 1024 channels", 1, event_ms([&] { attend_by_products(qkv); }), 0,
+               4e-12 * 1024 * pixels * pixels);
+}
+
+void bench_wan22(const Options& options) {
+    const auto load = [](const DecodeTuning& tuning, bool encoder) {
+        return *Wan22Vae::load(Vae22Config::published(), random_tensor, at::kCUDA, at::kBFloat16, encoder, !encoder,
+                               tuning);
+    };
+    const auto video = [](std::int64_t rows, std::int64_t cols) {
+        const double share = static_cast<double>(rows * cols) / kWan22Pixels;
+        return Video{4, rows, cols, 4e3 * kWan22Teraflop * share / kTeraflops};
+    };
+    const Video sizes[] = {video(44, 80), video(30, 52)};
+    if (wanted(options, "wan22 plain")) {
+        DecodeTuning plain;
+        plain.plain = true;
+        const Wan22Vae vae = load(plain, false);
+        for (const Video& size : sizes) bench(options, "wan22 plain", vae, size, 1);
+    }
+    if (wanted(options, "wan22")) {
+        const Wan22Vae vae = load({}, false);
+        for (const Video& size : sizes) {
+            for (const int latents : {1, 2, 4}) bench(options, "wan22", vae, size, latents);
+        }
+    }
+    // In its wide level, at 704x1280.
+    for (const auto& [name, frames] : {std::pair{"wan22, one frame a pass", 1}, {"wan22, four frames a pass", 4}}) {
+        if (!wanted(options, name)) continue;
+        DecodeTuning tuning;
+        tuning.pixels_per_pass = std::int64_t{frames} * 2 * 352 * 640;
+        const Wan22Vae vae = load(tuning, false);
+        for (const Video& size : sizes) bench(options, name, vae, size, 1);
+    }
+    if (wanted(options, "wan22 encoder")) {
+        const Wan22Vae vae = load({}, true);
+        for (const Video& size : sizes) {
+            const at::Tensor picture =
+                at::rand({1, 3, 16 * size.rows, 16 * size.cols}, at::TensorOptions(at::kCUDA)) * 2 - 1;
+            const double ms = event_ms([&] { vae.encode_stream().encode(picture); });
+            std::printf("{\"encoder\": \"wan22\", \"rows\": %lld, \"picture_ms\": %.2f}\n",
+                        static_cast<long long>(size.rows), ms);
+        }
+    }
+}
+
 int run(const Options& options) {
     const c10::InferenceMode inference;
     const auto device = pick_device("cuda", "bf16", 0);
@@ -209,32 +328,42 @@ int run(const Options& options) {
     std::printf("{\"device\": \"%s\", \"rows\": %lld, \"cols\": %lld}\n", device->name.c_str(),
                 static_cast<long long>(options.rows), static_cast<long long>(options.cols));
     at::manual_seed(1);
-    if (options.parts) bench_parts(options);
+    if (options.parts) {
+        bench_parts(options);
+        bench_wan22_parts(44, 80);
+    }
+    bench_wan22(options);
+    const auto video = [&options](double teraflop_per_latent) {
+        const double share = static_cast<double>(options.rows * options.cols) / kFullPixels;
+        return Video{3, options.rows, options.cols, 3e3 * teraflop_per_latent * share / kTeraflops};
+    };
+    const Video full_video = video(kFullTeraflop);
+    const Video tiny_video = video(kTinyTeraflop);
     const auto vae = [&](const DecodeTuning& tuning) {
         return *WanVae::load(vae_config(), random_tensor, at::kCUDA, at::kBFloat16, false, true, tuning);
     };
     DecodeTuning plain;
     plain.plain = true;
-    bench(options, "full plain", vae(plain), 1, kFullTeraflop);
+    bench(options, "full plain", vae(plain), full_video, 1);
     {
         const WanVae full = vae({});
-        bench(options, "full", full, 3, kFullTeraflop);
-        bench(options, "full", full, 1, kFullTeraflop);
+        bench(options, "full", full, full_video, 3);
+        bench(options, "full", full, full_video, 1);
     }
     {
         DecodeTuning narrow;
         narrow.pixels_per_pass = 64 * options.rows * options.cols; // one frame of the finest level
         const WanVae full = vae(narrow);
-        bench(options, "full, one frame a pass", full, 3, kFullTeraflop);
-        bench(options, "full, one frame a pass", full, 1, kFullTeraflop);
+        bench(options, "full, one frame a pass", full, full_video, 3);
+        bench(options, "full, one frame a pass", full, full_video, 1);
     }
     const auto tiny = [&](bool plain_operations) {
         return *Taehv::load({}, random_tensor, at::kCUDA, at::kBFloat16, false, true, plain_operations);
     };
-    bench(options, "tiny plain", tiny(true), 3, kTinyTeraflop);
+    bench(options, "tiny plain", tiny(true), tiny_video, 3);
     const Taehv fused = tiny(false);
-    bench(options, "tiny", fused, 3, kTinyTeraflop);
-    bench(options, "tiny", fused, 1, kTinyTeraflop);
+    bench(options, "tiny", fused, tiny_video, 3);
+    bench(options, "tiny", fused, tiny_video, 1);
     return 0;
 }
 

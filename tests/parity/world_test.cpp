@@ -153,7 +153,7 @@ TEST_P(ParityWorldCase, RollsOutTheSameLatentsAndFrames) {
                   kLatentTolerance);
     }
 
-    WanVae::DecodeStream decoder = shared.vae.decode_stream();
+    CausalDecodeStream decoder = shared.vae.decode_stream();
     at::Tensor frames = as_pictures(decoder.decode(first));
     if (out_.contains("frame.0")) {
         EXPECT_LE((frames[0] - expected("frame.0")).abs().max().item<double>(), kFrameTolerance);

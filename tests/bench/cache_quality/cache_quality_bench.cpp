@@ -2,7 +2,7 @@
 // divergence, drift, bits, ratios and time, over a dozen scripts. Real walks with the same noise: an error feeds back
 // into everything that follows ("free" runs).
 //
-//     cache_quality_bench [--formats int8,int2+bias,...] [--device cuda] [--json FILE] [--markdown FILE]
+//     cache_quality_bench [--formats int8,int2+bias,...] [--seed N] [--device cuda] [--json FILE] [--markdown FILE]
 //
 // Windows: W0 is the first chunk that reads a packed page, W1 the three after it, rest what follows. The floor is the
 // uncompressed walk with its sums in another order (attention cut into other slices) and, on its own line, with the
@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 
 namespace wander::bench {
@@ -30,6 +31,7 @@ struct Settings {
     std::vector<std::string> variants;
     std::int64_t chunks = 24;
     int scripts = 10;
+    bool floors = true;
     WalkOptions walk;
     std::string json;
     std::string markdown;
@@ -206,8 +208,10 @@ private:
              settings_.variants.empty() ? default_variants(report_.info) : settings_.variants) {
             auto variant = parse_variant(text, report_.info);
             if (!variant) return variant.error();
+            if (auto opened = open_for(*variant); !opened) return opened;
             report_.variants.push_back({*variant, {}, {}});
         }
+        if (!settings_.floors) return {};
         for (const bool other_arithmetic : {false, true}) {
             auto twin = open_twin(settings_.walk, other_arithmetic, report_.info);
             if (!twin) return twin.error();
@@ -219,19 +223,30 @@ private:
         return {};
     }
 
+    // How many centroids a page has is chosen when a walk is opened.
+    Result<void> open_for(const Variant& variant) {
+        if (variant.centroids == 0 || of_centroids_.contains(variant.centroids)) return {};
+        WalkOptions options = settings_.walk;
+        options.cache_centroids = variant.centroids;
+        auto opened = Walk::open(options);
+        if (!opened) return opened.error();
+        of_centroids_[variant.centroids] = std::move(*opened);
+        return {};
+    }
+
     Result<void> run_script(const BenchScript& script, bool twice) {
         const Walked reference = walk(*walker_, script, report_.reference.variant, settings_.chunks);
         if (!reference.error.empty()) return Error{ErrorCode::internal, "the uncompressed walk: " + reference.error};
         report_.reference.scripts.push_back(measure(script, reference, reference, report_.info, {}));
         std::optional<std::int64_t> window_start;
         for (VariantMeasures& measured : report_.variants) {
-            const Walked walked = walk(*walker_, script, measured.variant, settings_.chunks);
+            Walk& walker = measured.variant.centroids > 0 ? *of_centroids_.at(measured.variant.centroids) : *walker_;
+            const Walked walked = walk(walker, script, measured.variant, settings_.chunks);
             measured.scripts.push_back(measure(script, reference, walked, report_.info, {}));
             const ScriptMeasures& newest = measured.scripts.back();
             if (!window_start) window_start = newest.first_chunk;
             if (twice) {
-                measured.repeatable =
-                    walk(*walker_, script, measured.variant, settings_.chunks).frames == walked.frames;
+                measured.repeatable = walk(walker, script, measured.variant, settings_.chunks).frames == walked.frames;
             }
             say(measured, newest);
         }
@@ -257,6 +272,7 @@ private:
 
     Settings settings_;
     std::unique_ptr<Walk> walker_;
+    std::map<int, std::unique_ptr<Walk>> of_centroids_;
     std::vector<std::unique_ptr<Walk>> twins_;
     Report report_;
 };
@@ -305,14 +321,16 @@ int main(int argc, char** argv) {
     settings.walk.seed = 7;
     CLI::App app("What every cache format does to the pictures of the embedded world.", "cache_quality_bench");
     std::string assets;
-    app.add_option("--formats", settings.variants,
-                   "FORMAT[+bias][+recentN][+nosink][+layers=0-1:int8;5:bf16], several with commas; default: all")
+    app.add_option(
+           "--formats", settings.variants,
+           "FORMAT[+bias][+recentN][+nosink][+centroidsN][+layers=0-1:int8;5:bf16], several with commas; default: all")
         ->delimiter(',');
     app.add_option("--chunks", settings.chunks, "Chunks of a walk")->check(CLI::Range(12, 10000));
     app.add_option("--scripts", settings.scripts, "How many of the dozen scripts")->check(CLI::Range(1, 12));
     app.add_option("--device", settings.walk.device, "auto, cpu or cuda");
     app.add_option("--precision", settings.walk.precision, "auto, fp32 or bf16");
     app.add_option("--threads", settings.walk.threads, "CPU threads; 0: all cores");
+    app.add_flag("!--no-floors", settings.floors, "Leave out the uncompressed walk's numerical twins");
     app.add_option("--seed", settings.walk.seed, "Seed of the noise");
     app.add_option("--assets", assets, "Folder that holds world/");
     app.add_option("--json", settings.json, "Write everything that was measured");

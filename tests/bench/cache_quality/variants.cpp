@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <string_view>
 
 namespace wander::bench {
 
@@ -18,11 +19,13 @@ Result<void> add_word(Variant& variant, const std::string& word) {
         variant.rules.keep_sink = false;
         return {};
     }
-    if (word.starts_with("recent")) {
+    const auto number_behind = [&](std::string_view name, int& value) {
+        if (!word.starts_with(name)) return false;
         const char* end = word.data() + word.size();
-        const auto [stop, code] = std::from_chars(word.data() + 6, end, variant.rules.keep_recent);
-        if (code == std::errc{} && stop == end && variant.rules.keep_recent >= 1) return {};
-    }
+        const auto [stop, code] = std::from_chars(word.data() + name.size(), end, value);
+        return code == std::errc{} && stop == end && value >= 1;
+    };
+    if (number_behind("recent", variant.rules.keep_recent) || number_behind("centroids", variant.centroids)) return {};
     if (word.starts_with("layers=")) {
         std::string table = word.substr(7);
         std::replace(table.begin(), table.end(), ';', ',');
@@ -31,8 +34,9 @@ Result<void> add_word(Variant& variant, const std::string& word) {
         variant.rules.layer_formats = std::move(*parsed);
         return {};
     }
-    return Error{ErrorCode::wrong_use, "'" + word + "' of '" + variant.name +
-                                           "': write FORMAT[+bias][+recentN][+nosink][+layers=0-1:int8;5:bf16]"};
+    return Error{ErrorCode::wrong_use,
+                 "'" + word + "' of '" + variant.name +
+                     "': write FORMAT[+bias][+recentN][+nosink][+centroidsN][+layers=0-1:int8;5:bf16]"};
 }
 
 } // namespace

@@ -95,6 +95,24 @@ TEST(Attend, TextStaysOverClearAndMayChangeBetweenPasses) {
     EXPECT_LT(step_and_compare(*cache, setup, 6, 2, 5), 1e-5);
 }
 
+// Gaps inside pages and between them, packed pages too; what is chosen must be there, in order.
+TEST(Attend, ReadsTheChosenHistoryAlone) {
+    CacheSetup setup = small_setup();
+    setup.shape.window_latents = 0;
+    const std::vector<std::int64_t> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+    for (const int sink : {0, 1, 4}) {
+        setup.shape.sink_latents = sink;
+        for (const auto& chosen : {std::vector<std::int64_t>{}, {3}, {0, 1, 2, 6, 7, 9, 11}, all})
+            EXPECT_LT(error_of_chosen(setup, 6, chosen), 1e-5) << sink << ", " << chosen.size();
+    }
+    setup.text_tokens = 7;
+    setup.policy.format = "int2";
+    EXPECT_LT(error_of_chosen(setup, 6, {0, 2, 3, 8, 11}), 1e-5);
+    EXPECT_THROW(error_of_chosen(setup, 6, {0, 12}), std::invalid_argument);
+    EXPECT_THROW(error_of_chosen(setup, 6, {2, 1}), std::invalid_argument);
+    EXPECT_THROW(error_of_chosen(setup, 6, {1, 1}), std::invalid_argument);
+}
+
 TEST(Attend, RefusesTextOfAnotherShape) {
     CacheSetup setup = small_setup();
     const auto cache = make_cache(setup);

@@ -41,7 +41,7 @@ void CacheModel::begin(std::int64_t first) {
     });
 }
 
-void CacheModel::before_commit(const quant::KvCache& cache) {
+void CacheModel::before_writes(const quant::KvCache& cache) {
     for (auto& [start, group] : groups_) {
         if (group.end > next_) continue; // not full
         for (int layer = 0; layer < setup_.shape.layers; ++layer) {
@@ -112,7 +112,13 @@ void CacheModel::change(const quant::KvCache& cache, Group& group) {
         LayerPages& pages = group.layers[static_cast<std::size_t>(layer)];
         const PageFormat* to = target(group, layer);
         if (pages.format == to) continue;
-        if (to->prunes() && group.kept == 0xffffffffU) group.kept = quant::important_latents(pages.before, latents);
+        if (to->prunes() && group.kept == 0xffffffffU) {
+            std::vector<at::Tensor> sketches;
+            for (const at::Tensor& latent : pages.before.chunk(latents)) {
+                sketches.push_back(quant::importance_sketch(latent));
+            }
+            group.kept = quant::important_latents(at::stack(sketches));
+        }
         group.lossy_history = group.lossy_history || !pages.format->lossless();
         pages.format = to;
         used_session_codebooks_ = used_session_codebooks_ || to->uses_session_codebook();

@@ -26,8 +26,8 @@ public:
     std::vector<std::int64_t> visible(std::int64_t first) const;
 
     void begin(std::int64_t first);
-    // Twice, with the cache's own commit() between: pages as they were, then as they are.
-    void before_commit(const quant::KvCache& cache);
+    // Pages as they are before the chunk's first write(), and behind its commit().
+    void before_writes(const quant::KvCache& cache);
     void commit(const quant::KvCache& cache, std::int64_t first, int latents, const std::vector<at::Tensor>& keys,
                 const std::vector<at::Tensor>& values);
 
@@ -50,7 +50,7 @@ private:
         const quant::PageFormat* format = nullptr;
         bool touched = false;
         at::Tensor noise;  // double [heads, groups] of the keys; undefined: none
-        at::Tensor before; // keys of a full group before the last commit
+        at::Tensor before; // keys of a full group before the last chunk's writes
     };
     struct Group {
         std::int64_t first = 0;

@@ -112,6 +112,7 @@ void run_machine(const CacheSetup& setup, unsigned seed, const Machine& machine)
             cache.write(0, random_rows(setup, latents, draw()), random_rows(setup, latents, draw()));
             cache.begin_chunk(view);
         }
+        model.before_writes(cache);
         std::vector<at::Tensor> keys;
         std::vector<at::Tensor> values;
         for (int layer = 0; layer < setup.shape.layers; ++layer) {
@@ -125,7 +126,6 @@ void run_machine(const CacheSetup& setup, unsigned seed, const Machine& machine)
             EXPECT_LT(relative_error(cache.attend(layer, q, keys.back(), values.back()), expected), machine.tolerance);
             cache.write(layer, keys.back(), values.back());
         }
-        model.before_commit(cache);
         cache.commit();
         model.commit(cache, first, latents, keys, values);
         check_ledger(cache, model);

@@ -223,4 +223,18 @@ double worst_of_walk(const CacheSetup& setup, int chunks, int latents) {
     return worst;
 }
 
+double error_of_chosen(const CacheSetup& setup, int chunks, const std::vector<std::int64_t>& chosen) {
+    const auto cache = make_cache(setup);
+    for (int n = 0; n < chunks; ++n) step_and_compare(*cache, setup, n * 2, 2, static_cast<std::uint64_t>(n + 1));
+    quant::ReadView view = random_view(setup, chosen, chunks * 2, 2, 99);
+    view.chosen = chosen;
+    cache->begin_chunk(view);
+    const at::Tensor q = random_rows(setup, 2, 501), k = random_rows(setup, 2, 502), v = random_rows(setup, 2, 503);
+    const int layer = setup.shape.layers - 1;
+    const at::Tensor expected = dense_attention(setup, view, visible_values(*cache, setup, layer, chosen, true),
+                                                visible_values(*cache, setup, layer, chosen, false), q, k, v, {}, {},
+                                                random_text(setup, layer));
+    return relative_error(cache->attend(layer, q, k, v), expected);
+}
+
 } // namespace wander::test

@@ -64,4 +64,7 @@ double step_and_compare(quant::KvCache& cache, const CacheSetup& setup, std::int
 // The same for a new cache and `chunks` chunks of `latents` latents.
 double worst_of_walk(const CacheSetup& setup, int chunks, int latents);
 
+// `chunks` chunks of two latents, then one that reads `chosen` of their latents alone. Returns that one's error.
+double error_of_chosen(const CacheSetup& setup, int chunks, const std::vector<std::int64_t>& chosen);
+
 } // namespace wander::test

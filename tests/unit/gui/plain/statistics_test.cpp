@@ -49,17 +49,18 @@ TEST(Statistics, PercentileEqualsItsDefinition) {
     }
 }
 
-TEST(Statistics, StackAddsUpToTheStagesWithoutCountingExpandTwice) {
+TEST(Statistics, StackAddsUpToTheStagesWithoutCountingTheirPartsTwice) {
     StageMs ms;
     ms.denoise = 60;
     ms.context = 30;
-    ms.encode = 5;
+    ms.encode = 6;
     ms.expand = 9;
     ms.decode = 40;
     const auto stack = stacked_ms(ms);
-    EXPECT_DOUBLE_EQ(std::accumulate(stack.begin(), stack.end(), 0.0), 60 + 30 + 5 + 40);
-    EXPECT_DOUBLE_EQ(stack[0], 54);
-    EXPECT_DOUBLE_EQ(stack[1], 27);
+    EXPECT_DOUBLE_EQ(std::accumulate(stack.begin(), stack.end(), 0.0), 60 + 30 + 40);
+    EXPECT_DOUBLE_EQ(stack[0], 50);
+    EXPECT_DOUBLE_EQ(stack[1], 25);
+    EXPECT_DOUBLE_EQ(stack[2], 6);
     EXPECT_DOUBLE_EQ(stack[3], 9);
     const auto nothing = stacked_ms(StageMs{});
     EXPECT_EQ(std::accumulate(nothing.begin(), nothing.end(), 0.0), 0);

@@ -58,6 +58,16 @@ TEST_F(AttendCuda, TextInFrontIsNeverTurned) {
     }
 }
 
+TEST_F(AttendCuda, ReadsTheChosenHistoryAlone) {
+    for (const char* format : {"bf16", "int2"}) {
+        CacheSetup chosen = setup(at::kFloat);
+        chosen.shape.window_latents = 0;
+        chosen.text_tokens = 20;
+        chosen.policy.format = format;
+        EXPECT_LT(error_of_chosen(chosen, 8, {0, 1, 4, 5, 6, 7, 10, 13, 14, 15}), 1e-5) << format;
+    }
+}
+
 TEST_F(AttendCuda, PackedPagesEqualTheirDecodedValues) {
     for (const char* format : {"int2", "qvg-int2"}) {
         CacheSetup packed = setup(at::kFloat);

@@ -1,0 +1,82 @@
+#pragma once
+// What Hopper's attention kernels wait and copy with: barriers in shared memory, the tensor copy engine, named barriers
+// and registers that move between warpgroups. Device code for sm_90a alone. Facts: PTX ISA 8.x, "Asynchronous copy"
+// and "mbarrier".
+
+#include <cuda.h>
+
+#include <cstdint>
+
+namespace wander::quant::cuda::hopper {
+
+__device__ inline std::uint32_t shared_address(const void* pointer) {
+    return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
+}
+
+// Keeps a value in its register: the compiler would make it anew from special registers in every round of a loop.
+__device__ inline unsigned keep(unsigned value) {
+    asm volatile("" : "+r"(value));
+    return value;
+}
+
+// A barrier is the address of eight bytes in shared memory.
+__device__ inline void barrier_init(std::uint32_t barrier, unsigned arrivals) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals));
+}
+
+// Makes fresh barriers visible to the copy engine; a __syncthreads() follows.
+__device__ inline void barrier_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+
+__device__ inline void barrier_arrive(std::uint32_t barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+__device__ inline void barrier_expect(std::uint32_t barrier, unsigned bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+__device__ inline void barrier_wait(std::uint32_t barrier, unsigned phase) {
+    asm volatile(
+        "{\n"
+        ".reg .pred done;\n"
+        "again:\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+        "@done bra finished;\n"
+        "bra again;\n"
+        "finished:\n"
+        "}\n" ::"r"(barrier),
+        "r"(phase)
+        : "memory");
+}
+
+// A box of a tensor [row][head][channel] to shared memory; rows beyond the tensor arrive as zeros and count as bytes.
+__device__ inline void copy_box(std::uint32_t target, const CUtensorMap& map, std::uint32_t barrier, int channel,
+                                int head, int row) {
+    asm volatile(
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::
+            "r"(target),
+        "l"(reinterpret_cast<std::uint64_t>(&map)), "r"(barrier), "r"(channel), "r"(head), "r"(row)
+        : "memory");
+}
+
+__device__ inline void prefetch_map(const CUtensorMap& map) {
+    asm volatile("prefetch.tensormap [%0];" ::"l"(reinterpret_cast<std::uint64_t>(&map)) : "memory");
+}
+
+__device__ inline void named_sync(int id, int threads) {
+    asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+__device__ inline void named_arrive(int id, int threads) {
+    asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+
+template <int kCount>
+__device__ inline void give_registers() {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kCount));
+}
+template <int kCount>
+__device__ inline void take_registers() {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kCount));
+}
+
+} // namespace wander::quant::cuda::hopper

@@ -1,0 +1,211 @@
+// Hopper's attention kernel against dense products in double precision: output and log-sum-exp, lengths that no tile
+// divides, rows that lie apart, several segments, and the same bits every time.
+#include "quant/cuda/hopper_attend.hpp"
+#include "tests/support/cuda_runtime.hpp"
+
+#include <ATen/ATen.h>
+#include <c10/cuda/CUDAStream.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace wander::test {
+namespace {
+
+using quant::cuda::HopperJob;
+
+constexpr std::int64_t kDim = quant::cuda::kHopperHeadDim;
+
+class HopperAttend : public testing::Test {
+protected:
+    void SetUp() override {
+        if (!open_cuda()) FAIL() << "no CUDA device";
+        if (!quant::cuda::hopper_supports(0)) GTEST_SKIP() << "not a Hopper GPU";
+        at::manual_seed(5);
+    }
+
+    // Rows of heads x 128 values, `apart` values from the end of one to the next.
+    static at::Tensor rows(std::int64_t tokens, std::int64_t heads, std::int64_t apart, double mean) {
+        const at::Tensor wide = at::full({tokens, heads * kDim + apart}, std::nan(""), at::kFloat);
+        wide.narrow(1, 0, heads * kDim)
+            .copy_((at::randn({tokens, heads, kDim}) + mean * at::randn({1, heads, kDim})).flatten(1));
+        return wide.to(at::kBFloat16).to(at::Device(at::kCUDA, 0));
+    }
+    static at::Tensor exact(const at::Tensor& wide, std::int64_t heads) { // [heads, tokens, 128]
+        return wide.narrow(1, 0, heads * kDim)
+            .to(at::kCPU, at::kDouble)
+            .view({wide.size(0), heads, kDim})
+            .transpose(0, 1);
+    }
+
+    // E4M3: values column by column as the expansion writes them, against what the stored values mean.
+    static void compare_e4m3(std::int64_t heads, std::int64_t queries, const std::vector<std::int64_t>& runs) {
+        std::int64_t keys = 0;
+        for (const std::int64_t length : runs) keys += length;
+        SCOPED_TRACE(testing::Message() << heads << " heads, " << queries << " queries, " << keys << " keys, E4M3");
+        const auto options = at::TensorOptions().device(at::Device(at::kCUDA, 0));
+        const at::Tensor q = rows(queries, heads, 0, 1), k = rows(keys, heads, 0, 1), v = rows(keys, heads, 0, 0.5);
+        const at::Tensor factors = at::empty({sizeof(quant::cuda::E4m3Factors) / 4}, options.dtype(at::kFloat));
+        auto* const device_factors = reinterpret_cast<quant::cuda::E4m3Factors*>(factors.data_ptr());
+        const auto stream = c10::cuda::getCurrentCUDAStream().stream();
+        for (int operand = 0; operand < 3; ++operand) { // lengths differ, so each is measured for itself
+            const at::Tensor& rows = operand == 0 ? q : operand == 1 ? k : v;
+            const at::Tensor scale = (operand == 0 ? 448.0 : 224.0) / rows.abs().amax().to(at::kFloat);
+            factors[operand] = scale;
+            factors[3 + operand] = 1 / scale;
+        }
+        const auto stored = [&](const at::Tensor& rows, int operand) {
+            return (rows.to(at::kFloat) * factors[operand]).to(at::kFloat8_e4m3fn);
+        };
+        const auto meant = [&](const at::Tensor& rows, int operand) {
+            const at::Tensor wide = rows.to(at::kFloat) * factors[3 + operand];
+            return wide.to(at::kCPU, at::kDouble).view({rows.size(0), heads, kDim}).transpose(0, 1);
+        };
+        const at::Tensor q8 = stored(q, 0), k8 = stored(k, 1), v8 = stored(v, 2);
+        // All bytes NaN, so that a column that nobody writes shows.
+        const std::int64_t columns = (keys + 15) / 16 * 16;
+        const at::Tensor turned = at::full({heads, kDim, columns}, 0x7f, options.dtype(at::kByte));
+        std::int64_t first = 0;
+        for (const std::int64_t length : runs) {
+            quant::cuda::ExpandJob expand;
+            expand.source_element = quant::cuda::Element::bfloat16;
+            expand.heads = expand.head_count = static_cast<int>(heads);
+            expand.head_dim = kDim;
+            expand.element = quant::cuda::Element::e4m3;
+            expand.inverse_scale = &device_factors->inverse_scale[2];
+            expand.out_columns = columns;
+            expand.out_rows = static_cast<int>(keys);
+            expand.out = turned.data_ptr();
+            const int at = static_cast<int>(first);
+            expand.runs[0] = {v.const_data_ptr(), at, at, static_cast<int>(length), 0, at};
+            expand.run_count = 1;
+            ASSERT_TRUE(quant::cuda::expand_plain(expand, stream));
+            first += length;
+        }
+        HopperJob job;
+        job.heads = static_cast<int>(heads);
+        job.queries = static_cast<int>(queries);
+        job.scale = 1.0 / std::sqrt(static_cast<double>(kDim));
+        job.factors = device_factors;
+        job.q = q8.const_data_ptr();
+        job.k = k8.const_data_ptr();
+        job.segments[0] = {turned.const_data_ptr(), columns, static_cast<int>(keys)};
+        job.segment_count = 1;
+        const at::Tensor out =
+            at::full({queries, heads * kDim}, std::nan(""), options.dtype(at::kFloat)).to(at::kBFloat16);
+        const at::Tensor lse = at::full({heads, queries}, std::nan(""), options.dtype(at::kFloat));
+        const at::Tensor counts = at::zeros({quant::cuda::kHopperCounts}, options.dtype(at::kInt));
+        const at::Tensor places = at::empty({quant::cuda::hopper_place_bytes(job) + 1}, options.dtype(at::kByte));
+        job.out = out.data_ptr();
+        job.lse = lse.data_ptr<float>();
+        job.places = places.data_ptr();
+        job.counts = static_cast<unsigned*>(counts.data_ptr());
+        const char* const refused = quant::cuda::hopper_attend(job, stream);
+        ASSERT_EQ(refused, nullptr) << refused;
+        const at::Tensor scores = at::matmul(meant(q8, 0), meant(k8, 1).transpose(1, 2)) * job.scale;
+        const at::Tensor wanted = at::matmul(scores.softmax(2), meant(v8, 2));
+        const double error = ((exact(out, heads) - wanted).norm() / wanted.norm()).item<double>();
+        EXPECT_TRUE(error < 3e-2) << error;
+        const double off = (lse.to(at::kCPU, at::kDouble) - scores.logsumexp({2})).abs().max().item<double>();
+        EXPECT_TRUE(off < 2e-2) << off;
+        RecordProperty("error", std::to_string(error));
+        const at::Tensor before = out.clone();
+        ASSERT_EQ(quant::cuda::hopper_attend(job, stream), nullptr);
+        EXPECT_TRUE(at::equal(before, out));
+    }
+
+    static void compare(std::int64_t heads, std::int64_t queries, const std::vector<std::int64_t>& segments,
+                        std::int64_t apart = 0) {
+        std::int64_t keys = 0;
+        for (const std::int64_t length : segments) keys += length;
+        SCOPED_TRACE(testing::Message() << heads << " heads, " << queries << " queries, " << keys << " keys in "
+                                        << segments.size() << " segments, " << apart << " apart");
+        const at::Tensor q = rows(queries, heads, apart, 1);
+        const at::Tensor k = rows(keys, heads, 0, 1);
+        std::vector<at::Tensor> values, all_values;
+        HopperJob job;
+        for (const std::int64_t length : segments) {
+            values.push_back(rows(length, heads, apart, 0.5));
+            all_values.push_back(exact(values.back(), heads));
+            job.segments[job.segment_count++] = {values.back().const_data_ptr(), values.back().stride(0),
+                                                 static_cast<int>(length)};
+        }
+        const auto options = at::TensorOptions().device(at::Device(at::kCUDA, 0));
+        const at::Tensor out =
+            at::full({queries, heads * kDim + apart}, std::nan(""), options.dtype(at::kFloat)).to(at::kBFloat16);
+        const at::Tensor lse = at::full({heads, queries}, std::nan(""), options.dtype(at::kFloat));
+        const at::Tensor counts = at::zeros({quant::cuda::kHopperCounts}, options.dtype(at::kInt));
+        job.heads = static_cast<int>(heads);
+        job.queries = static_cast<int>(queries);
+        job.scale = 1.0 / std::sqrt(static_cast<double>(kDim));
+        job.q = q.const_data_ptr();
+        job.q_row = q.stride(0);
+        job.k = k.const_data_ptr();
+        job.out = out.data_ptr();
+        job.out_row = out.stride(0);
+        job.lse = lse.data_ptr<float>();
+        const at::Tensor places = at::empty({quant::cuda::hopper_place_bytes(job) + 1}, options.dtype(at::kByte));
+        job.places = places.data_ptr();
+        job.counts = static_cast<unsigned*>(counts.data_ptr());
+        const auto launch = [&] {
+            const char* refused = quant::cuda::hopper_attend(job, c10::cuda::getCurrentCUDAStream().stream());
+            ASSERT_EQ(refused, nullptr) << refused;
+        };
+        launch();
+        const at::Tensor scores = at::matmul(exact(q, heads), exact(k, heads).transpose(1, 2)) * job.scale;
+        const at::Tensor wanted = at::matmul(scores.softmax(2), at::cat(all_values, 1)); // [heads, queries, 128]
+        const at::Tensor got = exact(out, heads);
+        const double error = ((got - wanted).norm() / wanted.norm()).item<double>();
+        EXPECT_TRUE(error < 5e-3) << error; // negated, so that a NaN fails
+        const double off = (lse.to(at::kCPU, at::kDouble) - scores.logsumexp({2})).abs().max().item<double>();
+        EXPECT_TRUE(off < 1e-3) << off;
+        EXPECT_TRUE(apart == 0 || out.narrow(1, heads * kDim, apart).isnan().all().item<bool>());
+        EXPECT_EQ(counts.abs().max().item<int>(), 0);
+        const at::Tensor first = out.clone();
+        for (int again = 0; again < 3; ++again) {
+            launch();
+            EXPECT_TRUE(at::equal(first.narrow(1, 0, heads * kDim), out.narrow(1, 0, heads * kDim)));
+        }
+    }
+};
+
+TEST_F(HopperAttend, LengthsThatNoTileDivides) {
+    compare(1, 1, {1});
+    compare(3, 97, {301});
+    compare(2, 128, {176});
+    compare(2, 129, {177});
+    compare(5, 500, {1000});
+}
+
+TEST_F(HopperAttend, RowsThatLieApart) { compare(3, 260, {530}, 64); }
+
+TEST_F(HopperAttend, Segments) {
+    compare(2, 300, {777, 259, 1, 176, 500});
+    compare(2, 300, {777, 259}, 128);
+}
+
+TEST_F(HopperAttend, WholeRoundsAndSharedTiles) {
+    compare(67, 300, {200}); // 201 tiles of queries
+    compare(4, 4680, {512}); // 148
+}
+
+TEST_F(HopperAttend, E4m3) {
+    compare_e4m3(1, 1, {1});
+    compare_e4m3(2, 128, {128});
+    compare_e4m3(3, 97, {301});
+    compare_e4m3(2, 300, {777, 259, 1, 176, 500}); // runs end inside of sixteen columns
+    compare_e4m3(67, 300, {200});
+    compare_e4m3(1, 200, {20001});
+}
+
+TEST_F(HopperAttend, LongRows) { compare(1, 200, {20000, 3001}); }
+
+TEST_F(HopperAttend, RefusesWithWords) {
+    HopperJob job;
+    EXPECT_NE(quant::cuda::hopper_attend(job, nullptr), nullptr);
+}
+
+} // namespace
+} // namespace wander::test
