@@ -53,9 +53,9 @@ public:
             grow(queries_, result_values(shape_.heads), e4m3_ ? at::kFloat8_e4m3fn : at::kBFloat16);
             room -= std::min(static_cast<std::int64_t>(queries_.nbytes()), room / 5);
         }
-        const std::int64_t rows =
-            (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent} + kSpareRows;
-        room = std::max(room, 2 * (kLeastRows + kSpareRows) * row_bytes(1));
+        const std::int64_t spare = kSpareRows + expander_.text_rows();
+        const std::int64_t rows = (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent} + spare;
+        room = std::max(room, 2 * (kLeastRows + spare) * row_bytes(1));
         grow(expanded_, std::min(room, 2 * rows * row_bytes(shape_.heads)), at::kByte);
         if (bias_correction_) {
             grow(energy_, result_rows(shape_.heads) * (shape_.head_dim / kNoiseChannels), at::kFloat);
@@ -74,6 +74,7 @@ public:
                                         q.size(0),
                                         shape_.heads * shape_.head_dim,
                                         cuda::Element::bfloat16,
+                                        expander_.text_largest(layer),
                                         factors()};
             cuda::launch_scales(scales, stream());
         }
@@ -102,6 +103,8 @@ public:
         }
         return bytes;
     }
+
+    void set_text(std::vector<TextRows> layers) override { expander_.set_text(std::move(layers)); }
 
     void set_bias_correction(bool on) override { bias_correction_ = on && shape_.head_dim % kNoiseChannels == 0; }
 
@@ -183,8 +186,11 @@ private:
 
     Plan plan_for(int layer, const std::vector<HistorySegment>& segments) const {
         const int history = expander_.rotation().history();
+        const int text = expander_.text_rows(); // in front of the first slice, beyond `rows`
+        const std::int64_t spare = kSpareRows + text;
         const auto cut = [&](std::int64_t rows) {
-            const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(rows), kAllSlices, bias_correction_};
+            const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(rows), kAllSlices, bias_correction_,
+                                   text};
             return cut_slices(rules, codec_, layer, segments, queries(), history);
         };
         const std::int64_t all = std::int64_t{history} * shape_.tokens_per_latent + queries();
@@ -192,7 +198,7 @@ private:
         Plan plan;
         for (const bool in_place : {true, false}) {
             const std::int64_t head_row = row_bytes(1) * (in_place ? 1 : 2);
-            std::int64_t rows = std::min(all, std::max(kLeastRows, room / head_row - kSpareRows));
+            std::int64_t rows = std::min(all, std::max(kLeastRows, room / head_row - spare));
             if (rows < all && rows > shape_.tokens_per_latent) { // whole latents, all slices about alike
                 const std::int64_t latents = (all + shape_.tokens_per_latent - 1) / shape_.tokens_per_latent;
                 const std::int64_t most = rows / shape_.tokens_per_latent;
@@ -202,11 +208,11 @@ private:
             plan.slices = cut(rows);
             plan.values_in_place = in_place;
             // Results of several slices wait to be merged: few heads, or they need much room.
-            const std::int64_t fitting = room / (head_row * (rows + kSpareRows));
+            const std::int64_t fitting = room / (head_row * (rows + spare));
             const int most = plan.slices.size() == 1 ? shape_.heads : kMergedHeads;
             plan.heads = cuda::hopper_heads(device_.index(), shape_.heads, branches(),
                                             static_cast<int>(std::clamp<std::int64_t>(fitting, 1, most)), queries(),
-                                            rows, e4m3_);
+                                            rows + text, e4m3_);
             if (heads_wanted_ > 0) {
                 plan.heads = std::min(plan.heads, heads_wanted_);
             }
@@ -296,9 +302,10 @@ private:
         } else {
             for (const Run& run : slice.runs) {
                 const std::int64_t dense = std::int64_t{shape_.heads} * shape_.head_dim;
-                const at::Tensor& source =
-                    run.group ? run.group->values[static_cast<std::size_t>(layer)].bytes : own.values;
-                const std::int64_t row = run.group ? dense : own.values.stride(0);
+                const at::Tensor& source = run.text    ? expander_.text(layer).values
+                                           : run.group ? run.group->values[static_cast<std::size_t>(layer)].bytes
+                                                       : own.values;
+                const std::int64_t row = run.group || run.text ? dense : own.values.stride(0);
                 const auto* const first = static_cast<const std::uint8_t*>(source.const_data_ptr()) +
                                           2 * (run.first_row * row + heads.first * shape_.head_dim);
                 job.segments[job.segment_count++] = {first, row, run.rows};

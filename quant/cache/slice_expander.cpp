@@ -77,8 +77,7 @@ void SliceExpander::turn_queries(const HeadRange& heads, const at::Tensor& q, vo
 void SliceExpander::expand_text(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
                                 std::int64_t columns, void* out) const {
     const Run& run = slice.runs.front();
-    const TextRows& text = text_[static_cast<std::size_t>(layer)];
-    const at::Tensor& rows = operand == Operand::key ? text.keys : text.values;
+    const at::Tensor& rows = operand == Operand::key ? text(layer).keys : text(layer).values;
     cuda::ExpandJob plain = job(heads, operand, rotation_.identity(), out);
     plain.tables = &kTextTables;
     plain.rotary = false;
@@ -86,7 +85,7 @@ void SliceExpander::expand_text(const Slice& slice, const HeadRange& heads, int 
     plain.out_rows = slice.rows;
     plain.runs[0] = {rows.const_data_ptr(), run.first_row, run.first_token, run.rows, 0, 0, 0};
     plain.run_count = 1;
-    cuda::expand_plain(plain, stream());
+    TORCH_CHECK(cuda::expand_plain(plain, stream()), "rows of this type cannot be expanded");
 }
 
 void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
