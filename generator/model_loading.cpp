@@ -86,8 +86,8 @@ Result<void> load_text_encoder(WalkModel& model, const ModelFiles& files, const 
                                const WalkOptions& options) {
     if (auto done = choose_prompt(model, options); !done) return done;
     const ModelPart* part = files.part(PartKind::text_encoder);
-    auto where = text_placement(static_cast<std::int64_t>(part->tensors->bytes()), kSpareBytes, options,
-                                model.device.device);
+    auto where =
+        text_placement(static_cast<std::int64_t>(part->tensors->bytes()), kSpareBytes, options, model.device.device);
     if (!where) return where.error();
     PromptEncoderOptions open;
     open.tokenizer = files.part(PartKind::tokenizer)->path;

@@ -9,7 +9,7 @@ PromptSteering::PromptSteering(std::shared_ptr<PromptDesk> desk, CameraPhrases p
     : desk_(std::move(desk)), phrases_(std::move(phrases)), prompt_(std::move(prompt)), camera_words_(camera_words) {}
 
 Result<std::optional<PromptStates>> PromptSteering::next(const ControlState& controls, bool wait,
-                                                       const std::stop_token& stop) {
+                                                         const std::stop_token& stop) {
     const std::string wanted = camera_words_ ? phrases_.steer(prompt_, controls.held) : prompt_;
     pending_ = false;
     if (wanted != refused_) refused_.clear();

@@ -34,7 +34,7 @@ struct WalkModel {
     std::string name;
     ComputeDevice device;
     std::shared_ptr<const EmbeddedWorld> world; // places and cameras; none for other models
-    std::shared_ptr<WanDit> dit; // none for models with another transformer
+    std::shared_ptr<WanDit> dit;                // none for models with another transformer
     Network network;
     std::shared_ptr<PromptDesk> prompts; // none: the text cannot change
     CameraPhrases phrases;
@@ -50,12 +50,12 @@ struct WalkModel {
     std::function<Result<at::Tensor>(const at::Tensor& picture)> encode_start;
     // Instead of encode_start where a model looks at the whole picture, as it is in its file: `latent` and `view`.
     std::function<Result<WalkStart>(const Picture& picture)> encode_picture;
-    bool needs_picture = false;         // no walk begins without
+    bool needs_picture = false;          // no walk begins without
     std::vector<std::int64_t> view_size; // WalkStart::view of this model; empty: it has none
-    bool keeps_walks = false;           // loop->memory() and rewind() work
-    std::uint64_t seed = 0;             // of the noise
-    bool camera_steering = true;        // keys move a camera; else they become words of the prompt
-    std::shared_ptr<NoiseSource> noise; // what the roll-out draws from; replaced to change the seed
+    bool keeps_walks = false;            // loop->memory() and rewind() work
+    std::uint64_t seed = 0;              // of the noise
+    bool camera_steering = true;         // keys move a camera; else they become words of the prompt
+    std::shared_ptr<NoiseSource> noise;  // what the roll-out draws from; replaced to change the seed
     int latent_rows = 0;
     int latent_cols = 0;
     int pixels_per_latent = 8;

@@ -52,11 +52,12 @@ Result<HunyuanPromptSideOptions> open_encoders(const WorldPlayFolder& folder) {
     const HunyuanConfig& dit = folder.hunyuan_dit;
     if (open.text.config.dim != dit.text_dim || open.vision.config.dim != dit.vision_dim ||
         (open.glyph && dit.glyph_dim > 0 && open.glyph->config.dim != dit.glyph_dim)) {
-        return Error{ErrorCode::bad_input,
-                     fmt::format("{}: the encoders give {}, {} and {} numbers a token, but the transformer takes {}, {} "
-                                 "and {}: they are not this model's",
-                                 folder.folder.string(), open.text.config.dim, open.vision.config.dim,
-                                 open.glyph ? open.glyph->config.dim : 0, dit.text_dim, dit.vision_dim, dit.glyph_dim)};
+        return Error{
+            ErrorCode::bad_input,
+            fmt::format("{}: the encoders give {}, {} and {} numbers a token, but the transformer takes {}, {} "
+                        "and {}: they are not this model's",
+                        folder.folder.string(), open.text.config.dim, open.vision.config.dim,
+                        open.glyph ? open.glyph->config.dim : 0, dit.text_dim, dit.vision_dim, dit.glyph_dim)};
     }
     if (dit.glyph_dim == 0) open.glyph.reset();
     return std::move(open);
@@ -125,9 +126,9 @@ Result<void> load_hunyuan_encoders(WalkModel& model, const WorldPlayFolder& fold
     });
     model.needs_picture = true;
     // The VAE's encoder is read when a picture comes.
-    model.encode_picture = [side, part = *folder.part(PartKind::vae), config = folder.hunyuan_vae,
-                            device = model.device, size = PictureSize{model.width(), model.height()}](
-                               const Picture& picture) -> Result<WalkStart> {
+    model.encode_picture =
+        [side, part = *folder.part(PartKind::vae), config = folder.hunyuan_vae, device = model.device,
+         size = PictureSize{model.width(), model.height()}](const Picture& picture) -> Result<WalkStart> {
         auto seen = side->encode_picture(picture, size);
         if (!seen) return seen.error();
         auto vae = read_vae(part, config, device, true);

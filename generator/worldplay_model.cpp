@@ -36,8 +36,8 @@ public:
         model_.chunk_latents = kLatentsPerChunk;
         model_.fps = folder_->schedule.frames_per_second;
         for (const std::string& warning : folder_->warnings) model_.warnings.push_back(warning);
-        auto networks = wan ? load_wan_5b_networks(model_, *folder_, options_)
-                            : load_hunyuan_networks(model_, *folder_, options_);
+        auto networks =
+            wan ? load_wan_5b_networks(model_, *folder_, options_) : load_hunyuan_networks(model_, *folder_, options_);
         if (!networks) return networks.error();
         if (auto done = make_loop(*networks); !done) return done.error();
         model_.starts = theme_starts(options_.assets);
@@ -75,10 +75,9 @@ private:
                                           : ContextRules::worldplay_8b_of(*options_.context_latents);
             const ContextRules& rules = config.schedule.context;
             if (!rules.valid()) {
-                return Error{ErrorCode::wrong_use,
-                             fmt::format("--context {}: whole chunks of {} latents, at least {}",
-                                         *options_.context_latents, kLatentsPerChunk,
-                                         rules.anchor + rules.clip + kLatentsPerChunk)};
+                return Error{ErrorCode::wrong_use, fmt::format("--context {}: whole chunks of {} latents, at least {}",
+                                                               *options_.context_latents, kLatentsPerChunk,
+                                                               rules.anchor + rules.clip + kLatentsPerChunk)};
             }
         }
         config.rows = model_.latent_rows;

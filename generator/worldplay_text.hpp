@@ -1,6 +1,6 @@
 #pragma once
-// How HY-WorldPlay's networks are told what to show. WAN-5B reads the prompt in its blocks; the 8B reads keys and values
-// that its text side makes of the prompt, of quoted texts and of the start picture, so these change together.
+// How HY-WorldPlay's networks are told what to show. WAN-5B reads the prompt in its blocks; the 8B reads keys and
+// values that its text side makes of the prompt, of quoted texts and of the start picture, so these change together.
 //
 // Worker thread, between chunks; InferenceMode is the caller's.
 

@@ -49,8 +49,8 @@ private:
     std::vector<SteeredCamera::State> states_; // at the beginning of every chunk made, and of the next one
     WalkStart start_;
     PromptStates prompt_;
-    at::Tensor view_;        // of the walk's start picture
-    bool untold_ = false;    // prompt or view changed since the network was told
+    at::Tensor view_;     // of the walk's start picture
+    bool untold_ = false; // prompt or view changed since the network was told
     bool start_shown_ = false;
     int made_again_ = 0; // contexts of the last chunk
 };

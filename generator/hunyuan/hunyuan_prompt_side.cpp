@@ -207,8 +207,7 @@ Result<void> HunyuanPromptSide::State::encode_vision(const Picture& picture, Hun
 at::Tensor hunyuan_cond(const HunyuanVae& vae, const Picture& cropped, at::Device device) {
     const at::Tensor levels = at::empty({1, cropped.size.height, cropped.size.width, 3}, at::kByte);
     std::copy(cropped.rgb.begin(), cropped.rgb.end(), levels.data_ptr<std::uint8_t>());
-    const at::Tensor pixels =
-        (levels.to(device).permute({0, 3, 1, 2}).to(at::kFloat).contiguous() / 127.5 - 1.0);
+    const at::Tensor pixels = (levels.to(device).permute({0, 3, 1, 2}).to(at::kFloat).contiguous() / 127.5 - 1.0);
     CausalEncodeStream stream = vae.encode_stream();
     at::Tensor cond = vae.scaled(stream.encode(pixels).mean);
     if (device.is_cuda()) current_stream(device).synchronize();

@@ -61,8 +61,9 @@ Result<HunyuanConfig> hunyuan_of_shapes(const ShapeTable& shapes) {
     config.refiner_blocks = count_of("txt_in.individual_token_refiner.blocks.{}.norm1.weight");
     if (config.dim == 0 || config.head_dim == 0 || config.dim % config.head_dim != 0 || config.freq_dim == 0 ||
         config.mlp == 0 || config.text_dim == 0 || config.vision_dim == 0)
-        return Error{ErrorCode::bad_input, "has no 'time_in.mlp', 'txt_in', 'vision_in' or 'double_blocks.0' whose "
-                                           "sizes go together"};
+        return Error{ErrorCode::bad_input,
+                     "has no 'time_in.mlp', 'txt_in', 'vision_in' or 'double_blocks.0' whose "
+                     "sizes go together"};
     config.heads = config.dim / config.head_dim;
     config.rope_time_channels = config.head_dim / 8;
     config.rope_row_channels = (config.head_dim - config.rope_time_channels) / 2;

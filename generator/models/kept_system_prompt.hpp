@@ -10,7 +10,8 @@ namespace wander {
 // Into the folder of the model's conversions. Returns the file.
 Result<std::filesystem::path> keep_system_prompt(const std::filesystem::path& model, const std::string& text);
 
-// Its file, and what was kept for the model. unavailable: nothing was, and how to get it; bad_input: it was changed since.
+// Its file, and what was kept for the model. unavailable: nothing was, and how to get it; bad_input: it was changed
+// since.
 Result<std::filesystem::path> kept_system_prompt_file(const std::filesystem::path& model);
 Result<std::string> kept_system_prompt(const std::filesystem::path& model, const SystemPromptMark& mark = {});
 

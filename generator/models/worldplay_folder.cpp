@@ -385,13 +385,11 @@ private:
             fields.adopt(inner);
         }
         for (const auto& [key, value] : (*file)->values.items()) {
-            static constexpr std::array kKnown = {"latent_rows", "latent_cols", "name",
-                                                  "context_latents", "fps", "instruction"};
+            static constexpr std::array kKnown = {"latent_rows",     "latent_cols", "name",
+                                                  "context_latents", "fps",         "instruction"};
             const bool known = std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end();
-            const bool others =
-                key == (family_ == ModelFamily::wan_5b ? "instruction" : "context_latents");
-            if (!known || others)
-                fields.complain(key.c_str(), "is no known key of this model");
+            const bool others = key == (family_ == ModelFamily::wan_5b ? "instruction" : "context_latents");
+            if (!known || others) fields.complain(key.c_str(), "is no known key of this model");
         }
         if (fields.error()) return *fields.error();
         return {};

@@ -53,9 +53,9 @@ public:
             grow(queries_, result_values(shape_.heads), e4m3_ ? at::kFloat8_e4m3fn : at::kBFloat16);
             room -= std::min(static_cast<std::int64_t>(queries_.nbytes()), room / 5);
         }
-        const std::int64_t spare = kSpareRows + expander_.text_rows();
-        const std::int64_t rows = (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent} + spare;
-        room = std::max(room, 2 * (kLeastRows + spare) * row_bytes(1));
+        const std::int64_t rows =
+            (history_latents + view.latents) * std::int64_t{shape_.tokens_per_latent} + spare_rows();
+        room = std::max(room, 2 * (kLeastRows + spare_rows()) * row_bytes(1));
         grow(expanded_, std::min(room, 2 * rows * row_bytes(shape_.heads)), at::kByte);
         if (bias_correction_) {
             grow(energy_, result_rows(shape_.heads) * (shape_.head_dim / kNoiseChannels), at::kFloat);
@@ -128,6 +128,8 @@ private:
 
     int branches() const { return expander_.rotation().branches(); }
     int queries() const { return expander_.queries(); }
+    // Beside those of pages and the chunk: the text's, and what rounding needs.
+    std::int64_t spare_rows() const { return kSpareRows + expander_.text_rows(); }
     std::int64_t result_rows(int heads) const { return std::int64_t{queries()} * branches() * heads; }
     std::int64_t result_values(int heads) const { return result_rows(heads) * shape_.head_dim; }
     // Of one expanded row of keys, or of values.
@@ -173,6 +175,9 @@ private:
                 return false;
             }
             for (const Run& run : slice.runs) {
+                if (run.text) {
+                    return false;
+                }
                 if (run.group && run.group->values[static_cast<std::size_t>(layer)].format->packed()) {
                     return false;
                 }
@@ -186,11 +191,9 @@ private:
 
     Plan plan_for(int layer, const std::vector<HistorySegment>& segments) const {
         const int history = expander_.rotation().history();
-        const int text = expander_.text_rows(); // in front of the first slice, beyond `rows`
-        const std::int64_t spare = kSpareRows + text;
         const auto cut = [&](std::int64_t rows) {
             const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(rows), kAllSlices, bias_correction_,
-                                   text};
+                                   expander_.text_rows()};
             return cut_slices(rules, codec_, layer, segments, queries(), history);
         };
         const std::int64_t all = std::int64_t{history} * shape_.tokens_per_latent + queries();
@@ -198,7 +201,7 @@ private:
         Plan plan;
         for (const bool in_place : {true, false}) {
             const std::int64_t head_row = row_bytes(1) * (in_place ? 1 : 2);
-            std::int64_t rows = std::min(all, std::max(kLeastRows, room / head_row - spare));
+            std::int64_t rows = std::min(all, std::max(kLeastRows, room / head_row - spare_rows()));
             if (rows < all && rows > shape_.tokens_per_latent) { // whole latents, all slices about alike
                 const std::int64_t latents = (all + shape_.tokens_per_latent - 1) / shape_.tokens_per_latent;
                 const std::int64_t most = rows / shape_.tokens_per_latent;
@@ -208,11 +211,11 @@ private:
             plan.slices = cut(rows);
             plan.values_in_place = in_place;
             // Results of several slices wait to be merged: few heads, or they need much room.
-            const std::int64_t fitting = room / (head_row * (rows + spare));
+            const std::int64_t fitting = room / (head_row * (rows + spare_rows()));
             const int most = plan.slices.size() == 1 ? shape_.heads : kMergedHeads;
             plan.heads = cuda::hopper_heads(device_.index(), shape_.heads, branches(),
                                             static_cast<int>(std::clamp<std::int64_t>(fitting, 1, most)), queries(),
-                                            rows + text, e4m3_);
+                                            rows + expander_.text_rows(), e4m3_);
             if (heads_wanted_ > 0) {
                 plan.heads = std::min(plan.heads, heads_wanted_);
             }
@@ -302,10 +305,9 @@ private:
         } else {
             for (const Run& run : slice.runs) {
                 const std::int64_t dense = std::int64_t{shape_.heads} * shape_.head_dim;
-                const at::Tensor& source = run.text    ? expander_.text(layer).values
-                                           : run.group ? run.group->values[static_cast<std::size_t>(layer)].bytes
-                                                       : own.values;
-                const std::int64_t row = run.group || run.text ? dense : own.values.stride(0);
+                const at::Tensor& source =
+                    run.group ? run.group->values[static_cast<std::size_t>(layer)].bytes : own.values;
+                const std::int64_t row = run.group ? dense : own.values.stride(0);
                 const auto* const first = static_cast<const std::uint8_t*>(source.const_data_ptr()) +
                                           2 * (run.first_row * row + heads.first * shape_.head_dim);
                 job.segments[job.segment_count++] = {first, row, run.rows};

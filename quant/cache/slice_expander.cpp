@@ -77,7 +77,8 @@ void SliceExpander::turn_queries(const HeadRange& heads, const at::Tensor& q, vo
 void SliceExpander::expand_text(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
                                 std::int64_t columns, void* out) const {
     const Run& run = slice.runs.front();
-    const at::Tensor& rows = operand == Operand::key ? text(layer).keys : text(layer).values;
+    const TextRows& text = text_[static_cast<std::size_t>(layer)];
+    const at::Tensor& rows = operand == Operand::key ? text.keys : text.values;
     cuda::ExpandJob plain = job(heads, operand, rotation_.identity(), out);
     plain.tables = &kTextTables;
     plain.rotary = false;

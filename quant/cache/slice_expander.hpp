@@ -33,7 +33,6 @@ public:
     // Of every layer, or none.
     void set_text(std::vector<TextRows> layers);
     int text_rows() const { return text_.empty() ? 0 : static_cast<int>(text_.front().keys.size(0)); }
-    const TextRows& text(int layer) const { return text_[static_cast<std::size_t>(layer)]; }
     // The largest magnitudes of a layer's keys and values, on the device; null without a text.
     const float* text_largest(int layer) const {
         return text_.empty() ? nullptr : text_largest_.const_data_ptr<float>() + static_cast<std::ptrdiff_t>(layer) * 2;

@@ -1,9 +1,10 @@
 // One attention call over a slice or a whole history on an NVIDIA GPU: torch's flash attention, cuDNN in BF16 and cuDNN
-// in E4M3 (quant/cuda/sdpa_cudnn.hpp), at the shape of one 1.3B layer (4680 queries, 12 heads x 128). Prints one JSON
-// object a line: milliseconds of the first call (a plan is made) and the median of the others, relative error of the
-// output against float32 on 192 queries.
+// in E4M3 (quant/cuda/sdpa_cudnn.hpp), Hopper's own kernels in both (quant/cuda/hopper_attend.hpp), at the shape of
+// one 1.3B layer (4680 queries, 12 heads x 128). Prints one JSON object a line: milliseconds of the first call (a plan
+// is made) and the median of the others, relative error of the output against float32 on 192 queries.
 //
 //     sdpa_bench [KEYS...]      default: 2048 4096 8192 16384 65520 280800
+#include "quant/cuda/hopper_attend.hpp"
 #include "quant/cuda/sdpa_cudnn.hpp"
 
 #include <ATen/ATen.h>
@@ -195,6 +196,62 @@ Result by_slices(SdpaType type, std::int64_t slice, const Rows& q, const Rows& k
     return result;
 }
 
+// All keys in one launch; values in E4M3 are column by column already.
+class ByHopper {
+public:
+    ByHopper(SdpaType type, const Rows& q, const Rows& k, const Rows& v) : result_(new_result(at::kBFloat16)) {
+        using namespace wander::quant::cuda;
+        const auto bytes = at::TensorOptions().dtype(at::kByte).device(at::kCUDA);
+        const auto rows = static_cast<int>(k.values.size(0));
+        const SdpaJob plain = job_of(type, q, k, v);
+        job_.heads = kHeads;
+        job_.queries = kQueries;
+        job_.scale = kScale;
+        job_.q = plain.q;
+        job_.k = plain.k;
+        job_.segments[0] = {plain.v, kHeads * kHeadDim, rows};
+        job_.segment_count = 1;
+        if (type == SdpaType::e4m3) {
+            factors_ = factors_of(q, k, v);
+            auto* const factors = reinterpret_cast<E4m3Factors*>(factors_.data_ptr());
+            job_.factors = factors;
+            const std::int64_t columns = (rows + 15) / 16 * 16;
+            columns_ = at::empty({kHeads * kHeadDim * columns}, bytes);
+            ExpandJob expand;
+            expand.source_element = Element::bfloat16;
+            expand.heads = expand.head_count = kHeads;
+            expand.head_dim = kHeadDim;
+            expand.element = Element::e4m3;
+            expand.inverse_scale = &factors->inverse_scale[2];
+            expand.out_columns = columns;
+            expand.out_rows = rows;
+            expand.out = columns_.data_ptr();
+            expand.runs[0].source = v.values.const_data_ptr();
+            expand.runs[0].rows = rows;
+            expand.run_count = 1;
+            TORCH_CHECK(expand_plain(expand, stream()), "values cannot be expanded");
+            job_.segments[0] = {columns_.const_data_ptr(), columns, rows};
+        }
+        places_ = at::empty({hopper_place_bytes(job_) + 1}, bytes);
+        counts_ = at::zeros({kHopperCounts}, bytes.dtype(at::kInt));
+        job_.out = result_.out.data_ptr();
+        job_.lse = result_.lse.data_ptr<float>();
+        job_.places = places_.data_ptr();
+        job_.counts = static_cast<unsigned*>(counts_.data_ptr());
+    }
+    Result operator()() const {
+        const char* const refused = wander::quant::cuda::hopper_attend(job_, stream());
+        TORCH_CHECK(!refused, refused ? refused : "");
+        return result_;
+    }
+
+private:
+    static wander::quant::cuda::Stream stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
+    Result result_;
+    at::Tensor factors_, columns_, places_, counts_;
+    wander::quant::cuda::HopperJob job_;
+};
+
 double relative(const at::Tensor& a, const at::Tensor& b) { return ((a - b).norm() / b.norm()).item().toDouble(); }
 
 void run(std::int64_t keys) {
@@ -235,6 +292,10 @@ void run(std::int64_t keys) {
     show("torch cudnn bf16", [&] { return by_torch_cudnn(q, k, v); });
     show("bf16 whole", [&] { return by_slices(SdpaType::bfloat16, keys, q, k, v); });
     show("e4m3 whole", [&] { return by_slices(SdpaType::e4m3, keys, q, k, v); });
+    if (wander::quant::cuda::hopper_supports(0)) {
+        show("hopper bf16", ByHopper(SdpaType::bfloat16, q, k, v));
+        show("hopper e4m3", ByHopper(SdpaType::e4m3, q, k, v));
+    }
     for (const std::int64_t slice : kSlices) {
         if (slice >= keys) continue;
         show(("bf16 slices of " + std::to_string(slice)).c_str(),

@@ -84,7 +84,8 @@ private:
 
     // Like the published one in form: numbered items behind runs of blanks.
     bool settings() {
-        const std::string instruction = "Describe the video in detail:         1. What is seen.         2. How it moves.";
+        const std::string instruction =
+            "Describe the video in detail:         1. What is seen.         2. How it moves.";
         const auto tokenizer = BytePairTokenizer::parse(tokenizer_files(), "the small tokenizer");
         if (!tokenizer) return false;
         Sha256 hash;

@@ -192,6 +192,16 @@ TEST(WorldPlayFolder, OtherModelsAreNone) {
     expect_parts(empty.error().message, {"HY-WorldPlay", "wan_distilled_model/model.pt", "docs/models.md"});
 }
 
+TEST_F(WorldPlayFolderTest, ASelfForcingFolderStaysOneWhenThisIsPutBelow) {
+    const fs::path model = copy();
+    test::ModelFolderRecipe recipe;
+    recipe.small = true;
+    ASSERT_TRUE(test::write_model_folder(model, recipe));
+    EXPECT_FALSE(WorldPlayFolder::looks_like_one(model));
+    std::ofstream(model / "wander-model.json") << R"({"version": 1, "model": "worldplay-wan5b"})";
+    EXPECT_TRUE(WorldPlayFolder::looks_like_one(model));
+}
+
 TEST_F(WorldPlayFolderTest, WhatIsMissingIsNamedWithRepositoryAndSize) {
     const fs::path model = copy();
     fs::remove(model / "wan_distilled_model/model.pt");
