@@ -126,7 +126,8 @@ void add_worldplay_options(CLI::App& app, Options& options) {
         ->type_name("WxH");
     app.add_option_function<int>(
            "--context", [&options](const int& latents) { options.context_latents = latents; },
-           "Earlier latents that a chunk of HY-WorldPlay reads; 16 as published, 48 or 56 for a long memory")
+           "Earlier latents that a chunk of HY-WorldPlay reads; as published 16 (8B: 20), WAN-5B 48 or 56 for a long "
+           "memory")
         ->type_name("N")
         ->check(CLI::Range(8, 4096));
     app.add_flag(

@@ -305,7 +305,7 @@ void KvCache::commit() {
                 "KvCache: commit() before every layer was written");
     impl.in_chunk = false;
     impl.table.commit(impl.chunk_first, impl.chunk_latents);
-    impl.converter.finish();
+    impl.converter.finish(impl.chunk_first, impl.chunk_latents);
 }
 
 void KvCache::clear() {

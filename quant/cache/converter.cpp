@@ -20,13 +20,7 @@ void Converter::plan(std::int64_t first_latent, int latents) {
     planned_format_ = format_;
     attentions_ = 0;
     next_twins_ = 0;
-    const std::int64_t recent = first_latent - static_cast<std::int64_t>(policy_.keep_recent - 1) * latents;
-    for (auto& group : table_.groups()) {
-        const bool kept = group->sink && policy_.keep_sink;
-        if (!kept && !group->settled && group->full() && group->end_latent() <= recent) {
-            add_to_plan(*group, before);
-        }
-    }
+    for (PageGroup* group : due(first_latent, latents)) add_to_plan(*group, before);
     int visits = policy_.convert_groups_per_commit;
     for (auto& group : table_.groups()) {
         if (visits > 0 && group->settled && !is_done(*group, format_)) {
@@ -38,6 +32,16 @@ void Converter::plan(std::int64_t first_latent, int latents) {
         drop_twins(planned);
     }
     sketch_latents();
+}
+
+std::vector<PageGroup*> Converter::due(std::int64_t first_latent, int latents) const {
+    const std::int64_t recent = first_latent - static_cast<std::int64_t>(policy_.keep_recent - 1) * latents;
+    std::vector<PageGroup*> groups;
+    for (const auto& group : table_.groups()) {
+        const bool kept = group->sink && policy_.keep_sink;
+        if (!kept && !group->settled && group->full() && group->end_latent() <= recent) groups.push_back(group.get());
+    }
+    return groups;
 }
 
 void Converter::add_to_plan(PageGroup& group, std::vector<Planned>& before) {
@@ -171,7 +175,16 @@ void Converter::drop_twins(Planned& planned) {
     }
 }
 
-void Converter::finish() {
+void Converter::finish(std::int64_t first_latent, int latents) {
+    // Where not even the newest chunk is kept, its own groups: they are full only now.
+    std::vector<Planned> none;
+    const std::size_t planned_before = plan_.size();
+    for (PageGroup* group : due(first_latent, latents)) {
+        const bool planned =
+            std::any_of(plan_.begin(), plan_.end(), [&](const Planned& p) { return p.group == group; });
+        if (!planned) add_to_plan(*group, none);
+    }
+    if (plan_.size() > planned_before) sketch_latents();
     if (policy_.pack_beside) {
         for (int layer = 0; !plan_.empty() && layer < static_cast<int>(plan_.front().group->keys.size()); ++layer) {
             leave_layer(layer);

@@ -43,8 +43,8 @@ public:
     void attention_begins();
     // Nothing reads this layer's pages before the commit any more, or the twins may be read instead.
     void leave_layer(int layer);
-    // What is left of the plan.
-    void finish();
+    // What is left of the plan for the chunk that plan() was told of, which is history now.
+    void finish(std::int64_t first_latent, int latents);
     void forget_plan();
 
     std::int64_t waiting() const; // settled groups that are not in the selected formats
@@ -59,6 +59,8 @@ private:
     // Four passes that denoise and the context pass, which leaves out the last layer's: six of 30 layers a pass.
     static constexpr int kAttentionsALayer = 5;
 
+    // Groups that are to be packed for the first time.
+    std::vector<PageGroup*> due(std::int64_t first_latent, int latents) const;
     bool wants_codebooks() const;
     const PageFormat* target(const PageGroup& group, int layer, const PageFormat* selected) const;
     bool is_done(const PageGroup& group, const PageFormat* selected) const;
