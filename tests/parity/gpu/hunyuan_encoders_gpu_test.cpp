@@ -4,6 +4,8 @@
 #include "generator/device.hpp"
 #include "tests/support/hunyuan_encoder_cases.hpp"
 
+#include <c10/cuda/CUDACachingAllocator.h>
+
 #include <memory>
 
 namespace wander::testing {
@@ -17,6 +19,9 @@ constexpr double kHalfTolerance = 0.005;
 
 class HunyuanEncodersGpu : public ::testing::Test {
 protected:
+    // Peaks are of this test, not of those before it.
+    HunyuanEncodersGpu() { c10::cuda::CUDACachingAllocator::resetPeakStats(device_.index()); }
+
     at::Device device_ = unwrap(pick_device("cuda", "bf16", 0)).device;
 
     template <typename Case>
@@ -41,8 +46,11 @@ QwenTextEncoder::TensorSource shared_weights() {
     return [made](const std::string& name, const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
         if (shape.size() == 1)
             return name.ends_with("bias") ? at::zeros(shape, at::kBFloat16) : at::ones(shape, at::kBFloat16);
-        if (name == "model.embed_tokens.weight")
-            return at::randn({1, shape[1]}, at::kFloat).to(at::kBFloat16).expand(shape);
+        if (name == "model.embed_tokens.weight") { // the same row for every token, and for every encoder
+            at::Tensor& row = (*made)[{1, shape[1]}];
+            if (!row.defined()) row = at::randn({1, shape[1]}, at::kFloat).to(at::kBFloat16);
+            return row.expand(shape);
+        }
         at::Tensor& tensor = (*made)[shape];
         if (!tensor.defined()) tensor = (at::rand(shape) * 0.04 - 0.02).to(at::kBFloat16);
         return tensor;

@@ -6,6 +6,7 @@
 #include "tests/support/umt5_case.hpp"
 
 #include <c10/core/InferenceMode.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 
 #include <thread>
 
@@ -19,6 +20,9 @@ constexpr double kBf16Tolerance = 0.02;
 
 class Umt5Gpu : public ::testing::Test {
 protected:
+    // Peaks are of this test, not of those before it.
+    Umt5Gpu() { c10::cuda::CUDACachingAllocator::resetPeakStats(device_.index()); }
+
     at::Device device_ = unwrap(pick_device("cuda", "bf16", 0)).device;
 };
 
