@@ -78,7 +78,7 @@ at::Tensor LayeredVaeNet::up(const VaeLayer& layer, at::Tensor x, VaePast& past,
 
 at::Tensor LayeredVaeNet::down(const VaeLayer& layer, const at::Tensor& x, VaePast& past) const {
     const VaeConv& space = part(layer.name + ".resample.1");
-    const at::Tensor y = at::conv2d(at::constant_pad_nd(x, {0, 1, 0, 1}), space.weight, space.bias, 2);
+    at::Tensor y = at::conv2d(at::constant_pad_nd(x, {0, 1, 0, 1}), space.weight, space.bias, 2);
     if (layer.kind != Kind::down_time_space) return y;
     return halve_time_streamed(part(layer.name + ".time_conv"), layer.name + ".time_conv", y, past);
 }

@@ -86,7 +86,7 @@ void SliceExpander::expand_text(const Slice& slice, const HeadRange& heads, int 
     plain.out_rows = slice.rows;
     plain.runs[0] = {rows.const_data_ptr(), run.first_row, run.first_token, run.rows, 0, 0, 0};
     plain.run_count = 1;
-    cuda::expand_plain(plain, stream());
+    TORCH_CHECK(cuda::expand_plain(plain, stream()), "rows of this type cannot be expanded");
 }
 
 void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,

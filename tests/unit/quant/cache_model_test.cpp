@@ -259,15 +259,15 @@ TEST(CacheModel, WrongRulesChangeNothing) {
     auto cache = quant::KvCache::create(setup.shape, setup.policy, at::kCPU, setup.compute);
     ASSERT_TRUE(cache);
     const quant::CacheRules before = (*cache)->rules();
-    quant::CacheRules none_recent;
-    none_recent.keep_recent = -1;
+    quant::CacheRules negative_recent;
+    negative_recent.keep_recent = -1;
     const auto with_table = [](quant::LayerFormat entry) {
         quant::CacheRules rules;
         rules.layer_formats.push_back(std::move(entry));
         return rules;
     };
     for (const quant::CacheRules& wrong :
-         {none_recent, with_table({0, 3, "int2"}), with_table({2, 1, "int2"}), with_table({0, 0, "int3"})}) {
+         {negative_recent, with_table({0, 3, "int2"}), with_table({2, 1, "int2"}), with_table({0, 0, "int3"})}) {
         const auto set = (*cache)->set_rules(wrong);
         ASSERT_FALSE(set);
         EXPECT_EQ(set.error().code, ErrorCode::wrong_use);

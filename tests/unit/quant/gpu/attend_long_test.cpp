@@ -96,6 +96,27 @@ TEST_F(AttendLong, Bfloat16StaysNearDenseSoftmax) {
     }
 }
 
+// A text's rows stand in front of the first slice; 37 rows fill no tile and no sixteen.
+TEST_F(AttendLong, ReadsATextInFront) {
+    for (const bool prope : {false, true}) {
+        for (const char* format : {"bf16", "int2", "soft4"}) {
+            SCOPED_TRACE(testing::Message() << format << (prope ? ", two branches" : ""));
+            CacheSetup one = setup(format, quant::AttentionType::bf16, prope);
+            for (const int tokens : {37, 850}) {
+                one.text_tokens = tokens;
+                one.policy.slice_bytes = quant::CachePolicy{}.slice_bytes;
+                EXPECT_TRUE(worst_distance(one, 6, 1) < 1e-2) << tokens;
+                one.policy.slice_bytes = 2 << 20;
+                EXPECT_TRUE(worst_distance(one, 5, 3) < 1e-2) << tokens;
+            }
+            if (!has_fp8()) continue;
+            one.policy.attention = quant::AttentionType::fp8;
+            one.policy.slice_bytes = quant::CachePolicy{}.slice_bytes;
+            EXPECT_TRUE(worst_distance(one, 6, 1) < 8e-2);
+        }
+    }
+}
+
 // Summary rows (their logits are larger by ln n) and a logit correction among them.
 TEST_F(AttendLong, Bfloat16ReadsAsOnTheCpu) {
     for (const bool prope : {false, true}) {
