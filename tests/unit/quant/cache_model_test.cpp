@@ -234,6 +234,26 @@ TEST(CacheModel, WalksThatSwitchFormatsAndRulesInBfloat16) {
     run_machine(setup, 50, machine);
 }
 
+// A context that is made in one piece: its pages are there only after the chunk's plan was made.
+TEST(CacheModel, WithNothingRecentKeptPagesArePackedAtTheirCommit) {
+    CacheSetup setup = rules_setup(1, 11);
+    setup.shape.sink_latents = 0;
+    setup.shape.window_latents = 0;
+    setup.policy.format = "fp8";
+    for (const int keep_recent : {1, 0}) {
+        setup.policy.keep_recent = keep_recent;
+        auto cache = quant::KvCache::create(setup.shape, setup.policy, at::kCPU, setup.compute);
+        ASSERT_TRUE(cache) << cache.error().message;
+        const int latents = 2 * setup.shape.page_latents;
+        (*cache)->begin_chunk(random_view(setup, {}, 0, latents, 1));
+        const at::Tensor keys = random_rows(setup, latents, 2);
+        for (int layer = 0; layer < setup.shape.layers; ++layer) (*cache)->write(layer, keys, keys);
+        (*cache)->commit();
+        for (int layer = 0; layer < setup.shape.layers; ++layer)
+            EXPECT_EQ((*cache)->read_keys(layer, 0, latents).equal(keys), keep_recent == 1) << layer;
+    }
+}
+
 TEST(CacheModel, WrongRulesChangeNothing) {
     const CacheSetup setup = rules_setup(1, 11);
     auto cache = quant::KvCache::create(setup.shape, setup.policy, at::kCPU, setup.compute);
