@@ -103,6 +103,36 @@ TEST_F(LiveWalkTest, PauseHoldsAndStepGivesExactlyOneChunk) {
     EXPECT_TRUE(eventually([&] { return chunks_given() > before + 5; }));
 }
 
+TEST_F(LiveWalkTest, ErrandsAreRunWhilePausedWithoutAChunk) {
+    LiveWalk walk({}, nullptr);
+    ASSERT_TRUE(reaches(walk, WorkerState::ready));
+    walk.set_paused(true);
+    show(walk);
+    ASSERT_TRUE(reaches(walk, WorkerState::paused));
+    const std::size_t before = chunks_given();
+    const auto errands = [] {
+        std::lock_guard lock(script().mutex);
+        return script().errands;
+    };
+    walk.rewind(2);
+    ASSERT_TRUE(eventually([&] { return errands().size() == 1; }));
+    EXPECT_EQ(errands()[0].rewind, 2);
+    std::atomic<int> kept = 0;
+    walk.save("walk", [&](const Result<KeptWalk>& outcome) { kept += outcome ? 1 : 0; });
+    ASSERT_TRUE(eventually([&] { return kept == 1; }));
+    EXPECT_EQ(errands()[1].save, "walk");
+    EXPECT_EQ(errands()[1].rewind, 0);
+    walk.resume("walk", [&](const Result<KeptWalk>& outcome) { kept += outcome ? 1 : 0; });
+    ASSERT_TRUE(eventually([&] { return kept == 2; }));
+    EXPECT_EQ(errands()[2].resume, "walk");
+    EXPECT_EQ(walk.snapshot().prompt, "a prompt"); // the resumed walk's
+    EXPECT_EQ(walk.snapshot().seed, 7U);
+    ASSERT_TRUE(reaches(walk, WorkerState::paused));
+    EXPECT_EQ(chunks_given(), before);
+    walk.set_paused(false);
+    EXPECT_TRUE(eventually([&] { return chunks_given() > before + 5; }));
+}
+
 TEST_F(LiveWalkTest, MouseTravelAndFormatAreHandedOverOnce) {
     LiveWalk walk({}, nullptr);
     ASSERT_TRUE(reaches(walk, WorkerState::ready));

@@ -124,5 +124,20 @@ TEST(PacingLoop, ASlowGeneratorWorksWithoutABreak) {
     EXPECT_NEAR(outcome.mean_period(20), 0.35, 0.0015);
 }
 
+TEST(PacingLoop, AJumpIsCountedFromTheFramesThatShowIt) {
+    PacingGate gate(kFps);
+    gate.chunk_took(0.1);
+    for (int chunk = 0; chunk < 3; ++chunk) gate.chunk_started(kFrames);
+    gate.frame_shown(12, 10.0); // all that was promised
+    gate.jumped();
+    EXPECT_EQ(gate.wait_seconds(10.0), 0); // at once
+    gate.chunk_started(kFrames);
+    gate.opening_shown(16); // four frames show where it stands: 13 to 16
+    gate.frame_shown(16, 10.25);
+    // Four more frames were promised: the screen runs dry a quarter of a second later, minus the lead.
+    const double lead = 0.1 * 1.15 + 0.03;
+    EXPECT_NEAR(gate.wait_seconds(10.25), 5 / kFps - lead, 1e-9);
+}
+
 } // namespace
 } // namespace wander

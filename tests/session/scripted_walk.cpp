@@ -38,6 +38,15 @@ Result<void> Walk::run(const ControlSource& source, FrameSink& sink, const Repor
     for (std::int64_t chunk = 0;; ++chunk) {
         const ChunkControls controls = source(chunk, stop);
         if (controls.stop) return {};
+        if (!controls.make_chunk) {
+            {
+                std::lock_guard lock(script().mutex);
+                script().errands.push_back(controls);
+            }
+            if (controls.kept) controls.kept(KeptWalk{"a prompt", 7});
+            --chunk;
+            continue;
+        }
         {
             std::lock_guard lock(script().mutex);
             if (std::exchange(script().fails_at_chunk,
@@ -63,6 +72,8 @@ Result<void> Walk::restart(const std::string& start, std::optional<std::uint64_t
 }
 
 Walk::Peaks Walk::peaks() const { return {}; }
+Result<void> Walk::save(const std::filesystem::path&) const { return {}; }
+Result<std::string> Walk::pose_json() const { return std::string(); }
 
 namespace tests {
 
@@ -77,6 +88,7 @@ void reset_script() {
     script().unknown_start.clear();
     script().fails_at_chunk = -1;
     script().given.clear();
+    script().errands.clear();
     script().started_at.clear();
 }
 

@@ -19,6 +19,7 @@ struct Script {
     std::string unknown_start;           // restarting there fails
     std::int64_t fails_at_chunk = -1;    // run() ends with an error before this chunk
     std::vector<ChunkControls> given;    // what every chunk was given, all walks together
+    std::vector<ChunkControls> errands;  // rewinding, saving, resuming: asked for without a chunk
     std::vector<std::string> started_at; // starts that restart() was asked for
 };
 

@@ -49,7 +49,7 @@ def cases(folder):
         (["--headless", "--cache-layers", "0-1"], 2, "--cache-layers"),
         (["--headless", "--cache-layers", "0-1:int3"], 2, "int3"),
         (["--headless", "--cache-layers", "0-99:int2"], 2, "0-99"),
-        (["--headless", "--keep-recent", "0"], 2, "--keep-recent"),
+        (["--headless", "--keep-recent", "-1"], 2, "--keep-recent"),
         (["--headless", "--controls", file("d.jsonl", TINY_CONTROLS + '{"chunk": 1, "cache_layers": "9:int2"}')], 2, "d.jsonl, line 2"),
         (["--headless", "--start", "nowhere"], 2, "village_fountain"),
         (["--headless", "--start", picture], 2, "--start-pose"),

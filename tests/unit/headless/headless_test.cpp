@@ -148,7 +148,7 @@ TEST(Headless, BadInputIsExitCode2AndWritesNothing) {
     std::ofstream(folder / "format.jsonl") << R"({"chunk": 2, "cache": "int3"})";
     EXPECT_EQ(exit_code_of([&](Options& o) { o.controls = (folder / "format.jsonl").string(); }), 2);
     for (const char* line : {R"({"chunk": 2, "cache": "int8"})", R"({"chunk": 2, "cache_layers": "0:int8"})",
-                             R"({"chunk": 2, "cache_layers": "6:int2"})", R"({"chunk": 2, "keep_recent": 0})",
+                             R"({"chunk": 2, "cache_layers": "6:int2"})", R"({"chunk": 2, "keep_recent": -1})",
                              R"({"chunk": 2, "cache_layers": "int2"})", R"({"chunk": 2, "keep_sink": 1})"}) {
         std::ofstream(folder / "format.jsonl", std::ios::trunc) << line;
         EXPECT_EQ(exit_code_of([&](Options& o) { o.controls = (folder / "format.jsonl").string(); }), 2) << line;

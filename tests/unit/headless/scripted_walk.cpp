@@ -23,6 +23,10 @@ Walk::~Walk() = default;
 const WalkInfo& Walk::info() const { return impl_->info; }
 Walk::Peaks Walk::peaks() const { return {0, 1000}; }
 Result<void> Walk::restart(const std::string&, std::optional<std::uint64_t>) { return {}; }
+Result<void> Walk::save(const std::filesystem::path&) const {
+    return Error{ErrorCode::wrong_use, "scripted walks cannot be saved"};
+}
+Result<std::string> Walk::pose_json() const { return Error{ErrorCode::wrong_use, "scripted walks have no cameras"}; }
 
 Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
     if (options.start == "nowhere")
@@ -33,6 +37,7 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
     impl->info.device = "cpu";
     impl->info.precision = "fp32";
     impl->info.threads = 1;
+    impl->info.seed = options.seed;
     impl->info.width = kWidth;
     impl->info.height = kHeight;
     impl->info.starts = {{"here", "world", {}, {}}, {"there", "world", {}, {}}};

@@ -44,7 +44,7 @@ TEST(Options, CacheRules) {
 
 TEST(Options, WrongCacheRules) {
     for (const std::vector<const char*>& words :
-         std::vector<std::vector<const char*>>{{"--keep-recent", "0"},
+         std::vector<std::vector<const char*>>{{"--keep-recent", "1.5"},
                                                {"--keep-recent", "-1"},
                                                {"--keep-recent", "many"},
                                                {"--cache-layers", "int8"},
