@@ -15,7 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kBaseChannels = 48;   // of Wan 2.2's transformer
+constexpr std::int64_t kBaseChannels = 48; // of Wan 2.2's transformer
+constexpr const char* kEmbeddedWorldOnly = "map_embedding.";
 constexpr std::int64_t kGlyphWidth = 1472;   // of byT5-small
 constexpr std::int64_t kPlainByT5Rows = 384; // of its table before tokens of colours and fonts were appended
 constexpr std::uintmax_t kMaxTokenizerBytes = 64 << 20;
@@ -79,6 +80,10 @@ std::optional<PartKind> hunyuan_part_of(const std::string& key, const TensorInfo
 
 Content content_of(const TensorFile& file) {
     Content content;
+    // The embedded world has cameras as well, and a map.
+    for (const auto& [name, info] : file.tensors()) {
+        if (name.starts_with(kEmbeddedWorldOnly)) return content;
+    }
     for (const auto& [name, info] : file.tensors()) {
         std::string key = name;
         bool entry = false;

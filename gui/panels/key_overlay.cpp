@@ -72,7 +72,7 @@ void key_overlay(const PanelContext& ui, bool& open) {
     }
     const ImGuiViewport& viewport = *ImGui::GetMainViewport();
     const ImVec2 size = {std::min(ui.px(660), viewport.Size.x - ui.px(40)),
-                         std::min(ui.px(504), viewport.Size.y - ui.px(40))};
+                         std::min(ui.px(566), viewport.Size.y - ui.px(40))};
     // A dim sheet over everything; a click on it closes.
     ImGui::SetNextWindowPos(viewport.Pos);
     ImGui::SetNextWindowSize(viewport.Size);

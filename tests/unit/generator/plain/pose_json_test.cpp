@@ -12,7 +12,11 @@ namespace {
 
 class PoseJson : public ::testing::Test {
 protected:
-    void SetUp() override { path_ = std::filesystem::path(::testing::TempDir()) / "wander_pose_test.json"; }
+    // A file of this test alone: others of the suite run at the same time.
+    void SetUp() override {
+        const std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+        path_ = std::filesystem::path(::testing::TempDir()) / ("wander_pose_" + name + ".json");
+    }
     void TearDown() override { std::filesystem::remove(path_); }
     Result<std::vector<LatentCamera>> read(const std::string& text) {
         std::ofstream(path_) << text;
