@@ -129,7 +129,7 @@ def main():
         eight.mkdir()
         (eight / "wander-model.json").write_text('{"version": 1, "model": "worldplay-8b"}')
         expect(run(wander, "convert", eight, "--system-prompt-from", __file__, code=2), "SHA-256 547f3e99")
-        expect(run(wander, "info", eight), "HY-WorldPlay 8B", "ar_distilled_action_model", "Qwen2.5-VL-7B", "in the way", "not wired yet", "not yet")
+        expect(run(wander, "info", eight), "HY-WorldPlay 8B", "ar_distilled_action_model", "Qwen2.5-VL-7B", "in the way", "the instruction that the text encoder reads", "not yet")
         expect(run(wander, "info", "embedded"), "6 layers", "can run")
     print("info and convert: as expected")
 
