@@ -190,6 +190,10 @@ void LiveWalk::work(std::stop_token stop) {
                 options_ = *std::exchange(mail_.reopen, std::nullopt);
                 mail_.prompt.reset(); // they were meant for the model before
                 mail_.camera_words.reset();
+                mail_.rewind = 0;
+                mail_.save.clear();
+                mail_.resume.clear();
+                mail_.kept = {};
             }
             mail_.restart_start.reset();
             options = options_;
@@ -215,7 +219,8 @@ void LiveWalk::work(std::stop_token stop) {
             now_.info = (*walk)->info();
             now_.start =
                 options.start.empty() && !now_.info->starts.empty() ? now_.info->starts.front().name : options.start;
-            now_.seed = options.seed;
+            if (!options.resume.empty()) now_.start = options.resume.stem().string();
+            now_.seed = now_.info->seed;
             now_.format = options.cache_format;
             now_.rules = options.cache_rules;
             now_.prompt = now_.info->prompt;

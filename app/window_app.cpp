@@ -337,7 +337,12 @@ private:
             options_.window.reset();
             options_.chunk_latents.reset();
             options_.prompt.clear();
+            options_.size.reset();
+            options_.context_latents.reset();
+            options_.fast_context = false;
+            options_.path.clear();
         }
+        options_.resume.clear();
         options_.model = folder;
         options_.start.clear();
         options_.start_pose.reset();

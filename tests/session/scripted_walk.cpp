@@ -19,6 +19,7 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
     auto impl = std::make_unique<Impl>();
     impl->info.model = options.model;
     impl->info.fps = 1000;
+    impl->info.seed = options.seed;
     impl->info.starts = {{"gate", "village", {}, {}}, {"well", "village", {}, {}}};
     return std::unique_ptr<Walk>(new Walk(std::move(impl)));
 }
