@@ -251,7 +251,7 @@ private:
         int newest_lse = 0;  // half of total_lse_ that belongs to it
         for (const Slice& slice : plan.slices) {
             cuda::HopperJob job;
-            job.device = device_.index();
+            job.device = static_cast<unsigned char>(device_.index());
             job.heads = branches() * heads.count;
             job.queries = queries();
             job.scale = scale();
