@@ -3,6 +3,7 @@
 
 #include <ATen/Context.h>
 
+#include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
 namespace wander::test {
@@ -15,6 +16,15 @@ inline bool open_cuda() {
         return at::globalContext().hasCUDA();
     }();
     return opened;
+}
+
+// Is the first GPU of compute capability 9.0? Then what is made for it must work, and a test of it must not be skipped.
+inline bool is_hopper() {
+    int major = 0;
+    int minor = 0;
+    return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) == cudaSuccess &&
+           cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0) == cudaSuccess && major == 9 &&
+           minor == 0;
 }
 
 } // namespace wander::test

@@ -132,7 +132,8 @@ TEST_F(AttendLong, Bfloat16ReadsAsOnTheCpu) {
 }
 
 TEST_F(AttendLong, Fp8ReadsAsOnTheCpu) {
-    if (!has_fp8()) GTEST_SKIP() << "no FP8 attention in this build or on this GPU";
+    if (!is_hopper()) GTEST_SKIP() << "FP8 attention needs a Hopper GPU";
+    ASSERT_TRUE(has_fp8()) << "a Hopper GPU, and a build without FP8 attention";
     for (const bool prope : {false, true}) {
         for (const char* format : {"bf16", "int2", "soft4"}) {
             SCOPED_TRACE(testing::Message() << format << (prope ? ", two branches" : ""));

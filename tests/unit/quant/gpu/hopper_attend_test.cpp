@@ -22,7 +22,8 @@ class HopperAttend : public testing::Test {
 protected:
     void SetUp() override {
         if (!open_cuda()) FAIL() << "no CUDA device";
-        if (!quant::cuda::hopper_supports(0)) GTEST_SKIP() << "not a Hopper GPU";
+        if (!is_hopper()) GTEST_SKIP() << "not a Hopper GPU";
+        ASSERT_TRUE(quant::cuda::hopper_supports(0)) << "a Hopper GPU, and no kernels for it";
         at::manual_seed(5);
     }
 
