@@ -53,6 +53,7 @@ void Capture::chunk(const ChunkTelemetry& chunk) {
     if (!state_->recorder) return;
     nlohmann::json controls = {{"chunk", chunk.index}, {"hold", chunk.hold}, {"cache", chunk.format}};
     if (chunk.mouse.any()) controls["mouse"] = mouse_numbers(chunk.mouse);
+    if (chunk.sticks.any()) controls["sticks"] = stick_numbers(chunk.sticks);
     state_->controls.push_back(std::move(controls));
 }
 

@@ -58,6 +58,7 @@ private:
         if (key == "chunk") return {};
         if (key == "hold") return read_hold(value);
         if (key == "mouse") return read_mouse(value);
+        if (key == "sticks") return read_sticks(value);
         if (key == "cache" || key == "prompt") {
             if (!value.is_string()) return fail("\"" + key + "\" must be a text");
             (key == "cache" ? entry_.cache : entry_.prompt) = value.get<std::string>();
@@ -106,9 +107,10 @@ private:
             entry_.record = value.get<bool>();
             return {};
         }
-        return fail("unknown key \"" + key +
-                    "\"; known are chunk hold mouse cache cache_layers keep_recent keep_sink bias_correction prompt "
-                    "camera_words rewind pause record");
+        return fail(
+            "unknown key \"" + key +
+            "\"; known are chunk hold mouse sticks cache cache_layers keep_recent keep_sink bias_correction prompt "
+            "camera_words rewind pause record");
     }
 
     Result<void> read_hold(const Json& value) {
@@ -132,6 +134,16 @@ private:
         if (!value.is_array() || value.size() != 2 || !radians(value[0]) || !radians(value[1]))
             return fail("\"mouse\" must be [YAW, PITCH], radians to the right and up, like [0.1, -0.02]");
         entry_.mouse = {value[0].get<float>(), value[1].get<float>()};
+        return {};
+    }
+
+    Result<void> read_sticks(const Json& value) {
+        const auto position = [](const Json& number) {
+            return number.is_number() && std::abs(number.get<double>()) <= 1;
+        };
+        if (!value.is_array() || value.size() != 4 || !std::ranges::all_of(value, position))
+            return fail("\"sticks\" must be [FORWARD, RIGHT, YAW, PITCH], each -1 to 1, like [0.5, 0, -1, 0]");
+        entry_.sticks = {value[0].get<float>(), value[1].get<float>(), value[2].get<float>(), value[3].get<float>()};
         return {};
     }
 
@@ -212,13 +224,16 @@ ControlsEntry ControlsScript::at(std::int64_t chunk, int latents_per_chunk) cons
     }
     ControlsEntry now;
     std::uint16_t held = 0;
+    StickPosition sticks;
     for (const ControlsEntry& entry : entries_) {
         if (entry.chunk > chunk) break;
         if (entry.held) held = *entry.held;
+        if (entry.sticks) sticks = *entry.sticks;
         if (entry.chunk == chunk) now = entry;
     }
     now.chunk = chunk;
     now.held = held;
+    now.sticks = sticks;
     return now;
 }
 

@@ -19,6 +19,7 @@ struct ControlsEntry {
     std::int64_t chunk = 0;
     std::optional<std::uint16_t> held; // bits as in ControlState
     MouseTravel mouse;                 // of this chunk alone
+    std::optional<StickPosition> sticks;
     std::optional<std::string> cache;
     quant::CacheRulesChange cache_rules;
     std::optional<std::string> prompt;
@@ -39,8 +40,8 @@ public:
     static Result<ControlsScript> from_json_lines(const std::string& text, const std::string& name);
     static Result<ControlsScript> from_pose_string(const std::string& text);
 
-    // Everything that holds for a chunk: `held` of the last change up to it, the other keys of this very chunk. Of a
-    // pose string the step of the chunk's first latent counts; after its end nothing is held.
+    // Everything that holds for a chunk: `held` and `sticks` of the last change up to it, the other keys of this very
+    // chunk. Of a pose string the step of the chunk's first latent counts; after its end nothing is held.
     ControlsEntry at(std::int64_t chunk, int latents_per_chunk) const;
 
     // Chunks until nothing changes any more: past the last entry's chunk, or past the last step.

@@ -197,13 +197,14 @@ private:
         controls.state.held = entry.held.value_or(0);
         controls.state.mouse_yaw_rad = entry.mouse.yaw_rad;
         controls.state.mouse_pitch_rad = entry.mouse.pitch_rad;
+        controls.state.sticks = entry.sticks.value_or(StickPosition{});
         controls.cache_format = entry.cache;
         controls.cache_rules = entry.cache_rules;
         controls.prompt = entry.prompt;
         controls.camera_words = entry.camera_words;
         controls.rewind = entry.rewind;
-        session_.note(index, held_names(controls.state), entry.mouse, entry.cache, entry.prompt, entry.cache_rules,
-                      entry.camera_words, entry.rewind);
+        session_.note(index, {held_names(controls.state), entry.mouse, controls.state.sticks}, entry.cache,
+                      entry.prompt, entry.cache_rules, entry.camera_words, entry.rewind);
         return controls;
     }
 

@@ -56,6 +56,7 @@ Json chunk_json(const ChunkTelemetry& chunk) {
             {"frames", chunk.frames},
             {"hold", chunk.hold},
             {"mouse", {chunk.mouse.yaw_rad, chunk.mouse.pitch_rad}},
+            {"sticks", {chunk.sticks.forward, chunk.sticks.right, chunk.sticks.yaw, chunk.sticks.pitch}},
             {"format", chunk.format},
             {"prompt", chunk.prompt},
             {"prompt_pending", chunk.prompt_pending},

@@ -27,6 +27,7 @@ Json change_json(const SessionChange& change) {
     Json json = {{"chunk", change.chunk}};
     if (change.hold) json["hold"] = *change.hold;
     if (change.mouse.any()) json["mouse"] = mouse_numbers(change.mouse);
+    if (change.sticks) json["sticks"] = stick_numbers(*change.sticks);
     if (change.cache) json["cache"] = *change.cache;
     add_rules(json, change.cache_rules);
     if (change.prompt) json["prompt"] = *change.prompt;
@@ -87,12 +88,19 @@ Json weights_json(const std::filesystem::path& folder) {
 
 std::array<float, 2> mouse_numbers(const MouseTravel& mouse) { return {mouse.yaw_rad, mouse.pitch_rad}; }
 
-void SessionFile::note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
-                       const std::optional<std::string>& cache, const std::optional<std::string>& new_prompt,
-                       const quant::CacheRulesChange& new_rules, const std::optional<bool>& new_words, int rewind) {
-    SessionChange change{chunk, std::nullopt, mouse, cache, new_prompt, new_rules, new_words, rewind};
-    if (hold != held_) change.hold = held_ = hold;
-    if (change.hold || mouse.any() || change.cache || change.prompt || new_words || !new_rules.empty() || rewind > 0)
+std::array<float, 4> stick_numbers(const StickPosition& sticks) {
+    return {sticks.forward, sticks.right, sticks.yaw, sticks.pitch};
+}
+
+void SessionFile::note(std::int64_t chunk, const SessionInput& input, const std::optional<std::string>& cache,
+                       const std::optional<std::string>& new_prompt, const quant::CacheRulesChange& new_rules,
+                       const std::optional<bool>& new_words, int rewind) {
+    SessionChange change{chunk,      std::nullopt, input.mouse, std::nullopt, cache,
+                         new_prompt, new_rules,    new_words,   rewind};
+    if (input.hold != held_) change.hold = held_ = input.hold;
+    if (input.sticks != sticks_) change.sticks = sticks_ = input.sticks;
+    if (change.hold || change.sticks || input.mouse.any() || change.cache || change.prompt || new_words ||
+        !new_rules.empty() || rewind > 0)
         changes.push_back(change);
     chunks = chunk + 1;
 }

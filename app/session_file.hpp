@@ -17,11 +17,19 @@
 
 namespace wander {
 
+// What a chunk's keys, mouse and pad said.
+struct SessionInput {
+    std::vector<std::string> hold;
+    MouseTravel mouse;
+    StickPosition sticks;
+};
+
 // A chunk whose controls differ from the chunk's before.
 struct SessionChange {
     std::int64_t chunk = 0;
     std::optional<std::vector<std::string>> hold;
     MouseTravel mouse; // of this chunk alone
+    std::optional<StickPosition> sticks;
     std::optional<std::string> cache;
     std::optional<std::string> prompt;
     quant::CacheRulesChange cache_rules;
@@ -59,13 +67,13 @@ struct SessionFile {
     std::vector<StageMs> measured;      // one a chunk; empty where the metrics file has them
 
     // Notes what chunk `chunk` was given; only differences, and mouse travel where there is any, are kept.
-    void note(std::int64_t chunk, const std::vector<std::string>& hold, const MouseTravel& mouse,
-              const std::optional<std::string>& cache, const std::optional<std::string>& prompt,
-              const quant::CacheRulesChange& cache_rules = {}, const std::optional<bool>& camera_words = std::nullopt,
-              int rewind = 0);
+    void note(std::int64_t chunk, const SessionInput& input, const std::optional<std::string>& cache,
+              const std::optional<std::string>& prompt, const quant::CacheRulesChange& cache_rules = {},
+              const std::optional<bool>& camera_words = std::nullopt, int rewind = 0);
 
 private:
     std::vector<std::string> held_;
+    StickPosition sticks_;
 };
 
 // What a session of a text model, or of HY-WorldPlay, needs beside its prompt; nothing for other models.
@@ -74,6 +82,8 @@ void note_model(SessionFile& session, const WalkInfo& info, const WalkOptions& o
 std::string session_json(const SessionFile& session);
 // Mouse travel as "mouse" of a controls file has it.
 std::array<float, 2> mouse_numbers(const MouseTravel& mouse);
+// Stick positions as "sticks" of a controls file has them.
+std::array<float, 4> stick_numbers(const StickPosition& sticks);
 // The changes alone, one line: a tag of recordings.
 std::string controls_json(const SessionFile& session);
 

@@ -29,8 +29,8 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
     if (chunk.prompt != text_) text = text_ = chunk.prompt;
     std::optional<std::string> change;
     if (chunk.format != format_) change = format_ = chunk.format;
-    session_.note(chunk.index, chunk.hold, chunk.mouse, change, text, quant::difference(rules_, chunk.rules),
-                  std::nullopt, chunk.rewound);
+    session_.note(chunk.index, {chunk.hold, chunk.mouse, chunk.sticks}, change, text,
+                  quant::difference(rules_, chunk.rules), std::nullopt, chunk.rewound);
     rules_ = chunk.rules;
     session_.measured.push_back(chunk.ms);
 }

@@ -32,6 +32,7 @@ namespace {
 constexpr double kSoftwareDrawSeconds = 1.0 / 20;
 constexpr double kDrawSeconds = 1.0 / 120;
 constexpr double kIdleDrawSeconds = 0.5; // figures and toasts move on even when nothing else does
+constexpr double kPadLookSeconds = 1.0 / 60;
 constexpr int kRingChunks = 3;
 
 const char* const kUncompressed = "bf16";
@@ -109,6 +110,7 @@ public:
             const double now = render::steady_seconds();
             const auto events = window_.poll(std::max(0.0, next_look(now) - now));
             for (const auto& event : events) handle(event);
+            look_at_pad();
             if (auto done = step(!events.empty()); !done) return done;
         }
         remember();
@@ -120,7 +122,15 @@ private:
         double at = last_draw_ + kIdleDrawSeconds;
         if (const auto due = renderer_.next_due_seconds()) at = std::min(at, *due);
         if (dirty_) at = std::min(at, last_draw_ + draw_interval());
+        if (pad_known_) at = std::min(at, now + kPadLookSeconds);
         return std::max(at, now);
+    }
+    // A pad sends no events: it is looked at again and again while it is there.
+    void look_at_pad() {
+        const render::GamepadState pad = window_.gamepad();
+        if (!pad.connected && !pad_known_) return;
+        dirty_ = gui_.pad(pad, render::steady_seconds()) || dirty_;
+        pad_known_ = pad.connected;
     }
     double draw_interval() const { return renderer_.software_device() ? kSoftwareDrawSeconds : kDrawSeconds; }
 
@@ -458,6 +468,7 @@ private:
     double last_draw_ = -1;
     bool dirty_ = true;
     bool captured_ = false;
+    bool pad_known_ = false;
     bool quit_ = false;
     std::string drawn_loading_;
     WorkerState drawn_state_ = WorkerState::empty;

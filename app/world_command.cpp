@@ -131,6 +131,7 @@ TrueWalk controlled_walk(const Theme& theme, const ControlsScript& script, const
         state.held = entry.held.value_or(0);
         state.mouse_yaw_rad = entry.mouse.yaw_rad;
         state.mouse_pitch_rad = entry.mouse.pitch_rad;
+        state.sticks = entry.sticks.value_or(StickPosition{});
         const Walker::Step step = walker.step(state);
         walk.poses.push_back(step.pose);
         walk.labels.push_back(step.label);

@@ -1,5 +1,7 @@
 #include "generator/prompt_steering.hpp"
 
+#include "generator/camera/control_axes.hpp"
+
 #include <utility>
 
 namespace wander {
@@ -10,7 +12,7 @@ PromptSteering::PromptSteering(std::shared_ptr<PromptDesk> desk, CameraPhrases p
 
 Result<std::optional<PromptStates>> PromptSteering::next(const ControlState& controls, bool wait,
                                                          const std::stop_token& stop) {
-    const std::string wanted = camera_words_ ? phrases_.steer(prompt_, controls.held) : prompt_;
+    const std::string wanted = camera_words_ ? phrases_.steer(prompt_, whole_actions(controls)) : prompt_;
     pending_ = false;
     if (wanted != refused_) refused_.clear();
     if (started_ && (wanted == active_ || (!wait && wanted == refused_))) return std::optional<PromptStates>();

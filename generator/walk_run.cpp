@@ -175,6 +175,7 @@ private:
         chunk.index = index;
         chunk.hold = held_names(state);
         chunk.mouse = {state.mouse_yaw_rad, state.mouse_pitch_rad};
+        chunk.sticks = state.sticks;
         chunk.input_age_ms = state.changed_at_seconds > 0 ? (sampled_at - state.changed_at_seconds) * 1000 : 0;
         chunk.rewound = rewound;
         chunk.format = loop_.cache().format();

@@ -1,5 +1,7 @@
 #include "gui/controls.hpp"
 
+#include "gui/pad_map.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -34,10 +36,31 @@ void Controls::handle(const render::WindowEvent& event, const InputGate& gate, f
             state_.changed_at_seconds = move->at_seconds;
         }
     } else if (const auto* focus = std::get_if<render::FocusEvent>(&event)) {
+        focused_ = focus->focused;
         if (!focus->focused) {
             release_all(state_.changed_at_seconds);
         }
     }
+}
+
+bool Controls::pad(const render::GamepadState& pad, const InputGate& gate, double at_seconds) {
+    const StickPosition sticks = focused_ && !gate.blocked ? stick_position(pad) : StickPosition{};
+    const bool moved = sticks != state_.sticks;
+    if (moved) {
+        state_.sticks = sticks;
+        state_.changed_at_seconds = at_seconds;
+    }
+    const std::uint32_t pressed = pad.buttons & ~pad_buttons_;
+    pad_buttons_ = pad.buttons;
+    if (!focused_) {
+        return moved;
+    }
+    for (const PadBinding& binding : pad_bindings()) {
+        if (((pressed >> binding.button) & 1U) != 0 && (!gate.blocked || acts_while_blocked(binding.command))) {
+            commands_.push_back(binding.command);
+        }
+    }
+    return moved || pressed != 0;
 }
 
 void Controls::on_key(const render::KeyEvent& event, const InputGate& gate) {
@@ -80,6 +103,7 @@ void Controls::update_held(double at_seconds) {
 
 void Controls::release_all(double at_seconds) {
     keys_down_.clear();
+    state_.sticks = {};
     looking_ = false;
     update_held(at_seconds);
 }

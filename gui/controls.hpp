@@ -8,6 +8,7 @@
 #include "gui/key_map.hpp"
 #include "render/plain/window_events.hpp"
 
+#include <cstdint>
 #include <vector>
 
 namespace wander::gui {
@@ -21,8 +22,11 @@ struct InputGate {
 class Controls {
 public:
     void handle(const render::WindowEvent& event, const InputGate& gate, float mouse_rad_per_unit);
+    // The pad as it is now; a pad tells of no changes by itself. Buttons act when they go down. Without the focus
+    // nothing of it counts. True: it means something else than before, so a frame is due.
+    bool pad(const render::GamepadState& pad, const InputGate& gate, double at_seconds);
 
-    // Held actions and the mouse travel since the previous call.
+    // Held actions, sticks, and the mouse travel since the previous call.
     ControlState take_state();
     std::vector<KeyCommand> take_commands();
     bool looking() const { return looking_; } // right button held, pressed over the world
@@ -36,7 +40,9 @@ private:
     std::vector<render::Key> keys_down_;
     std::vector<KeyCommand> commands_;
     ControlState state_;
+    std::uint32_t pad_buttons_ = 0;
     bool looking_ = false;
+    bool focused_ = true;
 };
 
 } // namespace wander::gui

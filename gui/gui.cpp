@@ -145,6 +145,10 @@ void Gui::handle(const render::WindowEvent& event) {
     state_->controls.handle(event, state_->gate(), state_->preferences.mouse_rad_per_unit);
 }
 
+bool Gui::pad(const render::GamepadState& pad, double at_seconds) {
+    return state_->controls.pad(pad, state_->gate(), at_seconds);
+}
+
 UiFrame Gui::frame(const UiModel& model) {
     State& s = *state_;
     UiFrame frame;

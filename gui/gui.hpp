@@ -40,6 +40,8 @@ public:
 
     // Keys, mouse buttons, mouse travel, focus, scale; other events are ignored. Any number between two frames.
     void handle(const render::WindowEvent& event);
+    // The pad as it is now, again and again while one is connected, and once when it has gone. True: a frame is due.
+    bool pad(const render::GamepadState& pad, double at_seconds);
     // Builds one frame. Between ImGui::NewFrame and ImGui::Render, which the renderer calls.
     UiFrame frame(const UiModel& model);
 

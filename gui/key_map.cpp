@@ -1,5 +1,7 @@
 #include "gui/key_map.hpp"
 
+#include "gui/pad_map.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -117,6 +119,9 @@ std::string keys_markdown() {
         }
     }
     rows.emplace_back(kMouseLookKeys, kMouseLookHelp);
+    rows.emplace_back(fmt::format("Pad: {}", kPadSticks), kPadSticksHelp);
+    for (const PadBinding& binding : pad_bindings())
+        rows.emplace_back(fmt::format("Pad: `{}`", binding.name), binding.help);
     std::string text = "| key | what it does |\n| --- | --- |\n";
     for (const auto& [keys, help] : rows) {
         text += fmt::format("| {} | {} |\n", keys, help);

@@ -30,6 +30,7 @@ struct ChunkTelemetry {
     int frames = 0;
     std::vector<std::string> hold; // names of the actions held
     MouseTravel mouse;             // that the chunk was given
+    StickPosition sticks;          // likewise
     std::string format;            // cache format for new pages
     std::string prompt;            // the text that it was made under, camera words included; empty: none
     bool prompt_pending = false;   // another text was asked for and is still being encoded

@@ -1,4 +1,5 @@
 #include "gui/key_map.hpp"
+#include "gui/pad_map.hpp"
 #include "gui/panels/panels.hpp"
 #include "gui/widgets.hpp"
 
@@ -64,6 +65,18 @@ void group(const PanelContext& ui, KeyGroup group, float column_width) {
     ImGui::Dummy({0, ui.px(6)});
 }
 
+void pad_group(const PanelContext& ui, float column_width) {
+    const FontScope small(ui.fonts.bold, kSmallSize);
+    text("Pad", colour::kAccent);
+    const float text_x = ImGui::GetCursorScreenPos().x + column_width * 0.36f;
+    cap(ui, ImGui::GetCursorScreenPos(), "Sticks", ImGuiDir_None);
+    help_line(ui, text_x, kPadSticksHelp);
+    for (const PadBinding& binding : pad_bindings()) {
+        cap(ui, ImGui::GetCursorScreenPos(), binding.name, ImGuiDir_None);
+        help_line(ui, text_x, binding.help);
+    }
+}
+
 } // namespace
 
 void key_overlay(const PanelContext& ui, bool& open) {
@@ -71,7 +84,7 @@ void key_overlay(const PanelContext& ui, bool& open) {
         return;
     }
     const ImGuiViewport& viewport = *ImGui::GetMainViewport();
-    const ImVec2 size = {std::min(ui.px(660), viewport.Size.x - ui.px(40)),
+    const ImVec2 size = {std::min(ui.px(940), viewport.Size.x - ui.px(40)),
                          std::min(ui.px(566), viewport.Size.y - ui.px(40))};
     // A dim sheet over everything; a click on it closes.
     ImGui::SetNextWindowPos(viewport.Pos);
@@ -98,7 +111,7 @@ void key_overlay(const PanelContext& ui, bool& open) {
     const float right = ImGui::GetWindowContentRegionMax().x;
     text_right("Esc closes", right, colour::kFaint);
     ImGui::Dummy({0, ui.px(8)});
-    const float column = ImGui::GetContentRegionAvail().x / 2;
+    const float column = (ImGui::GetContentRegionAvail().x - 2 * ui.px(8)) / 3;
     ImGui::BeginGroup();
     group(ui, KeyGroup::move, column);
     group(ui, KeyGroup::look, column);
@@ -108,6 +121,10 @@ void key_overlay(const PanelContext& ui, bool& open) {
     group(ui, KeyGroup::walk, column);
     group(ui, KeyGroup::capture, column);
     group(ui, KeyGroup::window, column);
+    ImGui::EndGroup();
+    ImGui::SameLine(ui.px(28) + 2 * (column + ui.px(8)));
+    ImGui::BeginGroup();
+    pad_group(ui, column);
     ImGui::EndGroup();
     const bool inside = ImGui::IsWindowHovered(ImGuiHoveredFlags_ChildWindows);
     ImGui::EndChild();

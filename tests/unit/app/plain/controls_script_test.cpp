@@ -53,6 +53,21 @@ TEST(ControlsScript, MouseTravelIsForItsChunkAlone) {
     }
 }
 
+TEST(ControlsScript, SticksStandUntilAnotherLineMovesThem) {
+    const auto script = ControlsScript::from_json_lines(
+        "{\"chunk\": 1, \"sticks\": [0.5, 0, -1, 0]}\n{\"chunk\": 3, \"sticks\": [0, 0, 0, 0]}", "f");
+    ASSERT_TRUE(script) << script.error().message;
+    EXPECT_FALSE(script->at(0, 1).sticks->any());
+    EXPECT_EQ(*script->at(2, 1).sticks, (StickPosition{0.5F, 0, -1, 0}));
+    EXPECT_FALSE(script->at(3, 1).sticks->any());
+    for (const char* wrong : {"[0, 0, 0]", "[2, 0, 0, 0]", "[0, 0, 0, \"x\"]", "1"}) {
+        const auto refused =
+            ControlsScript::from_json_lines(std::string(R"({"chunk": 0, "sticks": )") + wrong + "}", "f");
+        ASSERT_FALSE(refused) << wrong;
+        EXPECT_NE(refused.error().message.find("FORWARD"), std::string::npos);
+    }
+}
+
 TEST(ControlsScript, TheLastHoldOfAFileStays) {
     const auto script = ControlsScript::from_json_lines(R"({"chunk": 1, "hold": ["up", "left"]})", "f");
     ASSERT_TRUE(script);

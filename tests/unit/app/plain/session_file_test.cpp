@@ -14,11 +14,11 @@ TEST(SessionFile, OnlyChangesAreKeptAndTheyReadAsAControlsFile) {
     session.model = "embedded";
     session.seed = 7;
     session.start_pose = {"winter", Pose{1, 2, 0.5f, 0}};
-    session.note(0, {}, {}, {}, {});
-    session.note(1, {"forward"}, {}, {}, {});
-    session.note(2, {"forward"}, {0.1f, -0.25f}, {}, {});
-    session.note(3, {"forward"}, {}, "int2", {});
-    session.note(4, {}, {}, {}, "snow");
+    session.note(0, {}, {}, {});
+    session.note(1, {{"forward"}, {}, {}}, {}, {});
+    session.note(2, {{"forward"}, {0.1f, -0.25f}, {0.5f, 0, 0, -1}}, {}, {});
+    session.note(3, {{"forward"}, {}, {0.5f, 0, 0, -1}}, "int2", {});
+    session.note(4, {}, {}, "snow");
     const auto changes = nlohmann::json::parse(controls_json(session));
     ASSERT_EQ(changes.size(), 4u);
     std::string lines;
@@ -30,6 +30,8 @@ TEST(SessionFile, OnlyChangesAreKeptAndTheyReadAsAControlsFile) {
     EXPECT_EQ(script->at(2, 1).mouse, (MouseTravel{0.1f, -0.25f})) << "to the last bit";
     EXPECT_FALSE(script->at(3, 1).mouse.any());
     EXPECT_EQ(script->at(3, 1).held, 1);
+    EXPECT_EQ(*script->at(3, 1).sticks, (StickPosition{0.5f, 0, 0, -1}));
+    EXPECT_FALSE(script->at(4, 1).sticks->any());
     EXPECT_EQ(script->at(3, 1).cache, "int2");
     EXPECT_EQ(script->at(4, 1).held, 0);
     EXPECT_EQ(script->at(4, 1).prompt, "snow");
@@ -58,13 +60,13 @@ TEST(SessionFile, CacheRulesAreThereAtTheStartAndWhereTheyChange) {
     SessionFile session;
     session.cache_rules.keep_recent = 2;
     quant::CacheRulesChange change;
-    session.note(0, {}, {}, {}, {});
+    session.note(0, {}, {}, {});
     change.bias_correction = true;
-    session.note(1, {}, {}, {}, {}, change);
+    session.note(1, {}, {}, {}, change);
     change = {};
     change.layer_formats = {{0, 3, "int8"}};
     change.keep_sink = false;
-    session.note(4, {}, {}, {}, {}, change);
+    session.note(4, {}, {}, {}, change);
     EXPECT_EQ(controls_json(session),
               R"([{"chunk":1,"bias_correction":true},{"chunk":4,"keep_sink":false,"cache_layers":"0-3:int8"}])");
     const auto json = nlohmann::json::parse(session_json(session));

@@ -122,6 +122,13 @@ TEST(SteeredCamera, SticksAreKeysWithStepsBetween) {
     EXPECT_EQ(axes_of(state).forward, 1) << "a key and a stick are no faster than a key";
     state.set(Action::back, true);
     EXPECT_EQ(axes_of(state).forward, 0.5);
+    EXPECT_EQ(whole_actions(state), state.held) << "half way is not more than half way";
+    state.held = 0;
+    state.sticks = {.forward = -0.6F, .pitch = 0.9F};
+    ControlState keys;
+    keys.set(Action::back, true);
+    keys.set(Action::pitch_up, true);
+    EXPECT_EQ(whole_actions(state), keys.held);
 }
 
 TEST(SteeredCamera, GoesOnFromATiltedPathWithoutAJump) {
