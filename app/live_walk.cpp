@@ -72,12 +72,15 @@ void LiveWalk::frame_shown(const FrameTicket& ticket, double planned_seconds) {
 }
 
 void LiveWalk::set_controls(const ControlState& state) {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     const float yaw = controls_.mouse_yaw_rad + state.mouse_yaw_rad;
     const float pitch = controls_.mouse_pitch_rad + state.mouse_pitch_rad;
     controls_ = state;
     controls_.mouse_yaw_rad = yaw;
     controls_.mouse_pitch_rad = pitch;
+    const bool ends_idling = now_.idle && controls_.any();
+    lock.unlock();
+    if (ends_idling) changed_.notify_all();
 }
 
 void LiveWalk::set_paused(bool paused) {
@@ -85,6 +88,15 @@ void LiveWalk::set_paused(bool paused) {
         std::lock_guard lock(mutex_);
         mail_.paused = paused;
         mail_.steps = 0;
+    }
+    changed_.notify_all();
+}
+
+void LiveWalk::set_hold_while_idle(bool hold) {
+    {
+        std::lock_guard lock(mutex_);
+        if (hold_while_idle_ == hold) return;
+        hold_while_idle_ = hold;
     }
     changed_.notify_all();
 }
@@ -287,14 +299,22 @@ bool LiveWalk::restart_from_mail(Walk& walk, std::unique_lock<std::mutex>& lock)
     return true;
 }
 
+bool LiveWalk::may_go() const {
+    if (mail_.steps > 0) return true;
+    if (mail_.paused) return false;
+    return !hold_while_idle_ || !now_.info->camera_steering || controls_.any();
+}
+
 ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    const auto free_to_go = [this] { return interrupted() || has_errand() || !mail_.paused || mail_.steps > 0; };
-    if (!free_to_go()) {
-        change_state(WorkerState::paused);
-        changed_.wait(lock, stop, free_to_go);
-        const bool walks_on = !mail_.paused || mail_.steps > 0;
-        if (!stop.stop_requested() && walks_on) change_state(WorkerState::generating);
+    const auto free_to_go = [this] { return interrupted() || has_errand() || may_go(); };
+    while (!free_to_go() && !stop.stop_requested()) {
+        const bool paused = mail_.paused;
+        now_.idle = !paused;
+        change_state(paused ? WorkerState::paused : WorkerState::generating);
+        changed_.wait(lock, stop, [&] { return free_to_go() || mail_.paused != paused; });
+        now_.idle = false;
+        if (!stop.stop_requested() && may_go()) change_state(WorkerState::generating);
     }
     while (!has_errand() && !stop.stop_requested() && !interrupted()) {
         const double wait = gate_.wait_seconds(steady_now());

@@ -37,6 +37,7 @@ public:
         quant::CacheRules rules; // wanted
         std::string prompt;      // wanted, without the camera's words
         bool camera_words = true;
+        bool idle = false; // no chunk is made until something moves: set_hold_while_idle
     };
 
     // `wake` is called from the worker when there is something new to show.
@@ -56,6 +57,9 @@ public:
     void set_controls(const ControlState& state); // mouse travel is added up until sampled
     void set_paused(bool paused);
     void step_chunk(); // one chunk, then paused
+    // While nothing is pressed the last picture stays, instead of a world that a model invents on and on. Not for
+    // models without a camera.
+    void set_hold_while_idle(bool hold);
     void set_format(const std::string& format);
     void set_prompt(const std::string& prompt);
     void set_camera_words(bool on);
@@ -91,6 +95,8 @@ private:
     bool restart_from_mail(Walk& walk, std::unique_lock<std::mutex>& lock);
     ChunkControls sample(std::int64_t index, const std::stop_token& stop);
     bool interrupted() const { return mail_.restart_start || mail_.reopen; }
+    // A chunk may be made as far as pause and idling go.
+    bool may_go() const;
     bool has_errand() const { return mail_.rewind > 0 || !mail_.save.empty() || !mail_.resume.empty(); }
     void change_state(WorkerState to, std::string error = {});
 
@@ -100,6 +106,7 @@ private:
     Snapshot now_;
     Mail mail_;
     ControlState controls_;
+    bool hold_while_idle_ = false;
     PacingGate gate_{16};
     std::shared_ptr<FrameSink> sink_;
     std::uint64_t sink_generation_ = 0;

@@ -126,6 +126,7 @@ Settings from_json(const json& root) {
     take(ui, "show_session", s.ui.show_session);
     take(ui, "show_timeline", s.ui.show_timeline);
     take(ui, "show_hud", s.ui.show_hud);
+    take(ui, "hold_while_idle", s.ui.hold_while_idle);
     take(ui, "text_scale", s.ui.text_scale, 0.5f, 3.0f);
     take(ui, "mouse_rad_per_unit", s.ui.mouse_rad_per_unit, 0.0001f, 0.1f);
     take(root, "cache_format", s.cache_format);
@@ -154,6 +155,7 @@ void into_json(const Settings& s, json& root) {
     ui["show_session"] = s.ui.show_session;
     ui["show_timeline"] = s.ui.show_timeline;
     ui["show_hud"] = s.ui.show_hud;
+    ui["hold_while_idle"] = s.ui.hold_while_idle;
     ui["text_scale"] = s.ui.text_scale;
     ui["mouse_rad_per_unit"] = s.ui.mouse_rad_per_unit;
     root["cache_format"] = s.cache_format;

@@ -71,6 +71,7 @@ void UiBridge::update(const LiveWalk::Snapshot& walk, const std::deque<ChunkTele
     model_.bias_correction = walk.rules.bias_correction;
     model_.prompt = walk.prompt;
     model_.camera_words = walk.camera_words;
+    model_.idle = walk.idle;
     model_.paused = walk.state == WorkerState::paused;
     for (const ChunkTelemetry& chunk : chunks) {
         if (chunk.index == 0) model_.history.clear();

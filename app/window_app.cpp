@@ -181,6 +181,7 @@ private:
         }
         const gui::UiFrame ui = gui_.frame(bridge_.model());
         live_.set_controls(ui.controls);
+        live_.set_hold_while_idle(gui_.preferences().hold_while_idle);
         if (ui.capture_cursor != captured_) window_.capture_cursor(captured_ = ui.capture_cursor);
         auto drawn = renderer_.draw({.picture_area = ui.world, .upscale = bridge_.model().upscale});
         if (!drawn) return drawn.error();

@@ -56,6 +56,8 @@ struct ControlState {
     double changed_at_seconds = 0; // steady clock, when the newest input arrived; 0 = never
     StickPosition sticks{};        // held like keys
 
+    // Something is pressed, pushed or was moved.
+    bool any() const { return held != 0 || mouse_yaw_rad != 0 || mouse_pitch_rad != 0 || sticks.any(); }
     bool holds(Action a) const { return (held >> static_cast<int>(a)) & 1u; }
     void set(Action a, bool down) {
         const auto bit = static_cast<std::uint16_t>(1u << static_cast<int>(a));

@@ -110,6 +110,9 @@ void hud(const PanelContext& ui) {
     if (ui.model.paused) {
         pill(ui, list, top, "Paused", "    Space goes on    N one chunk");
     }
+    if (ui.model.idle) {
+        pill(ui, list, top, "Standing still", "    a movement key goes on");
+    }
     if (!ui.preferences.show_hud || ui.world.width < ui.px(360) || ui.world.height < ui.px(140)) {
         return;
     }

@@ -42,6 +42,7 @@ void world_menu(const PanelContext& ui, OverlayState& overlay) {
     ImGui::Separator();
     ui.commands.toggle_pause |= item(ui.model.paused ? "Go on" : "Pause", KeyCommand::pause, walking);
     ui.commands.step |= item("One chunk", KeyCommand::step, walking);
+    ImGui::MenuItem("Stand still while no key is held", nullptr, &ui.preferences.hold_while_idle);
     const bool keeps = ui.model.session.keeps_walks;
     if (item("Back by one chunk", KeyCommand::rewind, keeps)) ++ui.commands.rewind;
     ui.commands.save_walk |= item("Save the walk", KeyCommand::save_walk, keeps);

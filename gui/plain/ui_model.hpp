@@ -85,6 +85,7 @@ struct UiModel {
     std::string prompt;           // wanted, without the camera's words
     bool camera_words = true;     // held keys become words of the prompt
     bool paused = false;
+    bool idle = false; // stands still because nothing is pressed
 
     ChunkHistory history; // clear() it when a walk begins
 
@@ -111,6 +112,7 @@ struct UiPreferences {
     bool show_session = true;
     bool show_timeline = true;
     bool show_hud = true;
+    bool hold_while_idle = false;       // no key: the last picture stays
     float text_scale = 1.0f;            // on top of the monitor's scale
     float mouse_rad_per_unit = 0.0025f; // looking around with the mouse
     bool operator==(const UiPreferences&) const = default;

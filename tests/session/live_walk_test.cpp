@@ -103,6 +103,35 @@ TEST_F(LiveWalkTest, PauseHoldsAndStepGivesExactlyOneChunk) {
     EXPECT_TRUE(eventually([&] { return chunks_given() > before + 5; }));
 }
 
+TEST_F(LiveWalkTest, HeldWhileIdleItGoesOnWithAnyInputAndStillPauses) {
+    LiveWalk walk({}, nullptr);
+    ASSERT_TRUE(reaches(walk, WorkerState::ready));
+    walk.set_hold_while_idle(true);
+    show(walk);
+    ASSERT_TRUE(eventually([&] { return walk.snapshot().idle; }));
+    EXPECT_EQ(chunks_given(), 0U);
+    walk.step_chunk(); // and pauses
+    ASSERT_TRUE(eventually([&] { return chunks_given() == 1; }));
+    ASSERT_TRUE(reaches(walk, WorkerState::paused));
+    EXPECT_FALSE(walk.snapshot().idle);
+    walk.set_paused(false);
+    ASSERT_TRUE(eventually([&] { return walk.snapshot().idle; }));
+    EXPECT_EQ(chunks_given(), 1U);
+    ControlState pushed;
+    pushed.sticks.forward = 0.25F;
+    walk.set_controls(pushed);
+    ASSERT_TRUE(eventually([&] { return chunks_given() > 4; }));
+    walk.set_controls({});
+    ASSERT_TRUE(eventually([&] { return walk.snapshot().idle; }));
+    const std::size_t before = chunks_given();
+    ControlState looked;
+    looked.mouse_yaw_rad = 0.1F; // travel is used up by one chunk
+    walk.set_controls(looked);
+    ASSERT_TRUE(eventually([&] { return chunks_given() == before + 1 && walk.snapshot().idle; }));
+    walk.set_hold_while_idle(false);
+    EXPECT_TRUE(eventually([&] { return chunks_given() > before + 3; }));
+}
+
 TEST_F(LiveWalkTest, ErrandsAreRunWhilePausedWithoutAChunk) {
     LiveWalk walk({}, nullptr);
     ASSERT_TRUE(reaches(walk, WorkerState::ready));
