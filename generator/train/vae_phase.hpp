@@ -7,6 +7,7 @@
 #include <ATen/core/Generator.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace wander::train {
 
@@ -30,9 +31,6 @@ public:
     // Of the last step, [] float32 on the device: PSNR in dB of pictures in [0, 1].
     const at::Tensor& psnr() const { return psnr_; }
 
-    // Measures mean and deviation of the encoder's channels over the pool (first latents left out) and sets them.
-    void measure_latent_scale();
-
 private:
     TrainVae& vae_;
     FramePool pool_;
@@ -40,6 +38,17 @@ private:
     at::Generator random_;
     at::Tensor psnr_;
 };
+
+// Mean and deviation of the encoder's channels over up to `walks` walks of the pool, first latents left out: at the end
+// of the phase, for TrainVae::set_latent_scale. The VAE may be one over averaged parameters.
+struct LatentScale {
+    std::vector<double> mean;
+    std::vector<double> deviation;
+};
+LatentScale measure_latent_scale(const TrainVae& vae, const FramePool& pool, std::int64_t walks = 64);
+
+// A generator of its own for a device and a seed.
+at::Generator seeded_generator(at::Device device, std::uint64_t seed);
 
 // What both phases of the autoencoder compare pictures by: L1, L1 of neighbour differences, mean square.
 struct PictureLoss {
@@ -49,5 +58,11 @@ struct PictureLoss {
 };
 // Both [..., H, W, 3].
 PictureLoss picture_loss(const at::Tensor& made, const at::Tensor& truth);
+
+// dB of pictures in [0, 1] from the mean square of pictures in [-1, 1]; [] float32 without gradient.
+at::Tensor psnr_of_square(const at::Tensor& square);
+
+// latents [B, n, z, h, w] with normal noise of up to 2 share x deviation in half of the clips. deviation: broadcasts.
+at::Tensor noisy_latents(const at::Tensor& latents, const at::Tensor& deviation, double share, at::Generator& random);
 
 } // namespace wander::train
