@@ -3,6 +3,7 @@
 #include "generator/wan/strict_load.hpp"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -87,14 +88,13 @@ Parameters Parameters::deep_copy() const {
 }
 
 void Parameters::copy_from(const Parameters& other) {
-    const at::NoGradGuard no_gradients;
+    const c10::NoGradGuard no_gradients;
     TORCH_CHECK(tensors_.size() == other.tensors_.size(), "Parameters: copy of another set of tensors");
     for (auto& [name, tensor] : tensors_) tensor.copy_(other.at(name));
 }
 
 TensorSource Parameters::source() const {
-    return [tensors = tensors_](const std::string& name,
-                                const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
+    return [tensors = tensors_](const std::string& name, const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
         const auto found = tensors.find(name);
         if (found == tensors.end()) return Error{ErrorCode::internal, "no trained tensor is called '" + name + "'"};
         if (found->second.sizes() != at::IntArrayRef(shape))
@@ -106,8 +106,8 @@ TensorSource Parameters::source() const {
 Parameters random_dit(const TensorShapes& shapes, at::Device device, at::Generator random, at::ScalarType type) {
     std::map<std::string, at::Tensor> tensors;
     for (const auto& [name, shape] : shapes) {
-        tensors.emplace(name, at::empty(shape, at::TensorOptions(device).dtype(type))
-                                  .copy_(first_values(name, shape, random)));
+        tensors.emplace(
+            name, at::empty(shape, at::TensorOptions(device).dtype(type)).copy_(first_values(name, shape, random)));
     }
     return Parameters(std::move(tensors));
 }
@@ -133,8 +133,7 @@ Result<Parameters> load_dit_for_places(const TensorShapes& shapes, const TensorS
             // Drawn for all places, so that a new place's values do not depend on which others are known.
             at::Tensor rows = first_values(name, shape, random);
             for (std::size_t place = 0; place < from_place.size(); ++place) {
-                if (from_place[place] >= 0)
-                    rows[static_cast<std::int64_t>(place)].copy_(values[from_place[place]]);
+                if (from_place[place] >= 0) rows[static_cast<std::int64_t>(place)].copy_(values[from_place[place]]);
             }
             values = rows;
         }
