@@ -1,0 +1,45 @@
+#include "generator/train/ops.hpp"
+
+#include <ATen/ATen.h>
+
+namespace wander::train {
+
+at::Tensor norm_modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale, double eps,
+                         at::ScalarType out) {
+    return plain::norm_modulate(x, shift, scale, eps, out);
+}
+
+TurnedQkv rotate_qkv(const at::Tensor& qkv, const at::Tensor& norm_q, const at::Tensor& norm_k, const Turns& turns,
+                     double eps) {
+    const std::vector<at::Tensor> parts = qkv.chunk(3, 3);
+    return plain::rotate_qkv(parts[0], parts[1], parts[2], norm_q, norm_k, turns, eps);
+}
+
+TurnedQkv rotate_qkv(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& norm_q,
+                     const at::Tensor& norm_k, const Turns& turns, double eps) {
+    return plain::rotate_qkv(q, k, v, norm_q, norm_k, turns, eps);
+}
+
+at::Tensor clip_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t latents,
+                          std::int64_t tokens) {
+    return plain::clip_attention(q, k, v, latents, tokens);
+}
+
+at::Tensor unrotate_joined(const at::Tensor& o, const at::Tensor& camera) { return plain::unrotate_joined(o, camera); }
+
+Attended unrotate(const at::Tensor& o, const at::Tensor& camera) {
+    const std::vector<at::Tensor> halves = unrotate_joined(o, camera).chunk(2, 3);
+    return {halves[0], halves[1]};
+}
+
+at::Tensor gated_add(const at::Tensor& x, const at::Tensor& y, const at::Tensor& gate) {
+    return plain::gated_add(x, y, gate);
+}
+
+AddedAndNormed gated_add_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& gate, const at::Tensor& shift,
+                              const at::Tensor& scale, double eps, at::ScalarType out) {
+    const at::Tensor sum = gated_add(x, y, gate);
+    return {sum, norm_modulate(sum, shift, scale, eps, out)};
+}
+
+} // namespace wander::train
