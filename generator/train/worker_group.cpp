@@ -24,6 +24,8 @@ constexpr std::chrono::minutes kPatience{30};
 // Values that are still kept, so that nobody's are taken away before they were read. Gradients are averaged, and so
 // everybody waited for, far more often.
 constexpr std::int64_t kKeptValues = 64;
+constexpr const char* kAllLeft = "left/all";
+constexpr std::chrono::seconds kFarewell{20};
 
 Result<c10::intrusive_ptr<c10d::Backend>> open_nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size) {
     std::error_code failed;
@@ -58,6 +60,21 @@ struct WorkerGroup::State {
     std::int64_t values = 0;                // that were handed round so far
     std::int64_t sums = 0;
     std::int64_t barriers = 0;
+
+    ~State() {
+        if (!store) return;
+        nccl.reset();
+        // The store lives in rank 0, which leaves last.
+        try {
+            if (place.rank == 0) {
+                store->wait({kAllLeft}, kFarewell);
+            } else if (store->add("left", 1) == place.size - 1) {
+                store->set(kAllLeft, bytes_of("1", 1));
+            }
+        } catch (const std::exception&) {
+            // One of them has died; the processes' parent tells.
+        }
+    }
 
     // Rank 0's bytes, everywhere.
     void hand_round(std::vector<std::uint8_t>& bytes) {
