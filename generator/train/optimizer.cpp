@@ -75,8 +75,8 @@ Optimizer::Optimizer(const NamedTensors& parameters, const Kind& kind, const Opt
     }
     for (MatrixGroup& group : matrices_) {
         const at::Tensor first = as_matrix(group.weights.front().detach());
-        group.momentum = at::zeros({static_cast<std::int64_t>(group.weights.size()), first.size(0), first.size(1)},
-                                   first.options());
+        group.momentum =
+            at::zeros({static_cast<std::int64_t>(group.weights.size()), first.size(0), first.size(1)}, first.options());
     }
     for (AdamGroup* group : {&other, &map}) {
         if (!group->weights.empty()) adam_.push_back(std::move(*group));
@@ -145,8 +145,9 @@ Result<void> Optimizer::load_state(const std::map<std::string, at::Tensor>& stat
     for (const auto& [name, tensor] : own) {
         const auto found = state.find(name);
         if (found == state.end() || found->second.sizes() != tensor.sizes())
-            return Error{ErrorCode::bad_input, fmt::format("the optimiser's state {} \"{}\"",
-                                                           found == state.end() ? "lacks" : "has another shape of", name)};
+            return Error{ErrorCode::bad_input,
+                         fmt::format("the optimiser's state {} \"{}\"",
+                                     found == state.end() ? "lacks" : "has another shape of", name)};
     }
     for (const auto& [name, tensor] : own) tensor.copy_(state.at(name));
     return {};

@@ -93,8 +93,7 @@ void Parameters::copy_from(const Parameters& other) {
 }
 
 TensorSource Parameters::source() const {
-    return [tensors = tensors_](const std::string& name,
-                                const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
+    return [tensors = tensors_](const std::string& name, const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
         const auto found = tensors.find(name);
         if (found == tensors.end()) return Error{ErrorCode::internal, "no trained tensor is called '" + name + "'"};
         if (found->second.sizes() != at::IntArrayRef(shape))
@@ -106,8 +105,8 @@ TensorSource Parameters::source() const {
 Parameters random_dit(const TensorShapes& shapes, at::Device device, at::Generator random, at::ScalarType type) {
     std::map<std::string, at::Tensor> tensors;
     for (const auto& [name, shape] : shapes) {
-        tensors.emplace(name, at::empty(shape, at::TensorOptions(device).dtype(type))
-                                  .copy_(first_values(name, shape, random)));
+        tensors.emplace(
+            name, at::empty(shape, at::TensorOptions(device).dtype(type)).copy_(first_values(name, shape, random)));
     }
     return Parameters(std::move(tensors));
 }
@@ -133,8 +132,7 @@ Result<Parameters> load_dit_for_places(const TensorShapes& shapes, const TensorS
             // Drawn for all places, so that a new place's values do not depend on which others are known.
             at::Tensor rows = first_values(name, shape, random);
             for (std::size_t place = 0; place < from_place.size(); ++place) {
-                if (from_place[place] >= 0)
-                    rows[static_cast<std::int64_t>(place)].copy_(values[from_place[place]]);
+                if (from_place[place] >= 0) rows[static_cast<std::int64_t>(place)].copy_(values[from_place[place]]);
             }
             values = rows;
         }

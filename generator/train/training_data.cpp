@@ -14,8 +14,8 @@ namespace wander::train {
 
 namespace {
 
-// Frames of 192 x 112 that are encoded together: on a GPU the widest activations of 2048 take 1 GB in bfloat16, and three
-// frames side by side thrice that.
+// Frames of 192 x 112 that are encoded together: on a GPU the widest activations of 2048 take 1 GB in bfloat16, and
+// three frames side by side thrice that.
 constexpr std::int64_t kFramesAtOnceCuda = 2048;
 constexpr std::int64_t kFramesAtOnceCpu = 256;
 constexpr std::int64_t kUsualPixels = std::int64_t{192} * 112;
@@ -72,12 +72,13 @@ std::vector<PlannedWalk> plan_walks(std::span<const Theme> themes, const WalkPla
     for (int number = 0; number < plan.walks_per_theme; ++number) {
         for (std::size_t world = 0; world < themes.size(); ++world) {
             const Theme& theme = themes[world];
-            const KeyedRandom random = KeyedRandom(plan.seed).child("walks").child(world).child(
-                static_cast<std::uint64_t>(number));
+            const KeyedRandom random =
+                KeyedRandom(plan.seed).child("walks").child(world).child(static_cast<std::uint64_t>(number));
             std::optional<Pose> start;
             const double kind = random.unit(0);
             if (kind < plan.spawn_share) {
-                start = theme.starts[static_cast<std::size_t>(random.below(1, static_cast<int>(theme.starts.size())))].pose;
+                start =
+                    theme.starts[static_cast<std::size_t>(random.below(1, static_cast<int>(theme.starts.size())))].pose;
             } else if (kind < plan.spawn_share + plan.close_share) {
                 start = close_start(theme.map, random.bits(2), 0);
             }
@@ -146,8 +147,9 @@ Result<TrainingData> make_training_data(std::span<const Theme> themes, const Tra
         const std::vector<PlannedWalk> walks = plan_walks(themes, plan);
         const auto all = static_cast<std::int64_t>(walks.size());
         TrainingData data;
-        data.latents = at::empty({all, 1 + plan.latents, vae.config().z, sizes.format.height / 8, sizes.format.width / 8},
-                                 at::TensorOptions(device).dtype(at::kHalf));
+        data.latents =
+            at::empty({all, 1 + plan.latents, vae.config().z, sizes.format.height / 8, sizes.format.width / 8},
+                      at::TensorOptions(device).dtype(at::kHalf));
         const WalkRows rows = rows_of(walks, device);
         data.poses = rows.poses;
         data.labels = rows.labels;
@@ -163,7 +165,9 @@ Result<TrainingData> make_training_data(std::span<const Theme> themes, const Tra
             if (progress && !progress(done, all)) return stopped();
         }
         return data;
-    } catch (...) { return current_exception_as_error("making training data"); }
+    } catch (...) {
+        return current_exception_as_error("making training data");
+    }
 }
 
 Result<FramePool> make_frame_pool(std::span<const Theme> themes, const WalkPlan& plan, const DataSizes& sizes,
@@ -189,7 +193,9 @@ Result<FramePool> make_frame_pool(std::span<const Theme> themes, const WalkPlan&
             if (progress && !progress(done, all)) return stopped();
         }
         return pool;
-    } catch (...) { return current_exception_as_error("drawing pictures to train on"); }
+    } catch (...) {
+        return current_exception_as_error("drawing pictures to train on");
+    }
 }
 
 TrainingData encode_pool(const FramePool& pool, const TrainVae& vae, int at_once) {
@@ -200,9 +206,9 @@ TrainingData encode_pool(const FramePool& pool, const TrainVae& vae, int at_once
     sizes.walks_at_once = at_once;
     const std::int64_t step = walks_at_once(sizes, vae.device(), static_cast<int>(pool.latents() - 1));
     TrainingData data{{}, pool.poses, pool.labels, pool.worlds};
-    data.latents = at::empty(
-        {pool.walks(), pool.latents(), vae.config().z, sizes.format.height / 8, sizes.format.width / 8},
-        at::TensorOptions(vae.device()).dtype(at::kHalf));
+    data.latents =
+        at::empty({pool.walks(), pool.latents(), vae.config().z, sizes.format.height / 8, sizes.format.width / 8},
+                  at::TensorOptions(vae.device()).dtype(at::kHalf));
     for (std::int64_t done = 0; done < pool.walks(); done += step) {
         const std::int64_t count = std::min(step, pool.walks() - done);
         data.latents.narrow(0, done, count).copy_(vae.encode(pool.frames.narrow(0, done, count)));

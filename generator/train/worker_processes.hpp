@@ -19,9 +19,9 @@ struct WorkerPlace {
 // Where this process stands; size 1 where it was not started by start_workers.
 WorkerPlace worker_place();
 
-// Starts `count` processes of this program with these arguments (without the program's name); process i sees GPU i alone where one_gpu_each is set.
-// Waits for all. Ctrl+C goes to all of them (they finish their step); once one fails, the others are ended. The exit
-// code of the first that failed, else 0. Error: they cannot be started.
+// Starts `count` processes of this program with these arguments (without the program's name); process i sees GPU i
+// alone where one_gpu_each is set. Waits for all. Ctrl+C goes to all of them (they finish their step); once one fails,
+// the others are ended. The exit code of the first that failed, else 0. Error: they cannot be started.
 Result<int> run_workers(int count, const std::vector<std::string>& arguments, bool one_gpu_each);
 
 } // namespace wander::train

@@ -113,14 +113,15 @@ Pose close_start(const WalkableMap& map, std::uint64_t seed, std::uint64_t numbe
         const double z = draw.between(1, -map.period() / 2, map.period() / 2);
         const double toward = draw.between(2, -std::numbers::pi, std::numbers::pi);
         const double distance = draw.between(3, kCloseLeast, kCloseMost);
-        if (!map.free_at(x, z) || map.free_at(x + distance * std::sin(toward), z + distance * std::cos(toward))) continue;
+        if (!map.free_at(x, z) || map.free_at(x + distance * std::sin(toward), z + distance * std::cos(toward)))
+            continue;
         Pose pose;
         pose.x = static_cast<float>(x);
         pose.z = static_cast<float>(z);
         // Rounding may have crossed the border of a cell.
         if (!map.free_at(pose.x, pose.z)) continue;
-        pose.yaw = static_cast<float>(
-            std::remainder(toward + draw.between(4, -kCloseTurn, kCloseTurn), 2 * std::numbers::pi));
+        pose.yaw =
+            static_cast<float>(std::remainder(toward + draw.between(4, -kCloseTurn, kCloseTurn), 2 * std::numbers::pi));
         if (draw.unit(5) < 0.3) pose.pitch = static_cast<float>(draw.between(6, -0.25, 0.25));
         return pose;
     }
