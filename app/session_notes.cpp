@@ -1,6 +1,6 @@
 #include "app/session_notes.hpp"
 
-#include "render/atomic_file.hpp"
+#include "generator/plain/atomic_file.hpp"
 
 namespace wander {
 
@@ -36,7 +36,7 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
 }
 
 Result<void> SessionNotes::write(const std::filesystem::path& file) const {
-    return render::write_file_atomically(file, session_json(session_));
+    return write_file_atomically(file, session_json(session_));
 }
 
 } // namespace wander

@@ -7,17 +7,15 @@
 // time read three frames side by side as channels. Grad mode is the caller's. One thread; not under InferenceMode when
 // gradients are wanted.
 
-#include "generator/plain/result.hpp"
+#include "generator/train/parameters.hpp"
 #include "generator/wan/vae.hpp"
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <memory>
+#include <vector>
 
 namespace wander::train {
-
-class Parameters;
 
 struct VaeMoments5 {         // not yet normalised, float32 (float64 for kDouble)
     at::Tensor mean;         // [B, latents, z, h, w]
@@ -30,7 +28,8 @@ public:
     // or kDouble; parameters are rounded to it in every call.
     TrainVae(VaeConfig config, Parameters& parameters, at::ScalarType compute);
 
-    // frames: [B, 1 + 4 k, H, W, 3] in [-1, 1], any floating type; from the beginning of a video. latents: 1 + k.
+    // frames: [B, 1 + 4 k, H, W, 3], uint8 levels or floating in [-1, 1]; from the beginning of a video. latents: 1 +
+    // k.
     VaeMoments5 moments(const at::Tensor& frames) const;
     // Normalised latents [B, 1 + k, z, h, w].
     at::Tensor encode(const at::Tensor& frames) const;
@@ -51,14 +50,15 @@ public:
     at::ScalarType compute() const { return compute_; }
 
 private:
-    struct Pass;
     VaeConfig config_;
     Parameters* parameters_;
     at::ScalarType compute_;
 };
 
-// Start of a training from nothing: normal values of variance 1 / inputs, second convolutions of residual blocks a
-// tenth of it, time convolutions near the mean of two frames (down) and the frame itself twice (up); latent scale 0, 1.
-void initialise_vae(Parameters& parameters, const VaeConfig& config, std::uint64_t seed);
+// Where a training from nothing begins: normal weights of variance 1 / inputs, zero biases, norms of one; second
+// convolutions of residual blocks a tenth of that; time convolutions near the mean of the two newest frames (down) and
+// the newest frame twice (up). `random` is a CPU generator: the values do not depend on the device.
+Parameters random_vae(const VaeConfig& config, at::Device device, at::Generator random,
+                      at::ScalarType type = at::kFloat);
 
 } // namespace wander::train

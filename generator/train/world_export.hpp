@@ -2,7 +2,7 @@
 // Writes a trained world as a folder of the form of assets/world: world.json, dit.safetensors and vae.safetensors in
 // half precision, start pictures with their latents, and the themes beside them. docs/formats.md, "World folder".
 
-#include "generator/plain/result.hpp"
+#include "generator/train/parameters.hpp"
 #include "generator/wan/dit.hpp"
 #include "generator/wan/vae.hpp"
 #include "generator/world/theme/theme.hpp"
@@ -12,7 +12,6 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,14 +39,12 @@ struct WorldDescription {
     std::string card;                                  // README.md; empty: none
 };
 
-// Tensors by name, any floating type and device: Parameters, an EMA of them, or a checkpoint.
-using TensorLookup = std::function<at::Tensor(const std::string& name)>;
-
+// dit, vae: Parameters::source() of the averages, or of a checkpoint; any floating type and device.
 // Atomically: writes FOLDER.part and renames it; an earlier FOLDER is replaced only then. The start latents are made by
 // the autoencoder as it stands in the file, on the CPU in float32. io, or bad_input when themes, sizes and tensors do
 // not fit. threads: of the renderer, 0: one for each core.
 Result<void> write_world(const std::filesystem::path& folder, const WorldDescription& description,
-                         const std::vector<WorldTheme>& themes, const TensorLookup& dit, const TensorLookup& vae,
+                         const std::vector<WorldTheme>& themes, const TensorSource& dit, const TensorSource& vae,
                          int threads = 0);
 
 } // namespace wander::train

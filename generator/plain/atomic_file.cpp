@@ -1,4 +1,4 @@
-#include "render/atomic_file.hpp"
+#include "generator/plain/atomic_file.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-namespace wander::render {
+namespace wander {
 
 namespace {
 
@@ -61,4 +61,4 @@ Result<void> check_writable(const std::filesystem::path& file) {
     return {};
 }
 
-} // namespace wander::render
+} // namespace wander

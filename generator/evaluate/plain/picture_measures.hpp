@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace wander::bench {
+namespace wander::evaluate {
 
 using Picture = std::vector<std::uint8_t>; // width * height * 3
 
@@ -30,4 +30,4 @@ struct Look {
 Look look_of(const Picture& picture, int width, int height);
 Look mean_look(std::span<const Picture> pictures, int width, int height);
 
-} // namespace wander::bench
+} // namespace wander::evaluate

@@ -1,11 +1,11 @@
-#include "tests/bench/cache_quality/picture_measures.hpp"
-#include "tests/bench/cache_quality/statistics.hpp"
+#include "generator/evaluate/plain/picture_measures.hpp"
+#include "generator/evaluate/plain/statistics.hpp"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-namespace wander::bench {
+namespace wander::evaluate {
 namespace {
 
 constexpr int kWidth = 24;
@@ -79,4 +79,4 @@ TEST(PictureMeasures, IntervalsOfStudent) {
 }
 
 } // namespace
-} // namespace wander::bench
+} // namespace wander::evaluate

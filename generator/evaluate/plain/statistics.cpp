@@ -1,10 +1,10 @@
-#include "tests/bench/cache_quality/statistics.hpp"
+#include "generator/evaluate/plain/statistics.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 
-namespace wander::bench {
+namespace wander::evaluate {
 
 namespace {
 
@@ -37,4 +37,4 @@ double median(std::vector<double> values) {
     return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-} // namespace wander::bench
+} // namespace wander::evaluate

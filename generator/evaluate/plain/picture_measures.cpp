@@ -1,11 +1,11 @@
-#include "tests/bench/cache_quality/picture_measures.hpp"
+#include "generator/evaluate/plain/picture_measures.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <cmath>
 
-namespace wander::bench {
+namespace wander::evaluate {
 
 namespace {
 
@@ -141,4 +141,4 @@ Look mean_look(std::span<const Picture> pictures, int width, int height) {
     return mean;
 }
 
-} // namespace wander::bench
+} // namespace wander::evaluate

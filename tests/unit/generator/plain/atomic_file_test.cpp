@@ -1,4 +1,4 @@
-#include "render/atomic_file.hpp"
+#include "generator/plain/atomic_file.hpp"
 
 #include "tests/unit/render_video/test_folder.hpp"
 
@@ -7,7 +7,7 @@
 #include <fstream>
 #include <iterator>
 
-namespace wander::render {
+namespace wander {
 namespace {
 
 TEST(AtomicFile, ReplacesAFileAsAWhole) {
@@ -38,4 +38,4 @@ TEST(AtomicFile, WritableCheckLeavesNothingBehind) {
 }
 
 } // namespace
-} // namespace wander::render
+} // namespace wander

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-namespace wander::bench {
+namespace wander::evaluate {
 
 struct Estimate {
     double mean = 0;
@@ -12,4 +12,4 @@ struct Estimate {
 Estimate estimate(const std::vector<double>& values);
 double median(std::vector<double> values); // 0 for none
 
-} // namespace wander::bench
+} // namespace wander::evaluate
