@@ -1,5 +1,7 @@
 #include "generator/train/decoder_phase.hpp"
 
+#include "generator/train/random.hpp"
+
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
@@ -15,8 +17,8 @@ DecoderPhase::DecoderPhase(TrainVae& vae, FramePool pool, at::Tensor truth, at::
       truth_(std::move(truth)),
       own_(std::move(own)),
       config_(config),
-      random_(seeded_generator(vae.device(), seed)),
-      choice_(seeded_generator(at::kCPU, seed + 1)),
+      random_(make_generator(vae.device(), seed)),
+      choice_(make_generator(at::kCPU, seed + 1)),
       discriminator_(config.discriminator, vae.device(), vae.compute(), seed + 2) {
     assert(config_.middle_latents % 2 == 0);
     assert(truth_.size(0) == pool_.walks() && truth_.size(1) == pool_.latents());
@@ -80,6 +82,20 @@ at::Tensor DecoderPhase::judged(const at::Tensor& made, const at::Tensor& truth)
     }
     distance = distance / static_cast<double>(of_real.size());
     return config_.feature_weight * distance - config_.verdict_weight * of_fake.score.mean();
+}
+
+std::map<std::string, at::Tensor> DecoderPhase::state() const {
+    return {{"decoder_phase/random", random_.get_state()}, {"decoder_phase/choice", choice_.get_state()}};
+}
+
+Result<void> DecoderPhase::restore(const std::map<std::string, at::Tensor>& state) {
+    const auto random = state.find("decoder_phase/random");
+    const auto choice = state.find("decoder_phase/choice");
+    if (random == state.end() || choice == state.end())
+        return Error{ErrorCode::bad_input, "the checkpoint lacks decoder_phase/random or decoder_phase/choice"};
+    random_.set_state(random->second);
+    choice_.set_state(choice->second);
+    return {};
 }
 
 } // namespace wander::train

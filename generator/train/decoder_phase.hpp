@@ -10,6 +10,7 @@
 #include <ATen/core/Generator.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 namespace wander::train {
@@ -48,6 +49,9 @@ public:
     void set_own_latents(at::Tensor own) { own_ = std::move(own); }
     // Called with the discriminator's gradients before its step: several workers average them.
     void average_gradients(Discriminator::Average average) { average_ = std::move(average); }
+    // As VaePhase; the discriminator's state is its own.
+    std::map<std::string, at::Tensor> state() const;
+    Result<void> restore(const std::map<std::string, at::Tensor>& state);
     Discriminator& discriminator() { return discriminator_; } // state(): for checkpoints
 
 private:

@@ -1,5 +1,7 @@
 #include "generator/train/vae_phase.hpp"
 
+#include "generator/train/random.hpp"
+
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
@@ -12,14 +14,9 @@ namespace {
 
 constexpr double kLeastLogVariance = -12;
 constexpr double kMostLogVariance = 4;
+constexpr std::int64_t kMeasuredWalks = 64;
 
 } // namespace
-
-at::Generator seeded_generator(at::Device device, std::uint64_t seed) {
-    at::Generator random = at::globalContext().defaultGenerator(device).clone();
-    random.set_current_seed(seed);
-    return random;
-}
 
 PictureLoss picture_loss(const at::Tensor& made, const at::Tensor& truth) {
     const at::Tensor d = made - truth;
@@ -45,7 +42,7 @@ at::Tensor noisy_latents(const at::Tensor& latents, const at::Tensor& deviation,
 }
 
 VaePhase::VaePhase(TrainVae& vae, FramePool pool, const VaePhaseConfig& config, std::uint64_t seed)
-    : vae_(vae), pool_(std::move(pool)), config_(config), random_(seeded_generator(vae.device(), seed)) {
+    : vae_(vae), pool_(std::move(pool)), config_(config), random_(make_generator(vae.device(), seed)) {
     assert(config_.frames % 4 == 1 && pool_.frames.size(1) >= config_.frames);
 }
 
@@ -72,26 +69,35 @@ at::Tensor VaePhase::loss(double /*progress*/) {
            config_.kl_weight * kl;
 }
 
-LatentScale measure_latent_scale(const TrainVae& vae, const FramePool& pool, std::int64_t walks) {
+void VaePhase::measure_latent_scale() {
     const at::NoGradGuard no_gradients;
-    const std::int64_t step = std::max<std::int64_t>(1, pool.walks() / walks);
-    at::Tensor sum = at::zeros({vae.config().z}, at::TensorOptions(vae.device()).dtype(at::kDouble));
+    const std::int64_t step = std::max<std::int64_t>(1, pool_.walks() / kMeasuredWalks);
+    at::Tensor sum = at::zeros({vae_.config().z}, at::TensorOptions(vae_.device()).dtype(at::kDouble));
     at::Tensor squares = at::zeros_like(sum);
     double count = 0;
-    for (std::int64_t walk = 0; walk < pool.walks(); walk += step) {
-        const at::Tensor means = vae.moments(pool.frames.narrow(0, walk, 1)).mean;
+    for (std::int64_t walk = 0; walk < pool_.walks(); walk += step) {
+        const at::Tensor means = vae_.moments(pool_.frames.narrow(0, walk, 1)).mean;
         const at::Tensor rows =
             means.narrow(1, 1, means.size(1) - 1).to(at::kDouble).transpose(0, 2).flatten(1); // [z, ...]
         sum += rows.sum(1);
         squares += rows.square().sum(1);
         count += static_cast<double>(rows.size(1));
     }
-    const at::Tensor mean = (sum / count).cpu();
-    const at::Tensor deviation = ((squares.cpu() / count) - mean.square()).clamp_min(1e-12).sqrt();
+    const at::Tensor mean = (sum / count).cpu().contiguous();
+    const at::Tensor deviation = (squares.cpu() / count - mean.square()).clamp_min(1e-12).sqrt();
     const auto list = [](const at::Tensor& t) {
         return std::vector<double>(t.const_data_ptr<double>(), t.const_data_ptr<double>() + t.numel());
     };
-    return {list(mean.contiguous()), list(deviation.contiguous())};
+    vae_.set_latent_scale(list(mean), list(deviation));
+}
+
+std::map<std::string, at::Tensor> VaePhase::state() const { return {{"vae_phase/random", random_.get_state()}}; }
+
+Result<void> VaePhase::restore(const std::map<std::string, at::Tensor>& state) {
+    const auto random = state.find("vae_phase/random");
+    if (random == state.end()) return Error{ErrorCode::bad_input, "the checkpoint lacks vae_phase/random"};
+    random_.set_state(random->second);
+    return {};
 }
 
 } // namespace wander::train

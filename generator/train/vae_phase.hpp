@@ -7,7 +7,8 @@
 #include <ATen/core/Generator.h>
 
 #include <cstdint>
-#include <vector>
+#include <map>
+#include <string>
 
 namespace wander::train {
 
@@ -31,6 +32,14 @@ public:
     // Of the last step, [] float32 on the device: PSNR in dB of pictures in [0, 1].
     const at::Tensor& psnr() const { return psnr_; }
 
+    // Measures mean and deviation of the encoder's channels over up to 64 walks of the pool, first latents left out,
+    // and sets them: at the end of the phase.
+    void measure_latent_scale();
+
+    // The generator's state: a CPU tensor by name, for checkpoints. restore(): bad_input if it is not there.
+    std::map<std::string, at::Tensor> state() const;
+    Result<void> restore(const std::map<std::string, at::Tensor>& state);
+
 private:
     TrainVae& vae_;
     FramePool pool_;
@@ -38,17 +47,6 @@ private:
     at::Generator random_;
     at::Tensor psnr_;
 };
-
-// Mean and deviation of the encoder's channels over up to `walks` walks of the pool, first latents left out: at the end
-// of the phase, for TrainVae::set_latent_scale. The VAE may be one over averaged parameters.
-struct LatentScale {
-    std::vector<double> mean;
-    std::vector<double> deviation;
-};
-LatentScale measure_latent_scale(const TrainVae& vae, const FramePool& pool, std::int64_t walks = 64);
-
-// A generator of its own for a device and a seed.
-at::Generator seeded_generator(at::Device device, std::uint64_t seed);
 
 // What both phases of the autoencoder compare pictures by: L1, L1 of neighbour differences, mean square.
 struct PictureLoss {
