@@ -49,10 +49,10 @@ struct Place {
 };
 
 __device__ Place place_of(const AttentionJob& job) {
-    const int rows = (2 * job.latents + 1) * job.tokens, head = static_cast<int>(blockIdx.x) % job.heads,
-              clip = static_cast<int>(blockIdx.x) / job.heads;
+    const int rows = (2 * job.latents + 1) * job.tokens, head = static_cast<int>(blockIdx.y) % job.heads,
+              clip = static_cast<int>(blockIdx.y) / job.heads;
     const std::int64_t stride = job.heads * 64;
-    return {static_cast<std::int64_t>(clip) * rows * stride + head * 64, static_cast<std::int64_t>(blockIdx.x) * rows,
+    return {static_cast<std::int64_t>(clip) * rows * stride + head * 64, static_cast<std::int64_t>(blockIdx.y) * rows,
             stride};
 }
 
@@ -87,6 +87,13 @@ __device__ void store_rows(void* out, const Place& place, int latent_row, int to
     }
 }
 
+// 2^x, two units in the last place.
+__device__ float exp2_of(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 // Columns from `count` on count as not there.
 template <int kColumns>
 __device__ void mask_columns(float (&logits)[2][kColumns][4], int count) {
@@ -109,7 +116,7 @@ __global__ void __launch_bounds__(kThreads, 4) attention_forward(AttentionJob jo
     };
     const auto value_tile = [&](int tile) { return key_tile(tile) + kKeyTile * kRowBytes; };
     const Place place = place_of(job);
-    const int latent = latent_of(static_cast<int>(blockIdx.y), job.latents, true), first_row = latent * job.tokens;
+    const int latent = latent_of(static_cast<int>(blockIdx.x), job.latents, true), first_row = latent * job.tokens;
     const Runs keys = seen_keys(latent, job.latents, job.tokens);
     const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
     const auto fetch = [&](int tile) {
@@ -158,14 +165,14 @@ __global__ void __launch_bounds__(kThreads, 4) attention_forward(AttentionJob jo
 #pragma unroll
                 for (int n = 0; n < 8; ++n) top = fmaxf(top, fmaxf(logits[m][n][half * 2], logits[m][n][half * 2 + 1]));
                 top = quad_max(top);
-                const float shrink = exp2f((largest[m][half] - top) * kScaleLog2), base = top * kScaleLog2;
+                const float shrink = exp2_of((largest[m][half] - top) * kScaleLog2), base = top * kScaleLog2;
                 largest[m][half] = top;
                 sum[m][half] *= shrink;
 #pragma unroll
                 for (int n = 0; n < 8; ++n) {
 #pragma unroll
                     for (int i = half * 2; i < half * 2 + 2; ++i) {
-                        logits[m][n][i] = exp2f(fmaf(logits[m][n][i], kScaleLog2, -base));
+                        logits[m][n][i] = exp2_of(fmaf(logits[m][n][i], kScaleLog2, -base));
                         sum[m][half] += logits[m][n][i];
                         out[m][n][i] *= shrink;
                     }
@@ -214,7 +221,7 @@ __global__ void __launch_bounds__(kThreads, 4) attention_backward_queries(Attent
     const auto key_tile = [&](int tile) { return stages + static_cast<std::uint32_t>(tile % 2 * kStageBytes); };
     const auto value_tile = [&](int tile) { return key_tile(tile) + kTile * kRowBytes; };
     const Place place = place_of(job);
-    const int latent = latent_of(static_cast<int>(blockIdx.y), job.latents, true), first_row = latent * job.tokens;
+    const int latent = latent_of(static_cast<int>(blockIdx.x), job.latents, true), first_row = latent * job.tokens;
     const Runs keys = seen_keys(latent, job.latents, job.tokens), own = {first_row, job.tokens, 0, job.tokens};
     const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
     static_assert(kHeld * kRowBytes <= 2 * kStageBytes); // o lies where the stages come
@@ -294,7 +301,7 @@ __global__ void __launch_bounds__(kThreads, 4) attention_backward_queries(Attent
             for (int n = 0; n < 4; ++n)
 #pragma unroll
                 for (int i = 0; i < 4; ++i)
-                    slopes[m][n][i] = exp2f(fmaf(logits[m][n][i], kScaleLog2, -log_sum[m][i / 2])) *
+                    slopes[m][n][i] = exp2_of(fmaf(logits[m][n][i], kScaleLog2, -log_sum[m][i / 2])) *
                                       (slopes[m][n][i] - delta[m][i / 2]);
 #pragma unroll
         for (int step = 0; step < 2; ++step) {
@@ -329,7 +336,7 @@ __global__ void __launch_bounds__(kThreads, 2) attention_backward_keys(Attention
     };
     const auto d_out_tile = [&](int tile) { return query_tile(tile) + kQueryTile * kRowBytes; };
     const Place place = place_of(job);
-    const int latent = latent_of(static_cast<int>(blockIdx.y), job.latents, false), first_row = latent * job.tokens;
+    const int latent = latent_of(static_cast<int>(blockIdx.x), job.latents, false), first_row = latent * job.tokens;
     const Runs queries = seeing_queries(latent, job.latents, job.tokens), own = {first_row, job.tokens, 0, job.tokens};
     const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
     const auto fetch = [&](int tile) {
@@ -394,7 +401,8 @@ __global__ void __launch_bounds__(kThreads, 2) attention_backward_keys(Attention
             for (int m = 0; m < 2; ++m) {
 #pragma unroll
                 for (int i = 0; i < 4; ++i) {
-                    weights[m][n][i] = exp2f(fmaf(weights[m][n][i], kScaleLog2, i % 2 == 0 ? -log_sum.x : -log_sum.y));
+                    weights[m][n][i] =
+                        exp2_of(fmaf(weights[m][n][i], kScaleLog2, i % 2 == 0 ? -log_sum.x : -log_sum.y));
                     slopes[m][n][i] = weights[m][n][i] * (slopes[m][n][i] - (i % 2 == 0 ? delta.x : delta.y));
                 }
             }
@@ -429,7 +437,7 @@ __global__ void __launch_bounds__(kThreads, 2) attention_backward_keys(Attention
 }
 
 dim3 grid_of(const AttentionJob& job) {
-    return {static_cast<unsigned>(job.batch * job.heads), static_cast<unsigned>(2 * job.latents + 1)};
+    return {static_cast<unsigned>(2 * job.latents + 1), static_cast<unsigned>(job.batch * job.heads)};
 }
 
 } // namespace
