@@ -59,7 +59,7 @@ private:
         double seconds = 0;
         std::int64_t steps = 0; // 0: by the clock
         RateSchedule schedule;
-        std::function<std::map<std::string, at::Tensor>()> generators;      // state of the phase, for a checkpoint
+        std::function<std::map<std::string, at::Tensor>()> generators, discriminator; // for a checkpoint; may be null
         std::function<void(nlohmann::json& line)> details;                  // more for the log
     };
 
