@@ -28,7 +28,7 @@ public:
     BatchedWalk(BatchedWalk&&) noexcept;
     BatchedWalk& operator=(BatchedWalk&&) noexcept;
 
-    // Takes the values of now; also between chunks of a walk.
+    // Also between chunks of a walk. Small tensors are shared, so `parameters` must not change before the next call.
     void set_weights(const Parameters& parameters);
 
     // Forgets everything and begins R walks at their start pictures. latents [R, 16, h, w], cameras [R, 4], worlds [R]

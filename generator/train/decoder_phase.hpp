@@ -10,17 +10,15 @@
 #include <ATen/core/Generator.h>
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
-#include <vector>
 
 namespace wander::train {
 
 struct DecoderPhaseConfig {
     int clips = 24;
     int first_latents = 4;     // clips from a walk's beginning: 1 + 4 (n - 1) frames
-    int middle_latents = 8;    // other clips; only frames of the second half count, whose history is whole
+    int middle_latents = 8;    // other clips; only frames of the second half count: the first lacks its history
     double first_share = 0.25; // of the steps
     double own_share = 0.65;   // of the steps, when there are own latents
     double latent_noise = 0.05;
@@ -50,7 +48,10 @@ public:
 
     void set_own_latents(at::Tensor own) { own_ = std::move(own); }
     // Called with the discriminator's gradients before its step: several workers average them.
-    void average_gradients(std::function<void(std::vector<at::Tensor>&)> average) { average_ = std::move(average); }
+    void average_gradients(Discriminator::Average average) { average_ = std::move(average); }
+    // As VaePhase; the discriminator's state is its own.
+    std::map<std::string, at::Tensor> state() const;
+    Result<void> restore(const std::map<std::string, at::Tensor>& state);
     Discriminator& discriminator() { return discriminator_; } // state(): for checkpoints
 
 private:
@@ -64,7 +65,7 @@ private:
     at::Generator random_; // on the device: noise and clips
     at::Generator choice_; // on the CPU: which kind of step
     Discriminator discriminator_;
-    std::function<void(std::vector<at::Tensor>&)> average_;
+    Discriminator::Average average_;
     at::Tensor psnr_;
 };
 

@@ -33,9 +33,10 @@ public:
     // to the frames alone.
     Verdict judge(const at::Tensor& frames, bool trained) const;
 
-    // One hinge step. average: see DecoderPhase. Returns the loss, [] float32 without gradient.
-    at::Tensor step(const at::Tensor& made, const at::Tensor& truth,
-                    const std::function<void(std::vector<at::Tensor>&)>& average);
+    // Called with the gradients before they are used: several workers average them in place.
+    using Average = std::function<void(std::vector<at::Tensor>& gradients)>;
+    // One hinge step on frames. Returns the loss, [] float32 without gradient.
+    at::Tensor step(const at::Tensor& made, const at::Tensor& truth, const Average& average = {});
 
     // Everything that a checkpoint needs, by name; tensors are the living ones.
     std::map<std::string, at::Tensor> state() const;
@@ -52,6 +53,7 @@ private:
     };
     at::Tensor normed(const Layer& layer, bool trained) const;
     void iterate(int times);
+    std::vector<at::Tensor> leaves() const;
 
     DiscriminatorConfig config_;
     at::ScalarType compute_;

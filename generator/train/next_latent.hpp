@@ -13,8 +13,8 @@ struct NextLatentError {
     double repeat = 0; // of showing the latent before it again
 };
 
-// All walks of `data`, their first `latents` latents behind the start picture, each sampled over `sigmas` (Euler) behind
-// true history. Noise from `seed`.
+// All walks of `data`, their first `latents` latents behind the start picture, each sampled over `sigmas` (Euler)
+// behind true history. Noise from `seed`.
 NextLatentError next_latent_error(const TrainDit& dit, const TrainingData& data, const std::vector<double>& sigmas,
                                   std::int64_t latents, std::uint64_t seed);
 

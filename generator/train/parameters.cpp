@@ -3,6 +3,7 @@
 #include "generator/wan/strict_load.hpp"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -87,7 +88,7 @@ Parameters Parameters::deep_copy() const {
 }
 
 void Parameters::copy_from(const Parameters& other) {
-    const at::NoGradGuard no_gradients;
+    const c10::NoGradGuard no_gradients;
     TORCH_CHECK(tensors_.size() == other.tensors_.size(), "Parameters: copy of another set of tensors");
     for (auto& [name, tensor] : tensors_) tensor.copy_(other.at(name));
 }

@@ -1,6 +1,6 @@
 #pragma once
-// A checkpoint small enough to carry around: the averaged weights in half precision, in safetensors shards of at most 12
-// MiB with an index, about 30 MB in all, beside the world.json that says what they are. A later run begins with them
+// A checkpoint small enough to carry around: the averaged weights in half precision, in safetensors shards of at most
+// 12 MiB with an index, about 30 MB in all, beside the world.json that says what they are. A later run begins with them
 // and some warm-up steps. docs/formats.md, "Training checkpoints".
 
 #include "generator/plain/result.hpp"

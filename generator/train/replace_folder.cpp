@@ -30,7 +30,8 @@ Result<void> replace_folder(const fs::path& folder, const std::function<Result<v
     }
     if (errno != ENOENT) fs::remove_all(folder, failed);
     fs::rename(part, folder, failed);
-    if (failed) return Error{ErrorCode::io, fmt::format("{}: cannot be replaced: {}", folder.string(), failed.message())};
+    if (failed)
+        return Error{ErrorCode::io, fmt::format("{}: cannot be replaced: {}", folder.string(), failed.message())};
     return {};
 }
 

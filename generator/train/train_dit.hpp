@@ -6,6 +6,7 @@
 // matrices, time path, patches and head stay float32 (float64 when computing in that). Not thread safe.
 
 #include "generator/train/clip.hpp"
+#include "generator/train/dit_parts.hpp"
 #include "generator/train/parameters.hpp"
 #include "generator/wan/dit.hpp"
 
@@ -27,10 +28,15 @@ public:
     at::Tensor velocity(const Clip& clip) const;
 
 private:
+    const RopeTable& rope(std::int64_t latents) const;
+
     DitConfig config_;
     LatentGeometry geometry_;
     Parameters* parameters_;
     at::ScalarType compute_;
+    PoseFeatures features_;
+    mutable RopeTable rope_; // of the clip's length that came last
+    mutable std::int64_t rope_latents_ = -1;
 };
 
 } // namespace wander::train

@@ -6,13 +6,27 @@ namespace wander::train {
 
 nlohmann::json to_json(const TrainOptions& o) {
     nlohmann::json json = {
-        {"from", o.from},           {"minutes", o.minutes},           {"steps", o.steps},
-        {"decoder_steps", o.decoder_steps}, {"vae_steps", o.vae_steps}, {"decoder_share", o.decoder_share},
-        {"new_vae", o.new_vae},     {"vae_share", o.vae_share},       {"seed", o.seed},
-        {"walks", o.walks},         {"walk_latents", o.walk_latents}, {"batch", o.batch},
-        {"clip_latents", o.clip_latents}, {"dim", o.dim},             {"layers", o.layers},
-        {"own_share", o.own_share}, {"own_walks", o.own_walks},       {"rate", o.rate.value_or(0)},
-        {"end_rate", o.end_rate},   {"fall_from", o.fall_from},       {"warm_up", o.warm_up},
+        {"from", o.from},
+        {"minutes", o.minutes},
+        {"steps", o.steps},
+        {"decoder_steps", o.decoder_steps},
+        {"vae_steps", o.vae_steps},
+        {"decoder_share", o.decoder_share},
+        {"new_vae", o.new_vae},
+        {"vae_share", o.vae_share},
+        {"seed", o.seed},
+        {"walks", o.walks},
+        {"walk_latents", o.walk_latents},
+        {"batch", o.batch},
+        {"clip_latents", o.clip_latents},
+        {"dim", o.dim},
+        {"layers", o.layers},
+        {"own_share", o.own_share},
+        {"own_walks", o.own_walks},
+        {"rate", o.rate.value_or(0)},
+        {"end_rate", o.end_rate},
+        {"fall_from", o.fall_from},
+        {"warm_up", o.warm_up},
     };
     return json;
 }

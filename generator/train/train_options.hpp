@@ -16,13 +16,13 @@ namespace wander::train {
 struct TrainOptions {
     std::vector<std::filesystem::path> themes; // files; empty with resume: as before
     std::filesystem::path out;
-    std::filesystem::path resume; // folder of a run that goes on; empty: a new run
+    std::filesystem::path resume;  // folder of a run that goes on; empty: a new run
     std::string from = "embedded"; // embedded, none, or a folder: a world, a portable checkpoint, a run
     std::filesystem::path assets;
 
-    double minutes = 20;        // of the whole run
-    double stop_after = 0;      // minutes of this session; 0: until it is done. The clock goes on with resume
-    std::int64_t steps = 0;     // of the transformer instead of the clock
+    double minutes = 20;            // of the whole run
+    double stop_after = 0;          // minutes of this session; 0: until it is done. The clock goes on with resume
+    std::int64_t steps = 0;         // of the transformer instead of the clock
     std::int64_t decoder_steps = 0; // with steps
     std::int64_t vae_steps = 0;
     double decoder_share = 0.17; // of the time after the data
@@ -35,14 +35,14 @@ struct TrainOptions {
     int gpus = 1;
     std::uint64_t seed = 0;
 
-    int walks = 0;         // a theme; 0: by the device
+    int walks = 0; // a theme; 0: by the device
     int walk_latents = 120;
-    int batch = 0;         // clips; 0: by the device
+    int batch = 0; // clips; 0: by the device
     int clip_latents = 24;
-    int dim = 0;           // of a new network; 0: as the world it starts from
+    int dim = 0; // of a new network; 0: as the world it starts from
     int layers = 0;
-    double own_share = 0.75; // of the steps
-    int own_walks = 0;       // 0: by the device
+    double own_share = 0.75;    // of the steps
+    int own_walks = 0;          // 0: by the device
     std::optional<double> rate; // level of the schedule; unset: 1 for a new network, 0.5 for one that goes on
     double end_rate = 0;
     double fall_from = 0.4;

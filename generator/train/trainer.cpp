@@ -263,7 +263,7 @@ Result<void> TrainRun::open_themes(const nlohmann::json& facts) {
 Result<void> TrainRun::check_memory() const {
     if (!device_.is_cuda()) return {};
     const DeviceMemory memory = device_memory(device_.device);
-    const auto free = static_cast<double>(memory.total - memory.used);
+    const auto free = static_cast<double>(memory.total_bytes - memory.used_bytes);
     // By count of what is kept: float16 latents of the walks; keys and values of own roll-outs, raw and rotated, two
     // bytes a number; and about 28 bytes a token, layer and number of width for the backward pass of a clip (8 GB at 12
     // clips of 24 latents, tiny-world.md 8).
@@ -367,7 +367,7 @@ Result<void> TrainRun::make_plan() {
     if (state_.plan) return {};
     PhasePlan plan;
     double left = options_.minutes * kSecondsPerMinute * (1 - kEndShare) - run_seconds();
-    auto theirs = group_.broadcast({left});
+    auto theirs = group_.broadcast(std::vector<double>{left});
     if (!theirs) return theirs.error();
     left = theirs->front();
     if (options_.steps == 0 && left <= 0)

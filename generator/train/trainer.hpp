@@ -35,8 +35,8 @@ struct TrainOutcome {
     std::string summary;   // one line for a person
 };
 
-// Errors: wrong_use and bad_input (unknown theme, a folder that cannot be written, a run of another network), unavailable
-// (no such device), out_of_memory, io (disk full), internal (the loss is no number).
+// Errors: wrong_use and bad_input (unknown theme, a folder that cannot be written, a run of another network),
+// unavailable (no such device), out_of_memory, io (disk full), internal (the loss is no number).
 Result<TrainOutcome> train(const TrainOptions& options, const TrainSink& sink);
 
 } // namespace wander::train

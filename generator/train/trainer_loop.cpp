@@ -20,7 +20,8 @@ constexpr double kSecondsPerMinute = 60;
 // What an error of memory says here: no cache or model can be made smaller, but a batch.
 Error of_training(Error error) {
     if (error.code == ErrorCode::out_of_memory)
-        error.message = "too little memory for this training: use a smaller --batch, fewer --own-walks or fewer --walks";
+        error.message =
+            "too little memory for this training: use a smaller --batch, fewer --own-walks or fewer --walks";
     return error;
 }
 
@@ -37,12 +38,14 @@ Result<bool> TrainRun::run_phase(Phase& phase) {
         const double now = session_seconds();
         state_.phase_seconds = earlier + now - phase_begun_;
         // The first process's clock and wishes count for all.
-        const double own_progress = phase.steps > 0 ? static_cast<double>(state_.step) / static_cast<double>(phase.steps)
-                                                    : state_.phase_seconds / std::max(1e-3, phase.seconds);
+        const double own_progress = phase.steps > 0
+                                        ? static_cast<double>(state_.step) / static_cast<double>(phase.steps)
+                                        : state_.phase_seconds / std::max(1e-3, phase.seconds);
         const bool enough = options_.stop_after > 0 && now >= options_.stop_after * kSecondsPerMinute;
         const double save = now - saved_seconds_ >= options_.save_minutes * kSecondsPerMinute ? 1 : 0;
-        const double look = options_.look_minutes > 0 && now - looked_seconds_ >= options_.look_minutes * kSecondsPerMinute ? 1 : 0;
-        auto wishes = group_.broadcast({own_progress, stop_requested() || enough ? 1.0 : 0.0, save, look});
+        const double look =
+            options_.look_minutes > 0 && now - looked_seconds_ >= options_.look_minutes * kSecondsPerMinute ? 1 : 0;
+        auto wishes = group_.broadcast(std::vector<double>{own_progress, stop_requested() || enough ? 1.0 : 0.0, save, look});
         if (!wishes) return wishes.error();
         const double progress = (*wishes)[0];
         const bool stop = (*wishes)[1] > 0;
@@ -104,8 +107,12 @@ Result<void> TrainRun::note(Phase& phase, double progress, double rate) {
                                  "checkpoint with a smaller --rate",
                                  state_.step, phase_name(state_.phase))};
     if (!first()) return {};
-    nlohmann::json line = {{"phase", phase_name(state_.phase)}, {"step", state_.step}, {"seconds", run_seconds()},
-                           {"loss", loss},                      {"rate", rate},        {"steps_per_second", pace}};
+    nlohmann::json line = {{"phase", phase_name(state_.phase)},
+                           {"step", state_.step},
+                           {"seconds", run_seconds()},
+                           {"loss", loss},
+                           {"rate", rate},
+                           {"steps_per_second", pace}};
     if (phase.details) phase.details(line);
     if (auto added = log_->add(line); !added) return added;
     TrainReport told;
@@ -150,7 +157,8 @@ Result<at::Tensor> TrainRun::make_own_latents(const TrainingData& along) {
         for (std::int64_t i = 1; i < count; ++i) {
             const at::Tensor noise = at::randn(along.latents.select(1, 0).sizes(), random,
                                                at::TensorOptions(at::kFloat).device(device_.device));
-            made.push_back(walk.generate(noise, along.poses.select(1, i), along.labels.select(1, i)).latents.to(at::kHalf));
+            made.push_back(
+                walk.generate(noise, along.poses.select(1, i), along.labels.select(1, i)).latents.to(at::kHalf));
             TrainReport told;
             told.doing = "own latents";
             told.share = static_cast<double>(i) / static_cast<double>(count);

@@ -33,8 +33,9 @@ TensorSource map_source(std::map<std::string, at::Tensor> tensors, std::string w
                const std::string& name, const std::vector<std::int64_t>& shape) -> Result<at::Tensor> {
         const auto found = tensors.find(name);
         if (found == tensors.end() || found->second.sizes() != at::IntArrayRef(shape))
-            return Error{ErrorCode::bad_input, fmt::format("{}: {} {}", where, name,
-                                                           found == tensors.end() ? "is missing" : "has another shape")};
+            return Error{
+                ErrorCode::bad_input,
+                fmt::format("{}: {} {}", where, name, found == tensors.end() ? "is missing" : "has another shape")};
         return found->second;
     };
 }
@@ -88,9 +89,10 @@ Result<DitConfig> dit_to_train(const TrainingBase& base, const TrainOptions& opt
         return Error{ErrorCode::wrong_use, fmt::format("--dim {}: use a multiple of {}", dim, kHeadDim)};
     if (dim == dit.dim && layers == dit.layers) return dit;
     if (base.dit)
-        return Error{ErrorCode::wrong_use,
-                     fmt::format("--dim {} --layers {}: {} has {} and {}; leave them out, or begin anew with --from none",
-                                 dim, layers, base.told, dit.dim, dit.layers)};
+        return Error{
+            ErrorCode::wrong_use,
+            fmt::format("--dim {} --layers {}: {} has {} and {}; leave them out, or begin anew with --from none", dim,
+                        layers, base.told, dit.dim, dit.layers)};
     dit.pose_hidden = std::max(kHeadDim, dit.pose_hidden * dim / dit.dim / 8 * 8);
     dit.dim = dim;
     dit.layers = layers;

@@ -16,18 +16,18 @@
 namespace wander::train {
 
 struct TrainingBase {
-    EmbeddedWorld world;      // sizes, cameras, sampler; its dit is the source's
-    TensorSource dit;         // null: the network is new
+    EmbeddedWorld world; // sizes, cameras, sampler; its dit is the source's
+    TensorSource dit;    // null: the network is new
     TensorSource vae;
-    nlohmann::json facts;     // of a portable checkpoint; else null
-    std::string told;         // for a person: "the embedded world"
+    nlohmann::json facts; // of a portable checkpoint; else null
+    std::string told;     // for a person: "the embedded world"
 
     // `from`: embedded, none, a world's folder, a portable checkpoint, or a run's folder (its portable checkpoint).
     static Result<TrainingBase> open(const std::string& from, const std::filesystem::path& assets);
 };
 
-// Sizes of the transformer to train: the base's, or of dim and layers where those are given. wrong_use for sizes that do
-// not fit the weights.
+// Sizes of the transformer to train: the base's, or of dim and layers where those are given. wrong_use for sizes that
+// do not fit the weights.
 Result<DitConfig> dit_to_train(const TrainingBase& base, const TrainOptions& options, int places);
 
 // Weights to begin with: places that the base knows by name keep their maps, others begin anew; everything anew without

@@ -14,8 +14,8 @@ namespace wander::train {
 
 class TrainingLog {
 public:
-    // Begins a new log, or goes on behind the first `kept` lines of the one that is there (what a killed run wrote after
-    // its last checkpoint will be written again).
+    // Begins a new log, or goes on behind the first `kept` lines of the one that is there (what a killed run wrote
+    // after its last checkpoint will be written again).
     static Result<TrainingLog> open(const std::filesystem::path& file, std::int64_t kept);
 
     Result<void> add(const nlohmann::json& line);

@@ -7,6 +7,8 @@
 #include <ATen/core/Generator.h>
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 namespace wander::train {
 
@@ -30,8 +32,13 @@ public:
     // Of the last step, [] float32 on the device: PSNR in dB of pictures in [0, 1].
     const at::Tensor& psnr() const { return psnr_; }
 
-    // Measures mean and deviation of the encoder's channels over the pool (first latents left out) and sets them.
+    // Measures mean and deviation of the encoder's channels over up to 64 walks of the pool, first latents left out,
+    // and sets them: at the end of the phase.
     void measure_latent_scale();
+
+    // The generator's state: a CPU tensor by name, for checkpoints. restore(): bad_input if it is not there.
+    std::map<std::string, at::Tensor> state() const;
+    Result<void> restore(const std::map<std::string, at::Tensor>& state);
 
 private:
     TrainVae& vae_;
@@ -49,5 +56,11 @@ struct PictureLoss {
 };
 // Both [..., H, W, 3].
 PictureLoss picture_loss(const at::Tensor& made, const at::Tensor& truth);
+
+// dB of pictures in [0, 1] from the mean square of pictures in [-1, 1]; [] float32 without gradient.
+at::Tensor psnr_of_square(const at::Tensor& square);
+
+// latents [B, n, z, h, w] with normal noise of up to 2 share x deviation in half of the clips. deviation: broadcasts.
+at::Tensor noisy_latents(const at::Tensor& latents, const at::Tensor& deviation, double share, at::Generator& random);
 
 } // namespace wander::train

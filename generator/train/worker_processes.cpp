@@ -62,7 +62,8 @@ std::string visible_gpu(int place) {
                                 pid_t parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody trains on without its parent
     if (::getppid() != parent) ::_exit(1);
-    ::setenv(kPlaceVariable, fmt::format("{} {} {} {}", place.rank, place.size, place.port, place.listening).c_str(), 1);
+    ::setenv(kPlaceVariable, fmt::format("{} {} {} {}", place.rank, place.size, place.port, place.listening).c_str(),
+             1);
     if (one_gpu_each) ::setenv("CUDA_VISIBLE_DEVICES", visible_gpu(place.rank).c_str(), 1);
     std::vector<std::string> words{"wander"};
     words.insert(words.end(), arguments.begin(), arguments.end());
@@ -80,7 +81,8 @@ int code_of(int status) {
 }
 
 std::string how_it_ended(int status) {
-    if (WIFSIGNALED(status)) return fmt::format("was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    if (WIFSIGNALED(status))
+        return fmt::format("was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
     return fmt::format("ended with {}", WEXITSTATUS(status));
 }
 
@@ -100,7 +102,7 @@ Result<int> run_workers(int count, const std::vector<std::string>& arguments, bo
     if (!listening) return listening.error();
     const pid_t self = ::getpid();
     // A terminal sends Ctrl+C to all processes; this one waits for the others to finish their step.
-    struct sigaction stop {};
+    struct sigaction stop{};
     stop.sa_handler = note_stop; // no SA_RESTART: waitpid shall return
     ::sigaction(SIGINT, &stop, nullptr);
     ::sigaction(SIGTERM, &stop, nullptr);

@@ -59,7 +59,8 @@ TEST_F(CheckpointTest, PortableOneComesBackInHalfPrecisionAndSmallShards) {
     PortableCheckpoint checkpoint;
     // 1 M numbers are 2 MiB: nine of them need two shards.
     for (int i = 0; i < 8; ++i)
-        checkpoint.dit["blocks." + std::to_string(i) + ".ffn.0.weight"] = normal({1024, 1024}, 1 + static_cast<std::uint64_t>(i));
+        checkpoint.dit["blocks." + std::to_string(i) + ".ffn.0.weight"] =
+            normal({1024, 1024}, 1 + static_cast<std::uint64_t>(i));
     checkpoint.vae["decoder.conv1.weight"] = normal({1024, 1024}, 9);
     checkpoint.world = {{"name", "embedded"}};
     checkpoint.facts = {{"step", 3}};
@@ -86,13 +87,16 @@ TEST_F(CheckpointTest, PortableOneComesBackInHalfPrecisionAndSmallShards) {
 
 TEST_F(CheckpointTest, ReplacedFolderIsTheOldOneOrTheNewOne) {
     const fs::path world = folder_ / "world";
-    const auto write = [](const fs::path& file) { return [file](const fs::path& part) -> Result<void> {
-        std::ofstream(part / file) << "x";
-        return {};
-    }; };
+    const auto write = [](const fs::path& file) {
+        return [file](const fs::path& part) -> Result<void> {
+            std::ofstream(part / file) << "x";
+            return {};
+        };
+    };
     ASSERT_TRUE(replace_folder(world, write("first")));
     EXPECT_TRUE(fs::exists(world / "first"));
-    EXPECT_FALSE(replace_folder(world, [](const fs::path&) -> Result<void> { return Error{ErrorCode::io, "no room"}; }));
+    EXPECT_FALSE(
+        replace_folder(world, [](const fs::path&) -> Result<void> { return Error{ErrorCode::io, "no room"}; }));
     EXPECT_TRUE(fs::exists(world / "first"));
     ASSERT_TRUE(replace_folder(world, write("second")));
     EXPECT_TRUE(fs::exists(world / "second"));
