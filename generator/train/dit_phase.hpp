@@ -70,7 +70,8 @@ public:
     double refresh_seconds() const { return refresh_seconds_; } // host time of all refreshes so far
     std::int64_t own_clips() const;
 
-    // Generators and counters by name, CPU tensors. restore() takes what state() gave for the same device kind.
+    // Generators and counters by name, CPU tensors. restore() takes what state() gave on the same kind of device;
+    // bad_input otherwise, and then the phase may go on with the numbers of its seed.
     std::map<std::string, at::Tensor> state() const;
     Result<void> restore(const std::map<std::string, at::Tensor>& state);
 
@@ -81,6 +82,8 @@ private:
     void add_low_frequency(at::Tensor& context);
     Batch finish(const at::Tensor& rows, const at::Tensor& starts, at::Tensor context_latents,
                  const at::Tensor& middle);
+    at::Tensor uniform(std::vector<std::int64_t> shape); // float32 on the device
+    at::Tensor normal(at::IntArrayRef shape);
 
     TrainDit* dit_;
     const Parameters* average_;
@@ -88,6 +91,7 @@ private:
     DitPhaseConfig config_;
     at::Generator host_, device_;         // of the batches
     at::Generator own_host_, own_device_; // of the roll-outs
+    at::Tensor sigmas_;                   // the listed ones, on the device
     std::optional<OwnRollouts> own_;
     std::int64_t steps_ = 0;
     std::int64_t since_refresh_ = 0;

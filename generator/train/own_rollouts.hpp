@@ -55,6 +55,7 @@ private:
     at::Tensor latents_, middle_; // [capacity * walks, L, 16, h, w] float16
     at::Tensor rows_, starts_;    // [capacity * walks] int64
     at::Tensor current_;          // [walks] int64: which rows of the data are walked now
+    at::Tensor poses_, labels_;   // of those rows
     std::int64_t position_ = 0;   // index of the next latent in its walk; 0: begin anew
     std::int64_t end_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "generator/train/train_vae.hpp"
 
+#include "generator/train/picture_norm.hpp"
 #include "generator/wan/vae_plan.hpp"
 
 #include <ATen/ATen.h>
@@ -26,10 +27,8 @@ public:
 private:
     at::Tensor parameter(const std::string& name) const { return parameters_.at(name).to(compute_); }
 
-    // RMS over channels, eps added to the mean square; SiLU.
     at::Tensor norm_silu(const std::string& name, const at::Tensor& x) const {
-        const at::Tensor gamma = parameter(name + ".gamma").flatten();
-        return at::silu(at::rms_norm(x, {x.size(4)}, gamma, eps_));
+        return norm_silu_rows(x, parameters_.at(name + ".gamma").flatten(), eps_);
     }
 
     // Frame t with the two before it, zeros before the clip: [B, T, H, W, 3 C], the oldest first.

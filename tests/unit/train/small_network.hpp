@@ -84,6 +84,16 @@ inline train::Clip random_clip(const DitConfig& config, const train::LatentGeome
     return clip;
 }
 
+// The same values on another device.
+inline train::Parameters copy_on(const DitConfig& config, const train::Parameters& parameters, at::Device device) {
+    auto loaded = train::Parameters::load(config.tensor_shapes(), parameters.source(), device, "transformer");
+    return std::move(*loaded);
+}
+inline train::Clip moved(const train::Clip& clip, at::Device device) {
+    return {clip.context.to(device), clip.noisy.to(device),  clip.sigma.to(device),    clip.labels.to(device),
+            clip.cameras.to(device), clip.worlds.to(device), clip.with_pose.to(device)};
+}
+
 inline double relative_difference(const at::Tensor& got, const at::Tensor& expected) {
     return ((got.to(at::kDouble) - expected.to(at::kDouble)).abs().max() / expected.to(at::kDouble).abs().max())
         .item<double>();
