@@ -9,6 +9,7 @@
 #include "generator/train/vae_phase.hpp"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/GradMode.h>
 #include <fmt/ranges.h>
 
@@ -354,7 +355,7 @@ Result<void> TrainRun::make_networks() {
         done = take(dit_, first_dit(*base_, dit_config_, themes_, device_.device, options_.seed));
         if (done) done = take(vae_, first_vae(*base_, device_.device));
         if (done && options_.new_vae) {
-            initialise_vae(vae_, vae_config_, options_.seed);
+            vae_ = random_vae(vae_config_, device_.device, at::detail::createCPUGenerator(options_.seed));
             vae_config_.latent_mean.assign(static_cast<std::size_t>(vae_config_.z), 0.0);
             vae_config_.latent_std.assign(static_cast<std::size_t>(vae_config_.z), 1.0);
         }
@@ -411,6 +412,9 @@ Result<bool> TrainRun::train_vae() {
     Optimizer optimizer(named(live), vae_weight_kind, vae_rates());
     if (resumed_) {
         if (auto loaded = optimizer.load_state(group_of(*resumed_, "optimiser")); !loaded) return loaded.error();
+        if (first()) {
+            if (auto restored = phase.restore(group_of(*resumed_, "generators")); !restored) return restored.error();
+        }
         resumed_.reset();
     }
     Ema ema(named(vae_), named(live), 0.998);
@@ -421,6 +425,7 @@ Result<bool> TrainRun::train_vae() {
     loop.ema = &ema;
     loop.seconds = state_.plan->vae;
     loop.steps = options_.steps > 0 ? std::max<std::int64_t>(1, options_.vae_steps) : 0;
+    loop.generators = [&] { return phase.state(); };
     loop.details = [&](nlohmann::json& line) { line["psnr"] = phase.psnr().item<double>(); };
     auto done = run_phase(loop);
     vae_live_ = nullptr;
@@ -559,6 +564,9 @@ Result<bool> TrainRun::train_decoder() {
         if (auto loaded = optimizer.load_state(group_of(*resumed_, "optimiser")); !loaded) return loaded.error();
         if (!phase.discriminator().load_state(group_of(*resumed_, "discriminator")))
             return Error{ErrorCode::bad_input, "the checkpoint's discriminator is another one"};
+        if (first()) {
+            if (auto restored = phase.restore(group_of(*resumed_, "generators")); !restored) return restored.error();
+        }
         resumed_.reset();
     }
     Ema ema(mean, weights, 0.998);
@@ -570,6 +578,7 @@ Result<bool> TrainRun::train_decoder() {
     loop.seconds = state_.plan->decoder;
     loop.steps = options_.steps > 0 ? options_.decoder_steps : 0;
     loop.schedule = {options_.new_vae ? kLevelOfNew : kLevelOfOld, 0, 0.4, 50};
+    loop.generators = [&] { return phase.state(); };
     loop.discriminator = [&] { return phase.discriminator().state(); };
     loop.details = [&](nlohmann::json& line) { line["psnr"] = phase.psnr().item<double>(); };
     auto done = run_phase(loop);

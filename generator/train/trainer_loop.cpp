@@ -2,6 +2,7 @@
 
 #include "generator/errors.hpp"
 #include "generator/train/batched_walk.hpp"
+#include "generator/train/random.hpp"
 #include "generator/train/stop_request.hpp"
 #include "generator/train/trainer_run.hpp"
 
@@ -144,8 +145,7 @@ Result<void> TrainRun::write_when_due(bool save_now, bool look_now) {
 Result<at::Tensor> TrainRun::make_own_latents(const TrainingData& along) {
     const c10::NoGradGuard no_grad;
     try {
-        at::Generator random = at::globalContext().defaultGenerator(device_.device).clone();
-        random.set_current_seed(seed_for("own latents"));
+        at::Generator random = make_generator(device_.device, seed_for("own latents"));
         BatchedWalkConfig config;
         config.window = base_->world.window_latents;
         config.sigmas = base_->world.sampler.sigmas;
