@@ -43,7 +43,7 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-TrainingData random_data(const EmbeddedWorld& world, at::Device device) {
+TrainingData made_up_data(const EmbeddedWorld& world, at::Device device) {
     at::Generator random = make_generator(at::kCPU, 3);
     constexpr std::int64_t kWalks = 256, kLatents = 121;
     TrainingData data;
@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
     const Parameters average = parameters.deep_copy();
     parameters.require_gradients(true);
     TrainDit dit(world->dit, geometry, parameters, picked->compute);
-    const TrainingData data = random_data(*world, device);
+    const TrainingData data = made_up_data(*world, device);
     fmt::print("{}, {}: batch {}, {} latents, {} walks\n", picked->name, picked->precision(), config.batch,
                config.latents, config.own.walks);
 
