@@ -3,6 +3,7 @@
 #include "app/convert.hpp"
 #include "app/exit_code.hpp"
 #include "app/info.hpp"
+#include "app/train_command.hpp"
 #include "app/world_command.hpp"
 
 #include <cstdio>
@@ -38,6 +39,7 @@ int parse_and_run(CLI::App& app, int argc, const char* const* argv, const std::s
 std::optional<int> run_subcommand(int argc, const char* const* argv) {
     const std::string word = argc > 1 ? argv[1] : "";
     if (word == "world") return run_world_command(argc, argv);
+    if (word == "train") return run_train_command(argc, argv);
     if (word != "info" && word != "convert") return std::nullopt;
     std::string model;
     CLI::App app(word == "info"

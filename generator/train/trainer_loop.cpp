@@ -2,6 +2,7 @@
 
 #include "generator/errors.hpp"
 #include "generator/train/batched_walk.hpp"
+#include "generator/train/random.hpp"
 #include "generator/train/stop_request.hpp"
 #include "generator/train/trainer_run.hpp"
 
@@ -45,7 +46,7 @@ Result<bool> TrainRun::run_phase(Phase& phase) {
         const double save = now - saved_seconds_ >= options_.save_minutes * kSecondsPerMinute ? 1 : 0;
         const double look =
             options_.look_minutes > 0 && now - looked_seconds_ >= options_.look_minutes * kSecondsPerMinute ? 1 : 0;
-        auto wishes = group_.broadcast({own_progress, stop_requested() || enough ? 1.0 : 0.0, save, look});
+        auto wishes = group_.broadcast(std::vector<double>{own_progress, stop_requested() || enough ? 1.0 : 0.0, save, look});
         if (!wishes) return wishes.error();
         const double progress = (*wishes)[0];
         const bool stop = (*wishes)[1] > 0;
@@ -144,8 +145,7 @@ Result<void> TrainRun::write_when_due(bool save_now, bool look_now) {
 Result<at::Tensor> TrainRun::make_own_latents(const TrainingData& along) {
     const c10::NoGradGuard no_grad;
     try {
-        at::Generator random = at::globalContext().defaultGenerator(device_.device).clone();
-        random.set_current_seed(seed_for("own latents"));
+        at::Generator random = make_generator(device_.device, seed_for("own latents"));
         BatchedWalkConfig config;
         config.window = base_->world.window_latents;
         config.sigmas = base_->world.sampler.sigmas;

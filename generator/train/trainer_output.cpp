@@ -1,0 +1,104 @@
+// What a training writes on its way: checkpoints, the world's folder, log, plot and contact sheets.
+
+#include "generator/json_fields.hpp"
+#include "generator/train/next_latent.hpp"
+#include "generator/train/portable_checkpoint.hpp"
+#include "generator/train/trainer_run.hpp"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+namespace wander::train {
+
+namespace fs = std::filesystem;
+
+nlohmann::json TrainRun::facts() const {
+    std::vector<std::string> places;
+    for (const Theme& theme : themes_) places.push_back(theme.name);
+    nlohmann::json plan = nullptr;
+    if (state_.plan) plan = {{"vae", state_.plan->vae}, {"dit", state_.plan->dit}, {"decoder", state_.plan->decoder}};
+    TrainOptions kept = options_;
+    kept.dim = dit_config_.dim;
+    kept.layers = dit_config_.layers;
+    return {{"version", 1},
+            {"phase", phase_name(state_.phase)},
+            {"step", state_.step},
+            {"phase_seconds", state_.phase_seconds},
+            {"run_seconds", run_seconds()},
+            {"dit_steps", state_.dit_steps},
+            {"warm_steps", state_.warm_steps},
+            {"plan", plan},
+            {"places", places},
+            {"latent_mean", vae_config_.latent_mean},
+            {"latent_std", vae_config_.latent_std},
+            {"log_lines", log_ ? log_->lines() : 0},
+            {"options", to_json(kept)}};
+}
+
+Result<void> TrainRun::save() {
+    const nlohmann::json told = facts();
+    Checkpoint checkpoint;
+    checkpoint.facts = told;
+    checkpoint.groups["dit"] = dit_.tensors();
+    checkpoint.groups["dit_mean"] = dit_mean_.tensors();
+    checkpoint.groups["vae"] = vae_.tensors();
+    if (vae_live_) checkpoint.groups["vae_live"] = vae_live_->tensors();
+    if (phase_) {
+        checkpoint.groups["optimiser"] = phase_->optimizer->state();
+        if (phase_->generators) checkpoint.groups["generators"] = phase_->generators();
+        if (phase_->discriminator) checkpoint.groups["discriminator"] = phase_->discriminator();
+    }
+    if (auto written = checkpoint.write(file("checkpoint.safetensors")); !written) return written;
+    return save_portable(told);
+}
+
+Result<void> TrainRun::save_portable(const nlohmann::json& told) {
+    // Written when the run began, at the latest.
+    auto world = read_json_file(file("world") / "world.json");
+    if (!world) return world.error();
+    PortableCheckpoint portable;
+    portable.dit = dit_mean_.tensors();
+    portable.vae = vae_.tensors();
+    portable.world = std::move(*world);
+    portable.facts = told;
+    return portable.write(file("portable"));
+}
+
+Result<void> TrainRun::export_world() {
+    WorldDescription description;
+    const EmbeddedWorld& from = base_->world;
+    description.width = from.width;
+    description.height = from.height;
+    description.fps = from.fps;
+    description.window_latents = from.window_latents;
+    description.context_timestep = from.sampler.context_timestep;
+    description.timesteps = from.sampler.timesteps;
+    description.focal_over_width = from.camera.focal_x;
+    description.translation_scale = from.camera.translation_scale;
+    description.dit = dit_config_;
+    description.vae = vae_config_;
+    description.figures = {{"steps", state_.dit_steps}, {"minutes", run_seconds() / 60}};
+    std::vector<WorldTheme> themes;
+    for (std::size_t i = 0; i < themes_.size(); ++i)
+        themes.push_back({file("themes") / (themes_[i].name + ".json"), themes_[i]});
+    return write_world(file("world"), description, themes, dit_mean_.source(), vae_.source(), device_.threads);
+}
+
+Result<void> TrainRun::look() {
+    if (auto exported = export_world(); !exported) return exported;
+    nlohmann::json line = {{"phase", phase_name(state_.phase)}, {"step", state_.step}, {"seconds", run_seconds()}};
+    std::string words;
+    if (held_out_) {
+        TrainDit mean(dit_config_, geometry_, dit_mean_, device_.compute);
+        const NextLatentError error = next_latent_error(mean, *held_out_, base_->world.sampler.sigmas,
+                                                        options_.clip_latents, options_.seed);
+        line["next_latent_error"] = error.model;
+        line["repeat_error"] = error.repeat;
+        words = fmt::format("next latent's error {:.3f} of repeating the last", error.model / error.repeat);
+    }
+    if (auto added = log_->add(line); !added) return added;
+    if (!words.empty()) say(words);
+    return log_->write_plot(file("training.png"), options_.assets);
+}
+
+} // namespace wander::train
