@@ -23,11 +23,9 @@ public:
         add(parameters.at(name + ".bias"));
     }
     void cast(at::ScalarType type) {
-        std::vector<std::int64_t> sizes;
-        for (const at::Tensor& tensor : flat_) sizes.push_back(tensor.numel());
+        sizes_.reserve(flat_.size());
+        for (const at::Tensor& tensor : flat_) sizes_.push_back(tensor.numel());
         all_ = at::cat(flat_).to(type);
-        // Parts that lie side by side come out together, so cut where they are taken.
-        sizes_ = std::move(sizes);
         flat_.clear();
     }
     // The next `count` tensors, side by side, for each group.
@@ -187,7 +185,8 @@ CameraMatrices camera_matrices(const at::Tensor& cameras, const at::Tensor& anch
     const at::Tensor cy = yaw.cos(), sy = yaw.sin(), cp = pitch.cos(), sp = pitch.sin();
     const at::Tensor zero = at::zeros_like(x), one = at::ones_like(x);
     // Camera-to-world: R = Ry(yaw) Rx(pitch), t = (x, 0, z).
-    const at::Tensor r00 = cy, r01 = sy * sp, r02 = sy * cp, r12 = -sp, r20 = -sy, r21 = cy * sp, r22 = cy * cp;
+    const at::Tensor& r00 = cy;
+    const at::Tensor r01 = sy * sp, r02 = sy * cp, r12 = -sp, r20 = -sy, r21 = cy * sp, r22 = cy * cp;
     const double fx = camera.focal_x, fy = camera.focal_y;
     const auto matrix = [&](const std::vector<at::Tensor>& entries) {
         return at::stack(entries, 2).unflatten(2, {4, 4}).to(wide);

@@ -39,7 +39,7 @@ DitPhase::DitPhase(TrainDit& dit, const Parameters& average, const TrainingData&
 }
 DitPhase::~DitPhase() = default;
 
-at::Tensor DitPhase::uniform(std::vector<std::int64_t> shape) {
+at::Tensor DitPhase::uniform(const std::vector<std::int64_t>& shape) {
     return at::empty(shape, data_->latents.options().dtype(at::kFloat)).uniform_(0, 1, device_);
 }
 

@@ -81,7 +81,7 @@ private:
     void add_low_frequency(at::Tensor& context);
     Batch finish(const at::Tensor& rows, const at::Tensor& starts, at::Tensor context_latents,
                  const at::Tensor& middle);
-    at::Tensor uniform(std::vector<std::int64_t> shape); // float32 on the device
+    at::Tensor uniform(const std::vector<std::int64_t>& shape); // float32 on the device
     at::Tensor normal(at::IntArrayRef shape);
 
     TrainDit* dit_;
