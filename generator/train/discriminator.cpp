@@ -102,6 +102,7 @@ at::Tensor Discriminator::step(const at::Tensor& made, const at::Tensor& truth, 
     const at::NoGradGuard no_gradients;
     const std::vector<at::Tensor> weights = leaves();
     std::vector<at::Tensor> gradients;
+    gradients.reserve(weights.size());
     for (const at::Tensor& weight : weights) gradients.push_back(weight.grad());
     if (average) average(gradients);
     steps_.add_(1);

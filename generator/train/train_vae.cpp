@@ -71,8 +71,7 @@ private:
     // Half the size, then half the frames but for the first, which passes by.
     at::Tensor down(const VaeLayer& layer, const at::Tensor& x) const {
         const at::Tensor padded = at::constant_pad_nd(x, {0, 0, 0, 1, 0, 1});
-        const at::Tensor y =
-            square(layer.name + ".resample.1", parameter(layer.name + ".resample.1.weight"), padded, 2, 0);
+        at::Tensor y = square(layer.name + ".resample.1", parameter(layer.name + ".resample.1.weight"), padded, 2, 0);
         const std::int64_t frames = y.size(1);
         if (frames == 1) return y;
         const at::Tensor windows =
