@@ -102,8 +102,7 @@ public:
     Tensors run(at::Tensor x, const Tensors& factors, const Turns& turns, std::int64_t latents, bool twins) const {
         const auto bf16 = [](const at::Tensor& weight) { return weight.to(at::kBFloat16); };
         const auto linear = [&](const at::Tensor& in, const Tensors& block, std::size_t index) {
-            return at::linear(in.flatten(0, 2), bf16(block[index]), bf16(block[index + 1]))
-                .unflatten(0, in.sizes().slice(0, 3));
+            return at::linear(in, bf16(block[index]), bf16(block[index + 1]));
         };
         for (const Tensors& block : blocks_) {
             const auto norm = [&](const at::Tensor& rows, std::size_t index) {
