@@ -38,7 +38,7 @@ TurnedQkv rotate_qkv(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 at::Tensor clip_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t latents,
                           std::int64_t tokens) {
 #if WANDER_CUDA
-    if (fused::takes_attention(q, tokens)) return fused::clip_attention(q, k, v, latents, tokens);
+    if (fused::takes_attention(q, tokens)) return fused::clip_attention(q, k, v, latents, tokens, fused::has_hopper(q));
 #endif
     return plain::clip_attention(q, k, v, latents, tokens);
 }

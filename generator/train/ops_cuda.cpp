@@ -3,6 +3,7 @@
 #if WANDER_CUDA
 
 #include "generator/train/cuda/ops.hpp"
+#include "quant/cuda/hopper_attend.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/cuda/CUDAStream.h>
@@ -231,13 +232,15 @@ cuda::AttentionJob attention_job(const at::Tensor& q, const at::Tensor& k, const
 
 struct ClipAttention : torch::autograd::Function<ClipAttention> {
     static at::Tensor forward(AutogradContext* context, const at::Tensor& q_given, const at::Tensor& k_given,
-                              const at::Tensor& v_given, std::int64_t latents, std::int64_t tokens) {
+                              const at::Tensor& v_given, std::int64_t latents, std::int64_t tokens, bool hopper) {
         const at::Tensor q = q_given.contiguous(), k = k_given.contiguous(), v = v_given.contiguous();
         const at::Tensor o = at::empty_like(q), log_sum = like(q, {q.size(0), q.size(2), q.size(1)}, at::kFloat);
-        cuda::launch_attention_forward(attention_job(q, k, v, o, log_sum, latents, tokens), stream_of(q));
+        (hopper ? cuda::launch_hopper_attention_forward : cuda::launch_attention_forward)(
+            attention_job(q, k, v, o, log_sum, latents, tokens), stream_of(q));
         context->save_for_backward({q, k, v, o, log_sum});
         context->saved_data["latents"] = latents;
         context->saved_data["tokens"] = tokens;
+        context->saved_data["hopper"] = hopper;
         return o;
     }
 
@@ -253,8 +256,9 @@ struct ClipAttention : torch::autograd::Function<ClipAttention> {
         job.dq = dq.mutable_data_ptr();
         job.dk = dk.mutable_data_ptr();
         job.dv = dv.mutable_data_ptr();
-        cuda::launch_attention_backward(job, stream_of(d_o));
-        return {dq, dk, dv, {}, {}};
+        (context->saved_data["hopper"].toBool() ? cuda::launch_hopper_attention_backward
+                                                : cuda::launch_attention_backward)(job, stream_of(d_o));
+        return {dq, dk, dv, {}, {}, {}};
     }
 };
 
@@ -296,9 +300,11 @@ bool takes_attention(const at::Tensor& q, std::int64_t tokens) {
     return is_bf16_on_gpu(q) && q.size(3) == kHeadDim && tokens <= cuda::kMaxAttentionTokens;
 }
 
+bool has_hopper(const at::Tensor& q) { return quant::cuda::hopper_supports(q.get_device()); }
+
 at::Tensor clip_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t latents,
-                          std::int64_t tokens) {
-    return ClipAttention::apply(q, k, v, latents, tokens);
+                          std::int64_t tokens, bool hopper) {
+    return ClipAttention::apply(q, k, v, latents, tokens, hopper);
 }
 
 } // namespace wander::train::fused

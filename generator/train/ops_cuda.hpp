@@ -18,7 +18,9 @@ bool takes_heads(const at::Tensor& o);
 at::Tensor unrotate_joined(const at::Tensor& o, const at::Tensor& camera);
 
 bool takes_attention(const at::Tensor& q, std::int64_t tokens);
+// The kernels for GPUs of compute capability 9.0 exactly, where q lies on one.
+bool has_hopper(const at::Tensor& q);
 at::Tensor clip_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t latents,
-                          std::int64_t tokens);
+                          std::int64_t tokens, bool hopper);
 
 } // namespace wander::train::fused

@@ -4,6 +4,7 @@
 //
 //     train_ops_bench [--plain] [CLIPS] [LATENTS]      default: 12 24; --plain also times the twins
 #include "generator/train/ops.hpp"
+#include "generator/train/ops_cuda.hpp"
 
 #include <ATen/ATen.h>
 
@@ -101,8 +102,7 @@ public:
     Tensors run(at::Tensor x, const Tensors& factors, const Turns& turns, std::int64_t latents, bool twins) const {
         const auto bf16 = [](const at::Tensor& weight) { return weight.to(at::kBFloat16); };
         const auto linear = [&](const at::Tensor& in, const Tensors& block, std::size_t index) {
-            return at::linear(in.flatten(0, 2), bf16(block[index]), bf16(block[index + 1]))
-                .unflatten(0, in.sizes().slice(0, 3));
+            return at::linear(in, bf16(block[index]), bf16(block[index + 1]));
         };
         for (const Tensors& block : blocks_) {
             const auto norm = [&](const at::Tensor& rows, std::size_t index) {
@@ -178,6 +178,9 @@ void run(std::int64_t batch, std::int64_t latents, bool with_twins) {
         measure("clip_attention", way,
                 [&] { return Tensors{(twins ? plain::clip_attention : clip_attention)(q, k, v, latents, kTokens)}; },
                 {q, k, v});
+        if (!twins)
+            measure("clip_attention", "kernels for any GPU",
+                    [&] { return Tensors{fused::clip_attention(q, k, v, latents, kTokens, false)}; }, {q, k, v});
         measure("unrotate_joined", way,
                 [&] { return Tensors{(twins ? plain::unrotate_joined : unrotate_joined)(q, turns.camera)}; }, {q});
         measure("gated_add", way, [&] { return Tensors{(twins ? plain::gated_add : gated_add)(x, y, factors[2])}; },

@@ -3,6 +3,7 @@
 // rounds its weights and their slopes), and no row of a result worse than 3 % of its own and the mean row's norm
 // together. The same bytes in a second run.
 
+#include "generator/train/ops_cuda.hpp"
 #include "generator/train/ops.hpp"
 #include "tests/support/cuda_runtime.hpp"
 #include "tests/unit/train/block_inputs.hpp"
@@ -18,7 +19,8 @@ using test::BlockInputs, test::BlockSize;
 using Tensors = std::vector<at::Tensor>;
 
 constexpr double kEps = 1e-6;
-constexpr BlockSize kSizes[] = {{2, 3, 84, 5}, {1, 1, 84, 1}, {2, 5, 12, 2}, {1, 4, 96, 5}, {3, 2, 33, 5}};
+constexpr BlockSize kSizes[] = {{2, 3, 84, 5}, {1, 1, 84, 1}, {2, 5, 12, 2},
+                                {1, 4, 96, 5}, {3, 2, 33, 5}, {1, 24, 84, 5}};
 
 at::Tensor wide(const at::Tensor& x) { return x.to(at::kFloat); }
 
@@ -126,6 +128,17 @@ TEST_P(TrainOpsCuda, Unrotate) {
 }
 
 TEST_P(TrainOpsCuda, ClipAttention) {
+    compare(
+        [&](const Tensors& i) {
+            return Tensors{fused::clip_attention(i[0], i[1], i[2], size.latents, size.tokens, false)};
+        },
+        [&](const Tensors& i) { return Tensors{plain::clip_attention(i[0], i[1], i[2], size.latents, size.tokens)}; },
+        {in.q, in.k, in.v});
+}
+
+TEST_P(TrainOpsCuda, ClipAttentionOnHopper) {
+    if (!wander::test::is_hopper()) GTEST_SKIP() << "made for Hopper GPUs";
+    ASSERT_TRUE(fused::has_hopper(in.q));
     compare(
         [&](const Tensors& i) { return Tensors{clip_attention(i[0], i[1], i[2], size.latents, size.tokens)}; },
         [&](const Tensors& i) { return Tensors{plain::clip_attention(i[0], i[1], i[2], size.latents, size.tokens)}; },
