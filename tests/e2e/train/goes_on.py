@@ -78,7 +78,8 @@ def main(wander):
 
         # Two processes, each with its own walks and clips.
         pair = Path(folder) / "pair"
-        result = train(wander, pair, *WORDS, "--gpus", "2", "--steps", "20")
+        words = [word if word != "120" else "20" for word in WORDS]
+        result = train(wander, pair, *words, "--gpus", "2")
         assert result.returncode == 0, result.stderr
         assert sorted(losses(pair)) == list(range(1, 21))
 
