@@ -15,7 +15,8 @@ struct BatchedWalk::Impl {
     at::Device device;
     at::ScalarType compute;
     PoseFeatures features;
-    RopeTable slots; // sink, window, new chunk
+    RopeTable slots;  // sink, window, new chunk
+    at::Tensor ranks; // [window, 1 + window] int64: ranks of the slots, by which ring index is the oldest
     DitWeights weights;
 
     // Slot 0 is the sink; the others are a ring over the window.
@@ -39,7 +40,14 @@ struct BatchedWalk::Impl {
           device(on),
           compute(type),
           features(dit, latent, on),
-          slots(rope_table(dit, latent, walk.window + 2, on, wide_type(type))) {}
+          slots(rope_table(dit, latent, walk.window + 2, on, wide_type(type))) {
+        std::vector<std::int64_t> table;
+        for (int first = 0; first < walk.window; ++first) {
+            table.push_back(0);
+            for (int i = 0; i < walk.window; ++i) table.push_back(1 + (i - first + walk.window) % walk.window);
+        }
+        ranks = at::tensor(table, at::kLong).view({walk.window, 1 + walk.window}).to(on);
+    }
 
     std::int64_t tokens() const { return geometry.tokens(); }
     void make_room(std::int64_t walks);
@@ -71,13 +79,10 @@ void BatchedWalk::Impl::make_room(std::int64_t walks) {
     cameras = at::zeros({walks, 1 + walk.window, 4}, at::TensorOptions(device).dtype(at::kFloat));
 }
 
-// Rank of each used slot: the sink 0, then from the oldest latent to the newest.
+// Rank of each used slot: the sink 0, then from the oldest latent to the newest. From a table, since a copy from the
+// host would wait for the device.
 at::Tensor BatchedWalk::Impl::slot_positions() const {
-    std::vector<std::int64_t> positions = {0};
-    for (std::int64_t i = 0; i + 1 < filled; ++i) {
-        positions.push_back(1 + (filled == 1 + walk.window ? (i - oldest + walk.window) % walk.window : i));
-    }
-    return at::tensor(positions, at::kLong).to(device);
+    return ranks.select(0, filled == 1 + walk.window ? oldest : 0).narrow(0, 0, filled);
 }
 
 void BatchedWalk::Impl::rotate_all(const at::Tensor& anchor) {
@@ -117,10 +122,12 @@ at::Tensor BatchedWalk::Impl::attention(std::size_t layer, const at::Tensor& qkv
     const auto seen = [&](const at::Tensor& rotated) {
         return rotated.narrow(1, 0, before + tokens()).transpose(1, 2);
     };
-    return at::scaled_dot_product_attention(turned.q.transpose(1, 2), seen(rotated_keys[layer]),
-                                            seen(rotated_values[layer]))
-        .transpose(1, 2)
-        .contiguous();
+    const at::Tensor q = turned.q.transpose(1, 2), k = seen(rotated_keys[layer]), v = seen(rotated_values[layer]);
+    // Histories of many lengths while the window fills: an engine that is not planned for each of them.
+    const bool flash = q.is_cuda() && compute == at::kBFloat16;
+    const at::Tensor o = flash ? std::get<0>(at::_scaled_dot_product_flash_attention(q, k, v))
+                               : at::scaled_dot_product_attention(q, k, v);
+    return o.transpose(1, 2).contiguous();
 }
 
 // key, value: products [R, 1, T, D]; the key is normed here.

@@ -17,8 +17,10 @@ namespace wander::train {
 
 struct DecoderPhaseConfig {
     int clips = 24;
-    int first_latents = 4;     // clips from a walk's beginning: 1 + 4 (n - 1) frames
-    int middle_latents = 8;    // other clips; only frames of the second half count: the first lacks its history
+    int first_latents = 4; // clips from a walk's beginning: 1 + 4 (n - 1) frames
+    // Other clips; only frames of the second half count, since the first lacks its history: with the shipped weights
+    // the fifth latent's frames are 49.7 dB from those of the whole walk, the eighth's 69.3 dB.
+    int middle_latents = 8;
     double first_share = 0.25; // of the steps
     double own_share = 0.65;   // of the steps, when there are own latents
     double latent_noise = 0.05;

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace wander::train {
@@ -48,11 +49,14 @@ at::Tensor DitPhase::normal(at::IntArrayRef shape) {
 
 void DitPhase::refresh_when_due(double progress) {
     if (!own_ || progress < config_.own_from) return;
-    int times = since_refresh_ >= config_.refresh_steps ? 1 : 0;
-    if (own_->clips() == 0) times = std::max(1, config_.refill);
+    std::int64_t times = since_refresh_ >= config_.refresh_steps ? 1 : 0;
+    if (own_->clips() == 0) times = std::clamp(refreshes_, std::int64_t{1}, own_->capacity());
     if (times == 0) return;
     const auto begin = std::chrono::steady_clock::now();
-    for (int i = 0; i < times; ++i) own_->refresh(*average_, own_host_, own_device_);
+    // In an empty ring there was nothing yet, or what was there before the run was stopped is to be made again.
+    const bool again = own_->clips() == 0 && refreshes_ > 0;
+    for (std::int64_t i = 0; i < times; ++i) own_->refresh(*average_, own_host_, own_device_);
+    if (!again) ++refreshes_;
     since_refresh_ = 0;
     refresh_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
@@ -153,7 +157,7 @@ std::map<std::string, at::Tensor> DitPhase::state() const {
             {"device", device_.get_state()},
             {"own_host", own_host_.get_state()},
             {"own_device", own_device_.get_state()},
-            {"counts", at::tensor({steps_, since_refresh_}, at::kLong)}};
+            {"counts", at::tensor({steps_, since_refresh_, refreshes_}, at::kLong)}};
 }
 
 Result<void> DitPhase::restore(const std::map<std::string, at::Tensor>& state) {
@@ -168,12 +172,13 @@ Result<void> DitPhase::restore(const std::map<std::string, at::Tensor>& state) {
         }
     }
     const auto counts = state.find("counts");
-    if (counts == state.end() || counts->second.numel() != 2 || counts->second.scalar_type() != at::kLong)
+    if (counts == state.end() || counts->second.numel() != 3 || counts->second.scalar_type() != at::kLong)
         return Error{ErrorCode::bad_input, "the step counts of the transformer's training are missing"};
     for (const auto& [name, generator] : generators) generator->set_state(state.at(name).to(at::kCPU).contiguous());
     const at::Tensor values = counts->second.to(at::kCPU);
     steps_ = values[0].item<std::int64_t>();
     since_refresh_ = values[1].item<std::int64_t>();
+    refreshes_ = values[2].item<std::int64_t>();
     return {};
 }
 

@@ -3,7 +3,7 @@
 // their targets (tiny-world.md 5). The defaults are those of its phases 3 and 4.
 //
 // All randomness comes from generators that belong to the phase and can be saved; the ring of own roll-outs is not
-// saved, it is filled again. Not thread safe.
+// saved: it is filled again at the first step after restore(). Not thread safe.
 
 #include "generator/train/own_rollouts.hpp"
 #include "generator/train/train_dit.hpp"
@@ -30,7 +30,6 @@ struct DitPhaseConfig {
     double own_share = 0.75;
     double own_from = 0;
     int refresh_steps = 50;
-    int refill = 1; // refreshes when the ring is empty: more after a restart brings back a mixed ring
     OwnRolloutsConfig own;
     // Share of the latents of own clips whose noisy input is the state that the sampler really reached.
     double own_middle = 0.4;
@@ -95,6 +94,7 @@ private:
     std::optional<OwnRollouts> own_;
     std::int64_t steps_ = 0;
     std::int64_t since_refresh_ = 0;
+    std::int64_t refreshes_ = 0; // so far: as many, at most a ring full, are made again after restore()
     double refresh_seconds_ = 0;
 };
 

@@ -77,7 +77,6 @@ struct StreamRows : torch::autograd::Function<StreamRows> {
         const variable_list saved = context->get_saved_variables();
         const at::Tensor &normed = saved[0], &statistics = saved[1], &y = saved[2], &gate = saved[3], &scale = saved[4];
         const std::vector<std::int64_t> sizes = context->saved_data["sizes"].toIntVector();
-        const std::vector<std::int64_t> group_sizes = {sizes[0], sizes[1], sizes[3]};
         at::Tensor dx_out = y.defined() ? dense_float(gradients[0]) : at::Tensor();
         const at::Tensor dh = normed.defined() ? dense_bf16(gradients.back()) : at::Tensor();
         if (!dx_out.defined() && !dh.defined()) return variable_list(6);
@@ -87,19 +86,19 @@ struct StreamRows : torch::autograd::Function<StreamRows> {
         job.tokens = static_cast<int>(sizes[2]);
         job.heads = static_cast<int>(sizes[3] / kHeadDim);
         job.dx_out = floats(dx_out);
-        at::Tensor dx, dy, dgate, dshift, dscale;
-        const auto output = [&](at::Tensor& target, at::IntArrayRef shape) {
-            target = like(some, shape, at::kFloat);
-            return target.mutable_data_ptr<float>();
-        };
+        at::Tensor dx, dy;
+        // Parts of the sums for gate, shift and scale.
+        const at::Tensor parts = like(some, {3, sizes[0], sizes[1], cuda::row_parts(), sizes[3]}, at::kFloat);
+        float* sums = parts.mutable_data_ptr<float>();
         if (dh.defined()) {
             job.dh = bits(dh);
             job.x_out = floats(normed);
             job.statistics = floats(statistics);
             job.scale = floats(scale);
-            job.dx = output(dx, sizes);
-            job.dshift = output(dshift, group_sizes);
-            job.dscale = output(dscale, group_sizes);
+            dx = like(some, sizes, at::kFloat);
+            job.dx = dx.mutable_data_ptr<float>();
+            job.dshift = sums + parts.stride(0);
+            job.dscale = sums + 2 * parts.stride(0);
         } else {
             dx = dx_out; // passes by
         }
@@ -108,10 +107,15 @@ struct StreamRows : torch::autograd::Function<StreamRows> {
             job.y = bits(y);
             job.gate = floats(gate);
             job.dy = dy.mutable_data_ptr();
-            job.dgate = output(dgate, group_sizes);
+            job.dgate = sums;
         }
         cuda::launch_rows_backward(job, stream_of(some));
-        return {dx, dy, dgate, dshift, dscale, {}};
+        const std::int64_t first = y.defined() ? 0 : 1, end = dh.defined() ? 3 : 1;
+        const at::Tensor whole = parts.narrow(0, first, end - first).sum(3);
+        const auto sum = [&](std::int64_t which) {
+            return which >= first && which < end ? whole[which - first] : at::Tensor();
+        };
+        return {dx, dy, sum(0), sum(1), sum(2), {}};
     }
 };
 
@@ -170,7 +174,8 @@ struct TurnQkv : torch::autograd::Function<TurnQkv> {
         job.turned_k = const_cast<void*>(dk.const_data_ptr());
         job.turned_v = const_cast<void*>(dv.const_data_ptr());
         const std::int64_t dim = qkv.size(3) / 3;
-        const at::Tensor dqkv = at::empty_like(qkv), dnorms = like(qkv, {job.groups, 2, dim}, at::kFloat);
+        const at::Tensor dqkv = at::empty_like(qkv),
+                         dnorms = like(qkv, {job.groups * cuda::row_parts(), 2, dim}, at::kFloat);
         auto* values = static_cast<std::uint16_t*>(dqkv.mutable_data_ptr());
         job.dq = values;
         job.dk = values + dim;

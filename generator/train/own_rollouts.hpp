@@ -41,6 +41,7 @@ public:
     void refresh(const Parameters& parameters, at::Generator host_random, at::Generator device_random);
 
     std::int64_t clips() const { return filled_ * config_.walks; } // in the ring now
+    std::int64_t capacity() const { return capacity_; }            // refreshes that the ring keeps
     OwnClips pick(const at::Tensor& indices) const;                // [B] int64 on the device, below clips()
 
 private:

@@ -8,7 +8,18 @@
 
 namespace wander::train::cuda {
 
-inline constexpr int kRowWarps = 8; // a block works on one group, its warps take rows in turn
+// A block works on one part of a group, so that also few groups spread evenly over the multiprocessors; its warps take
+// rows in turn.
+inline constexpr int kRowWarps = 4, kParts = 3;
+
+struct Rows {
+    int first, end; // of the group's tokens, this warp's
+};
+
+__device__ inline Rows rows_of_warp(int tokens) {
+    const int part = static_cast<int>(blockIdx.y), length = (tokens + kParts - 1) / kParts, first = part * length;
+    return {first + static_cast<int>(threadIdx.x) / 32, first + length < tokens ? first + length : tokens};
+}
 
 __device__ inline float warp_sum(float value) {
     for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffffU, value, step);

@@ -16,6 +16,8 @@ using Stream = CUstream_st*;
 
 // Numbers of heads that the row kernels are compiled for.
 bool has_row_kernels(std::int64_t heads);
+// Sums over a group's rows come in this many parts.
+int row_parts();
 // Latents of more tokens than this do not fit clip_attention's blocks.
 inline constexpr int kMaxAttentionTokens = 96;
 
@@ -49,7 +51,7 @@ struct RowsBackward {
     const float* gate = nullptr;
     float* dx = nullptr;    // null: not wanted (without a norm it is dx_out)
     void* dy = nullptr;     // bf16
-    float* dgate = nullptr; // [groups, D] each
+    float* dgate = nullptr; // [groups, row_parts(), D] each
     float* dshift = nullptr;
     float* dscale = nullptr;
 };
@@ -80,7 +82,7 @@ struct TurnJob {
     void* dk = nullptr;
     void* dv = nullptr;
     std::int64_t gradient_stride = 0;
-    float* dnorms = nullptr; // [groups, 2, D]: parts of the gradients of norm_q and norm_k
+    float* dnorms = nullptr; // [groups, row_parts(), 2, D]: parts of the gradients of norm_q and norm_k
 };
 void launch_turn_forward(const TurnJob& job, Stream stream);
 void launch_turn_backward(const TurnJob& job, Stream stream);

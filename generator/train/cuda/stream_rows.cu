@@ -26,13 +26,14 @@ template <int kHeads, bool kAdd, bool kNorm>
 __global__ void __launch_bounds__(kRowWarps * 32) rows_forward(RowsForward job) {
     constexpr int kDim = 64 * kHeads;
     const std::int64_t group = blockIdx.x;
+    const Rows rows = rows_of_warp(job.tokens);
     float2 gate[kHeads], shift[kHeads], scale[kHeads];
     if constexpr (kAdd) load_row(job.gate + group * kDim, gate);
     if constexpr (kNorm) {
         load_row(job.shift + group * kDim, shift);
         load_row(job.scale + group * kDim, scale);
     }
-    for (int token = static_cast<int>(threadIdx.x) / 32; token < job.tokens; token += kRowWarps) {
+    for (int token = rows.first; token < rows.end; token += kRowWarps) {
         const std::int64_t row = group * job.tokens + token;
         float2 x[kHeads];
         load_row(job.x + row * kDim, x);
@@ -67,10 +68,11 @@ __global__ void __launch_bounds__(kRowWarps * 32) rows_backward(RowsBackward job
     constexpr int kDim = 64 * kHeads;
     __shared__ float shared[kRowWarps * kDim];
     const std::int64_t group = blockIdx.x;
+    const Rows rows = rows_of_warp(job.tokens);
     float2 gate[kHeads], scale[kHeads], dgate[kHeads] = {}, dshift[kHeads] = {}, dscale[kHeads] = {};
     if constexpr (kAdd) load_row(job.gate + group * kDim, gate);
     if constexpr (kNorm) load_row(job.scale + group * kDim, scale);
-    for (int token = static_cast<int>(threadIdx.x) / 32; token < job.tokens; token += kRowWarps) {
+    for (int token = rows.first; token < rows.end; token += kRowWarps) {
         const std::int64_t row = group * job.tokens + token;
         float2 dx[kHeads] = {};
         if (job.dx_out) load_row(job.dx_out + row * kDim, dx);
@@ -105,14 +107,17 @@ __global__ void __launch_bounds__(kRowWarps * 32) rows_backward(RowsBackward job
             store_row(static_cast<__nv_bfloat16*>(job.dy) + row * kDim, dx);
         }
     }
-    if constexpr (kAdd) store_sum(dgate, shared, job.dgate + group * kDim);
+    const std::int64_t part = (group * kParts + blockIdx.y) * kDim;
+    if constexpr (kAdd) store_sum(dgate, shared, job.dgate + part);
     if constexpr (kNorm) {
-        store_sum(dshift, shared, job.dshift + group * kDim);
-        store_sum(dscale, shared, job.dscale + group * kDim);
+        store_sum(dshift, shared, job.dshift + part);
+        store_sum(dscale, shared, job.dscale + part);
     }
 }
 
 } // namespace
+
+int row_parts() { return kParts; }
 
 bool has_row_kernels(std::int64_t heads) {
     std::int64_t compiled = 0;
@@ -121,7 +126,7 @@ bool has_row_kernels(std::int64_t heads) {
 }
 
 void launch_rows_forward(const RowsForward& job, Stream stream) {
-    const auto groups = static_cast<unsigned>(job.groups);
+    const dim3 groups(static_cast<unsigned>(job.groups), kParts);
     with_heads(job.heads, [&]<int kHeads>() {
         if (job.y && job.scale) rows_forward<kHeads, true, true><<<groups, kRowWarps * 32, 0, stream>>>(job);
         if (job.y && !job.scale) rows_forward<kHeads, true, false><<<groups, kRowWarps * 32, 0, stream>>>(job);
@@ -130,7 +135,7 @@ void launch_rows_forward(const RowsForward& job, Stream stream) {
 }
 
 void launch_rows_backward(const RowsBackward& job, Stream stream) {
-    const auto groups = static_cast<unsigned>(job.groups);
+    const dim3 groups(static_cast<unsigned>(job.groups), kParts);
     with_heads(job.heads, [&]<int kHeads>() {
         if (job.y && job.dh) rows_backward<kHeads, true, true><<<groups, kRowWarps * 32, 0, stream>>>(job);
         if (job.y && !job.dh) rows_backward<kHeads, true, false><<<groups, kRowWarps * 32, 0, stream>>>(job);

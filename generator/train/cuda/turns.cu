@@ -41,11 +41,12 @@ template <int kHeads>
 __global__ void __launch_bounds__(kRowWarps * 32) turn_forward(TurnJob job) {
     constexpr int kDim = 64 * kHeads;
     const std::int64_t group = blockIdx.x;
+    const Rows rows = rows_of_warp(job.tokens);
     const HalfMatrix for_query(job.camera + group * 16, true), for_key(job.camera_inverse + group * 16, false);
     float2 norm_q[kHeads], norm_k[kHeads];
     load_row(job.norm_q, norm_q);
     load_row(job.norm_k, norm_k);
-    for (int token = static_cast<int>(threadIdx.x) / 32; token < job.tokens; token += kRowWarps) {
+    for (int token = rows.first; token < rows.end; token += kRowWarps) {
         const std::int64_t row = group * job.tokens + token, in = row * job.stride, out = row * 2 * kDim;
         const std::int64_t place = (group % job.latents * job.tokens + token) * 32 + lane_index();
         const float2 angle = {job.cos[place], job.sin[place]};
@@ -92,11 +93,12 @@ __global__ void __launch_bounds__(kRowWarps * 32) turn_backward(TurnJob job) {
     constexpr int kDim = 64 * kHeads;
     __shared__ float shared[kRowWarps * kDim];
     const std::int64_t group = blockIdx.x;
+    const Rows rows = rows_of_warp(job.tokens);
     const HalfMatrix for_query(job.camera + group * 16, false), for_key(job.camera_inverse + group * 16, true);
     float2 norm_q[kHeads], norm_k[kHeads], dnorm_q[kHeads] = {}, dnorm_k[kHeads] = {};
     load_row(job.norm_q, norm_q);
     load_row(job.norm_k, norm_k);
-    for (int token = static_cast<int>(threadIdx.x) / 32; token < job.tokens; token += kRowWarps) {
+    for (int token = rows.first; token < rows.end; token += kRowWarps) {
         const std::int64_t row = group * job.tokens + token, in = row * job.stride, turned = row * 2 * kDim;
         const std::int64_t out = row * job.gradient_stride;
         const std::int64_t place = (group % job.latents * job.tokens + token) * 32 + lane_index();
@@ -115,16 +117,18 @@ __global__ void __launch_bounds__(kRowWarps * 32) turn_backward(TurnJob job) {
         }
         store_row(static_cast<Bf16*>(job.dv) + out, dv);
     }
-    store_sum(dnorm_q, shared, job.dnorms + group * 2 * kDim);
-    store_sum(dnorm_k, shared, job.dnorms + group * 2 * kDim + kDim);
+    float* dnorms = job.dnorms + (group * kParts + blockIdx.y) * 2 * kDim;
+    store_sum(dnorm_q, shared, dnorms);
+    store_sum(dnorm_k, shared, dnorms + kDim);
 }
 
 template <int kHeads>
 __global__ void __launch_bounds__(kRowWarps * 32) unturn(UnturnJob job) {
     constexpr int kDim = 64 * kHeads;
     const std::int64_t group = blockIdx.x;
+    const Rows rows = rows_of_warp(job.tokens);
     const HalfMatrix camera(job.camera + group * 16, job.transposed);
-    for (int token = static_cast<int>(threadIdx.x) / 32; token < job.tokens; token += kRowWarps) {
+    for (int token = rows.first; token < rows.end; token += kRowWarps) {
         const std::int64_t place = (group * job.tokens + token) * 2 * kDim;
         float2 kept[kHeads], turned[kHeads];
         load_row(static_cast<const Bf16*>(job.in) + place, kept);
@@ -140,19 +144,19 @@ __global__ void __launch_bounds__(kRowWarps * 32) unturn(UnturnJob job) {
 
 void launch_turn_forward(const TurnJob& job, Stream stream) {
     with_heads(job.heads, [&]<int kHeads>() {
-        turn_forward<kHeads><<<static_cast<unsigned>(job.groups), kRowWarps * 32, 0, stream>>>(job);
+        turn_forward<kHeads><<<dim3(static_cast<unsigned>(job.groups), kParts), kRowWarps * 32, 0, stream>>>(job);
     });
 }
 
 void launch_turn_backward(const TurnJob& job, Stream stream) {
     with_heads(job.heads, [&]<int kHeads>() {
-        turn_backward<kHeads><<<static_cast<unsigned>(job.groups), kRowWarps * 32, 0, stream>>>(job);
+        turn_backward<kHeads><<<dim3(static_cast<unsigned>(job.groups), kParts), kRowWarps * 32, 0, stream>>>(job);
     });
 }
 
 void launch_unturn(const UnturnJob& job, Stream stream) {
     with_heads(job.heads, [&]<int kHeads>() {
-        unturn<kHeads><<<static_cast<unsigned>(job.groups), kRowWarps * 32, 0, stream>>>(job);
+        unturn<kHeads><<<dim3(static_cast<unsigned>(job.groups), kParts), kRowWarps * 32, 0, stream>>>(job);
     });
 }
 

@@ -183,6 +183,19 @@ TEST_F(DitPhaseTest, GoesOnWhereItStopped) {
     EXPECT_FALSE(second.restore(damaged));
 }
 
+TEST_F(DitPhaseTest, AfterARestartTheRingIsFilledAgain) {
+    DitPhaseConfig config = small_phase();
+    config.own_share = 1;
+    DitPhase first(dit_, parameters_, data_, config, 6);
+    for (int i = 0; i < 8; ++i) first.next_batch(0); // two refreshes: a full ring
+    ASSERT_EQ(first.own_clips(), 6);
+    DitPhase second(dit_, parameters_, data_, config, 7);
+    ASSERT_TRUE(second.restore(first.state()));
+    EXPECT_EQ(second.own_clips(), 0);
+    EXPECT_TRUE(second.next_batch(0).own);
+    EXPECT_EQ(second.own_clips(), 6);
+}
+
 // Plain steps of Adam, own roll-outs from the middle on.
 TEST_F(DitPhaseTest, LossFalls) {
     Parameters average = parameters_.deep_copy();

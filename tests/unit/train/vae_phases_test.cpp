@@ -90,7 +90,7 @@ TEST(VaePhase, MeasuresTheScaleOfItsLatents) {
     const at::Tensor latents = vae.encode(pool.frames).detach().narrow(1, 1, 12);
     for (std::int64_t channel = 0; channel < 4; ++channel) {
         EXPECT_NEAR(latents.select(2, channel).mean().item<double>(), 0, 1e-3);
-        EXPECT_NEAR(latents.select(2, channel).std().item<double>(), 1, 1e-3);
+        EXPECT_NEAR(latents.select(2, channel).square().mean().item<double>(), 1, 1e-3);
     }
 }
 
@@ -173,18 +173,27 @@ TEST_F(DecoderPhaseTest, OwnLatentsAreTakenInTheirShare) {
 }
 
 TEST_F(DecoderPhaseTest, PicturesBelongToTheirLatents) {
-    // Truth that is what the decoder makes of its latents: nothing is left to learn but the missing past.
+    // Truth that is what the decoder makes of its latents: little is left to learn, unless pictures are out of step.
     const at::NoGradGuard no_gradients;
-    pool_.frames = vae_.decode(truth_).add(1).mul(127.5).round().clamp(0, 255).to(at::kByte);
+    truth_ = at::randn(truth_.sizes(), seed(8));
+    parameters_.at("decoder.head.2.weight").detach().mul_(0.2); // within [-1, 1]
+    const at::Tensor frames = vae_.decode(truth_);
+    ASSERT_LT(frames.abs().max().item<double>(), 1);
     DecoderPhaseConfig config = small_decoder_phase();
     config.latent_noise = 0;
     config.discriminator_from = 1;
-    config.first_share = 1;
-    DecoderPhase first(vae_, pool_, truth_, {}, config, 5);
-    // Whole walks' beginnings are exact up to rounding to levels and what lies outside of them.
-    const at::Tensor inside = unit_frames(pool_.frames);
-    const double clipped = (vae_.decode(truth_) - inside).abs().mean().item<double>();
-    EXPECT_LT(first.loss(0).item<double>(), 3 * clipped + 0.02);
+    config.clips = 16;
+    config.gradient_weight = 0;
+    const auto loss = [&](const at::Tensor& shown, double first_share) {
+        pool_.frames = shown.add(1).mul(127.5).round().to(at::kByte);
+        config.first_share = first_share;
+        return DecoderPhase(vae_, pool_, truth_, {}, config, 5).loss(0).item<double>();
+    };
+    const double chance = loss(frames.roll(17, 1), 0);
+    EXPECT_LT(loss(frames, 1), 0.01) << "the beginning of a walk: rounding to levels";
+    EXPECT_LT(loss(frames, 0), 0.4 * chance) << "the middle: what lies before the clip is missing";
+    EXPECT_GT(loss(frames.roll(2, 1), 0), 2 * loss(frames, 0));
+    EXPECT_GT(loss(frames.roll(-2, 1), 0), 2 * loss(frames, 0));
 }
 
 TEST(Discriminator, LearnsToTellAndItsLayersHaveNormOne) {
@@ -207,7 +216,7 @@ TEST(Discriminator, LearnsToTellAndItsLayersHaveNormOne) {
         const at::Tensor matrix = state.at(name + "weight").flatten(1);
         const double found = state.at(name + "left").dot(matrix.mv(state.at(name + "right"))).item<double>();
         const double norm = std::get<1>(at::linalg_svd(matrix)).max().item<double>();
-        EXPECT_NEAR(found / norm, 1, 0.03) << i;
+        EXPECT_NEAR(found / norm, 1, 0.1) << i << ": one iteration a step follows the weights";
     }
 }
 

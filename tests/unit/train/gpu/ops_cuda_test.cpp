@@ -1,6 +1,7 @@
 // The kernels of a block against their plain twins in float32, which read the same bfloat16 inputs: results and
 // gradients within 0.6 % (norm of the difference over the norm; one rounding to bfloat16 is 0.17 %, attention also
-// rounds its weights and their slopes), and no row of a result worse than 3 %. The same bytes in a second run.
+// rounds its weights and their slopes), and no row of a result worse than 3 % of its own and the mean row's norm
+// together. The same bytes in a second run.
 
 #include "generator/train/ops.hpp"
 #include "tests/support/cuda_runtime.hpp"
@@ -51,7 +52,7 @@ void expect_close(const at::Tensor& got, const at::Tensor& wanted, const std::st
     const auto norm = [](const at::Tensor& x) { return x.norm().item<double>(); };
     EXPECT_LT(norm(difference), 0.006 * norm(reference)) << what;
     const at::Tensor rows = difference.norm(2, {-1}), of = reference.norm(2, {-1});
-    EXPECT_LT((rows / (of + 0.1 * of.mean())).max().item<double>(), 0.03) << what;
+    EXPECT_LT((rows / (of + of.mean())).max().item<double>(), 0.03) << what;
 }
 
 class TrainOpsCuda : public testing::TestWithParam<int> {

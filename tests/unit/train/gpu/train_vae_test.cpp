@@ -88,7 +88,8 @@ TEST_F(TrainVaeGpu, PhasesRunAndLeaveFiniteGradients) {
     phase.loss(0.5).backward();
     for (const auto& [name, tensor] : there_.tensors()) {
         ASSERT_EQ(tensor.grad().defined(), DecoderPhase::trains(name)) << name;
-        if (tensor.grad().defined()) EXPECT_TRUE(at::isfinite(tensor.grad()).all().item<bool>()) << name;
+        if (!tensor.grad().defined()) continue;
+        EXPECT_TRUE(at::isfinite(tensor.grad()).all().item<bool>()) << name;
     }
     EXPECT_GE(phase.psnr().item<double>(), 25) << "shipped weights, four latents from the start";
 }
