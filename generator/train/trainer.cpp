@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr double kSecondsPerMinute = 60;
-// At the end: the last look, checkpoints and the world's folder.
-constexpr double kEndShare = 0.03;
+// Of the time, for what is done between the phases and at the end: walks for the decoder, looks, files.
+constexpr double kEndShare = 0.05;
 constexpr int kGpuWalks = 280; // a theme; tiny-world.md 5
 constexpr int kCpuWalks = 12;
 constexpr int kGpuBatch = 12;
