@@ -156,12 +156,16 @@ void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
 }
 
 // The folders as they are meant. wrong_use where they contradict.
-Result<void> settle_folders(train::TrainOptions& options, bool from_given) {
+Result<void> settle_folders(train::TrainOptions& options, const CLI::App& app) {
     if (options.resume.empty()) {
         if (options.out.empty()) return wrong_use("--out DIR says where the training shall lie; or go on with --resume DIR");
         return {};
     }
-    if (from_given) return wrong_use("--resume and --from: a training that goes on has its weights; leave --from out");
+    for (const char* word : {"--from", "--minutes", "--steps", "--decoder-steps", "--vae-steps", "--decoder-share", "--new-vae", "--seed", "--walks", "--walk-latents",
+                             "--clip-latents", "--own-share", "--rate", "--end-rate", "--fall-from", "--warm-up"}) {
+        if (app.count(word) > 0)
+            return wrong_use(fmt::format("--resume and {}: a training goes on as it began; leave {} out, or begin another with --from", word, word));
+    }
     if (options.out.empty()) options.out = options.resume;
     return {};
 }
@@ -198,7 +202,7 @@ int run(int argc, const char* const* argv) {
         return fail_with(wrong_use(text + "; see wander train --help"));
     }
     options.assets = assets_folder();
-    if (auto settled = settle_folders(options, app.count("--from") > 0); !settled) return fail_with(settled.error());
+    if (auto settled = settle_folders(options, app); !settled) return fail_with(settled.error());
     if (themes.empty() && options.resume.empty())
         return fail_with(wrong_use("--themes names the places to train on; wander world list shows those that there are"));
     for (const std::string& word : themes) {

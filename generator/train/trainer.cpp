@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr double kSecondsPerMinute = 60;
-// At the end: the last look, checkpoints and the world's folder.
-constexpr double kEndShare = 0.03;
+// Of the time, for what is done between the phases and at the end: walks for the decoder, looks, files.
+constexpr double kEndShare = 0.05;
 constexpr int kGpuWalks = 280; // a theme; tiny-world.md 5
 constexpr int kCpuWalks = 12;
 constexpr int kGpuBatch = 12;
@@ -188,7 +188,9 @@ Result<nlohmann::json> TrainRun::open_resumed() {
             state_.plan = PhasePlan{plan.at("vae").get<double>(), plan.at("dit").get<double>(), plan.at("decoder").get<double>()};
         auto before = options_from_json(facts.at("options"), where);
         if (!before) return before.error();
-        // Where things lie and how often they are written is this session's business.
+        // Where things lie, how often they are written and what the machine can hold is this session's business.
+        if (options_.batch > 0) before->batch = options_.batch;
+        if (options_.own_walks > 0) before->own_walks = options_.own_walks;
         before->themes = options_.themes;
         before->out = options_.out;
         before->resume = options_.resume;
@@ -399,7 +401,7 @@ Result<bool> TrainRun::train_vae() {
     if (!pool) return pool.error();
     if (auto planned = make_plan(); !planned) return planned.error();
     Parameters live = vae_.deep_copy();
-    if (resumed_) {
+    if (in_phase()) {
         auto loaded = Parameters::load(vae_config_.tensor_shapes(true, true), group_source(*resumed_, "vae_live"),
                                        device_.device, "autoencoder");
         if (!loaded) return loaded.error();
@@ -410,13 +412,13 @@ Result<bool> TrainRun::train_vae() {
     TrainVae vae(vae_config_, live, device_.compute);
     VaePhase phase(vae, *pool, {}, seed_for("autoencoder"));
     Optimizer optimizer(named(live), vae_weight_kind, vae_rates());
-    if (resumed_) {
+    if (in_phase()) {
         if (auto loaded = optimizer.load_state(group_of(*resumed_, "optimiser")); !loaded) return loaded.error();
         if (first()) {
             if (auto restored = phase.restore(group_of(*resumed_, "generators")); !restored) return restored.error();
         }
-        resumed_.reset();
     }
+    resumed_.reset();
     Ema ema(named(vae_), named(live), 0.998);
     Phase loop;
     loop.loss = [&](double progress) { return phase.loss(progress); };
@@ -487,13 +489,13 @@ Result<bool> TrainRun::train_dit() {
     if (!base_->dit) config.own_from = 0.36;
     DitPhase phase(network, dit_mean_, *data, config, seed_for("transformer"));
     Optimizer optimizer(named(dit_), dit_weight_kind);
-    if (resumed_) {
+    if (in_phase()) {
         if (auto loaded = optimizer.load_state(group_of(*resumed_, "optimiser")); !loaded) return loaded.error();
         if (first()) {
             if (auto restored = phase.restore(group_of(*resumed_, "generators")); !restored) return restored.error();
         }
-        resumed_.reset();
     }
+    resumed_.reset();
     Ema ema(named(dit_mean_), named(dit_));
     Phase loop;
     loop.loss = [&](double progress) { return phase.loss(progress); };
@@ -525,7 +527,7 @@ Result<bool> TrainRun::train_decoder() {
     if (!pool) return pool.error();
     if (auto planned = make_plan(); !planned) return planned.error();
     Parameters live = vae_.deep_copy();
-    if (resumed_) {
+    if (in_phase()) {
         auto loaded = Parameters::load(vae_config_.tensor_shapes(true, true), group_source(*resumed_, "vae_live"),
                                        device_.device, "autoencoder");
         if (!loaded) return loaded.error();
@@ -560,15 +562,15 @@ Result<bool> TrainRun::train_decoder() {
         TORCH_CHECK(averaged, averaged ? "" : averaged.error().message);
     });
     Optimizer optimizer(weights, vae_weight_kind, vae_rates());
-    if (resumed_) {
+    if (in_phase()) {
         if (auto loaded = optimizer.load_state(group_of(*resumed_, "optimiser")); !loaded) return loaded.error();
         if (!phase.discriminator().load_state(group_of(*resumed_, "discriminator")))
             return Error{ErrorCode::bad_input, "the checkpoint's discriminator is another one"};
         if (first()) {
             if (auto restored = phase.restore(group_of(*resumed_, "generators")); !restored) return restored.error();
         }
-        resumed_.reset();
     }
+    resumed_.reset();
     Ema ema(mean, weights, 0.998);
     Phase loop;
     loop.loss = [&](double progress) { return phase.loss(progress); };

@@ -132,10 +132,14 @@ Result<void> TrainRun::note(Phase& phase, double progress, double rate) {
 
 Result<void> TrainRun::write_when_due(bool save_now, bool look_now) {
     if (first() && save_now) {
-        if (auto saved = save(); !saved) return saved;
+        if (auto saved = save_full(); !saved) return saved;
     }
     if (first() && look_now) {
         if (auto looked = look(); !looked) return looked;
+    }
+    // Behind the world's folder, whose description it carries.
+    if (first() && save_now) {
+        if (auto saved = save_portable(); !saved) return saved;
     }
     if (save_now) saved_seconds_ = session_seconds();
     if (look_now) looked_seconds_ = session_seconds();

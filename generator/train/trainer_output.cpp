@@ -35,10 +35,9 @@ nlohmann::json TrainRun::facts() const {
             {"options", to_json(kept)}};
 }
 
-Result<void> TrainRun::save() {
-    const nlohmann::json told = facts();
+Result<void> TrainRun::save_full() {
     Checkpoint checkpoint;
-    checkpoint.facts = told;
+    checkpoint.facts = facts();
     checkpoint.groups["dit"] = dit_.tensors();
     checkpoint.groups["dit_mean"] = dit_mean_.tensors();
     checkpoint.groups["vae"] = vae_.tensors();
@@ -48,19 +47,18 @@ Result<void> TrainRun::save() {
         if (phase_->generators) checkpoint.groups["generators"] = phase_->generators();
         if (phase_->discriminator) checkpoint.groups["discriminator"] = phase_->discriminator();
     }
-    if (auto written = checkpoint.write(file("checkpoint.safetensors")); !written) return written;
-    return save_portable(told);
+    return checkpoint.write(file("checkpoint.safetensors"));
 }
 
-Result<void> TrainRun::save_portable(const nlohmann::json& told) {
-    // Written when the run began, at the latest.
+Result<void> TrainRun::save_portable() {
+    // It is there since the run began.
     auto world = read_json_file(file("world") / "world.json");
     if (!world) return world.error();
     PortableCheckpoint portable;
     portable.dit = dit_mean_.tensors();
     portable.vae = vae_.tensors();
     portable.world = std::move(*world);
-    portable.facts = told;
+    portable.facts = facts();
     return portable.write(file("portable"));
 }
 

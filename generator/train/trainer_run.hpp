@@ -83,12 +83,14 @@ private:
     Result<at::Tensor> make_own_latents(const TrainingData& along);
 
     // trainer_output.cpp; the first process only, elsewhere nothing happens.
-    Result<void> save();
-    Result<void> save_portable(const nlohmann::json& facts);
+    Result<void> save_full();
+    Result<void> save_portable();
     Result<void> export_world();
     Result<void> look();
     nlohmann::json facts() const;
 
+    // Is there a checkpoint out of the midst of a phase, not from between two?
+    bool in_phase() const { return resumed_ && resumed_->groups.contains("optimiser"); }
     bool first() const { return group_.is_first(); }
     void say(const std::string& line) const;
     void report(TrainReport report) const;
