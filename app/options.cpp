@@ -19,6 +19,7 @@ const char* const kFooter =
     "or a pose string, \"w-8,right-4\". Their format and that of --metrics: docs/formats.md.\n"
     "About model folders (docs/models.md): wander info DIR, wander convert DIR.\n"
     "Places that worlds are trained on (docs/themes.md): wander world list, wander world render.\n"
+    "How good a world is: wander evaluate --model DIR --out DIR.\n"
     "Exit codes: 0 done, 2 wrong use or bad input, 1 anything else.";
 
 Error wrong_use(const std::string& message) { return {ErrorCode::wrong_use, message}; }
