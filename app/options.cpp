@@ -20,6 +20,7 @@ const char* const kFooter =
     "About model folders (docs/models.md): wander info DIR, wander convert DIR.\n"
     "Places that worlds are trained on (docs/themes.md): wander world list, wander world render.\n"
     "A world of your own (docs/training.md): wander train.\n"
+    "How good a world is: wander evaluate --model DIR --out DIR.\n"
     "Exit codes: 0 done, 2 wrong use or bad input, 1 anything else.";
 
 Error wrong_use(const std::string& message) { return {ErrorCode::wrong_use, message}; }

@@ -1,6 +1,7 @@
 #include "app/subcommand.hpp"
 
 #include "app/convert.hpp"
+#include "app/evaluate_command.hpp"
 #include "app/exit_code.hpp"
 #include "app/info.hpp"
 #include "app/train_command.hpp"
@@ -38,6 +39,7 @@ int parse_and_run(CLI::App& app, int argc, const char* const* argv, const std::s
 
 std::optional<int> run_subcommand(int argc, const char* const* argv) {
     const std::string word = argc > 1 ? argv[1] : "";
+    if (word == "evaluate") return run_evaluate_command(argc, argv);
     if (word == "world") return run_world_command(argc, argv);
     if (word == "train") return run_train_command(argc, argv);
     if (word != "info" && word != "convert") return std::nullopt;

@@ -1,5 +1,6 @@
 // What a training writes on its way: checkpoints, the world's folder, log, plot and contact sheets.
 
+#include "generator/chart/contact_sheet.hpp"
 #include "generator/json_fields.hpp"
 #include "generator/train/next_latent.hpp"
 #include "generator/train/portable_checkpoint.hpp"
@@ -7,6 +8,8 @@
 
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
+
+#include <algorithm>
 
 namespace wander::train {
 
@@ -94,9 +97,50 @@ Result<void> TrainRun::look() {
         line["repeat_error"] = error.repeat;
         words = fmt::format("next latent's error {:.3f} of repeating the last", error.model / error.repeat);
     }
+    if (options_.look_seconds > 0) {
+        auto seen = walk_and_look();
+        if (!seen) return seen.error();
+        for (const auto& [second, figures] : *seen) {
+            line[fmt::format("psnr_{}s", second)] = figures.psnr_db;
+            line[fmt::format("sharpness_{}s", second)] = figures.sharpness;
+            words += fmt::format("; at {} s {:.1f} dB, sharpness {:.2f}", second, figures.psnr_db, figures.sharpness);
+        }
+    }
     if (auto added = log_->add(line); !added) return added;
     if (!words.empty()) say(words);
     return log_->write_plot(file("training.png"), options_.assets);
+}
+
+Result<std::map<int, evaluate::SecondFigures>> TrainRun::walk_and_look() {
+    auto world = evaluate::open_evaluated_world(file("world"), options_.assets, device_);
+    if (!world) return world.error();
+    evaluate::EvaluationOptions options;
+    options.seconds = options_.look_seconds;
+    options.walks_per_place = 1;
+    options.next_chunk = false;
+    options.revisits = false;
+    options.progress = [&](const LoadProgress& progress) {
+        TrainReport told;
+        told.doing = "looking: " + progress.doing;
+        told.share = std::max(0.0, progress.share);
+        told.seconds_left = std::max(0.0, progress.seconds_left);
+        report(told);
+    };
+    auto seen = evaluate::evaluate_world(*world, options);
+    // Its threads may have taken this one's cores.
+    set_own_thread_count(device_.threads);
+    if (!seen) return seen.error();
+    std::error_code failed;
+    fs::create_directories(file("sheets"), failed);
+    const fs::path sheet = file("sheets") / fmt::format("{:06.0f}s-{}.png", run_seconds(), phase_name(state_.phase));
+    if (auto written = chart::write_contact_sheet(sheet, seen->sheet, options_.assets); !written)
+        return written.error();
+    fs::copy_file(sheet, file("sheet.png.part"), fs::copy_options::overwrite_existing, failed);
+    if (!failed) fs::rename(file("sheet.png.part"), file("sheet.png"), failed);
+    if (failed) return Error{ErrorCode::io, fmt::format("{}: {}", file("sheet.png").string(), failed.message())};
+    std::map<int, evaluate::SecondFigures> figures;
+    for (const evaluate::SecondFigures& second : seen->report.all.free_walk) figures[second.second] = second;
+    return figures;
 }
 
 } // namespace wander::train

@@ -2,6 +2,7 @@
 // The inside of the trainer: what its parts share. Room-internal; use trainer.hpp.
 
 #include "generator/device.hpp"
+#include "generator/evaluate/evaluate_world.hpp"
 #include "generator/train/checkpoint.hpp"
 #include "generator/train/clip.hpp"
 #include "generator/train/ema.hpp"
@@ -17,6 +18,7 @@
 #include "generator/train/world_export.hpp"
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -87,6 +89,8 @@ private:
     Result<void> save_portable();
     Result<void> export_world();
     Result<void> look();
+    // Free walks of every place with the world as it was just exported, and their sheet.
+    Result<std::map<int, evaluate::SecondFigures>> walk_and_look();
     nlohmann::json facts() const;
 
     // Is there a checkpoint out of the midst of a phase, not from between two?

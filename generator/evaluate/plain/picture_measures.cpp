@@ -66,6 +66,22 @@ Plane blurred_product(const Plane& a, const Plane& b) {
     return out;
 }
 
+// Of the Laplacian over four neighbours, inside the border.
+double laplacian_variance(const Plane& plane) {
+    double sum = 0;
+    double squares = 0;
+    for (int y = 1; y + 1 < plane.height; ++y) {
+        for (int x = 1; x + 1 < plane.width; ++x) {
+            const double value = plane.row(y - 1)[x] + plane.row(y + 1)[x] + plane.row(y)[x - 1] + plane.row(y)[x + 1] -
+                                 4 * plane.row(y)[x];
+            sum += value;
+            squares += value * value;
+        }
+    }
+    const double count = static_cast<double>(plane.width - 2) * (plane.height - 2);
+    return squares / count - sum / count * (sum / count);
+}
+
 } // namespace
 
 double mean_squared_error(const Picture& a, const Picture& b) {
@@ -105,6 +121,15 @@ double ssim(const Picture& a, const Picture& b, int width, int height) {
     return sum / static_cast<double>(xx.values.size());
 }
 
+double sharpness_of(const Picture& picture, int width, int height) {
+    assert(picture.size() == static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
+    assert(width > 2 && height > 2);
+    Plane grey{width, height, std::vector<double>(picture.size() / 3)};
+    for (std::size_t i = 0; i < grey.values.size(); ++i)
+        grey.values[i] = (picture[3 * i] + picture[3 * i + 1] + picture[3 * i + 2]) / (3 * 255.0);
+    return laplacian_variance(grey);
+}
+
 Look look_of(const Picture& picture, int width, int height) {
     const Plane luma = luma_of(picture, width, height);
     Look look;
@@ -115,18 +140,7 @@ Look look_of(const Picture& picture, int width, int height) {
     }
     look.luma /= static_cast<double>(luma.values.size());
     look.saturation /= static_cast<double>(luma.values.size());
-    double sum = 0;
-    double squares = 0;
-    for (int y = 1; y + 1 < height; ++y) {
-        for (int x = 1; x + 1 < width; ++x) {
-            const double value =
-                luma.row(y - 1)[x] + luma.row(y + 1)[x] + luma.row(y)[x - 1] + luma.row(y)[x + 1] - 4 * luma.row(y)[x];
-            sum += value;
-            squares += value * value;
-        }
-    }
-    const double count = static_cast<double>(width - 2) * (height - 2);
-    look.laplacian_variance = squares / count - sum / count * (sum / count);
+    look.laplacian_variance = laplacian_variance(luma);
     return look;
 }
 

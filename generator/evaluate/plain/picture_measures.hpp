@@ -21,6 +21,9 @@ double psnr_db(double mean_squared_error);
 // K2 0.03, over the positions where the window lies inside the picture (Wang et al. 2004).
 double ssim(const Picture& a, const Picture& b, int width, int height);
 
+// Variance of the 4-neighbour Laplacian of the grey picture, the mean of its three values in 0..1 (tiny-world.md 6).
+double sharpness_of(const Picture& picture, int width, int height);
+
 // Without a reference: what drifts when a walk goes wrong slowly.
 struct Look {
     double luma = 0;               // mean, 0..255

@@ -69,6 +69,23 @@ TEST(PictureMeasures, Looks) {
     EXPECT_NEAR(mean_look(both, kWidth, kHeight).luma, (0.299 * 200 + 90) / 2, 1e-9);
 }
 
+TEST(PictureMeasures, SharpnessOfAKnownPattern) {
+    EXPECT_NEAR(sharpness_of(flat(90, 20, 200), kWidth, kHeight), 0, 1e-15);
+    // A chess board of 0 and 255: every Laplacian inside is +4 or -4, half of each.
+    Picture chess(kWidth * kHeight * 3);
+    for (int y = 0; y < kHeight; ++y) {
+        for (int x = 0; x < kWidth; ++x)
+            for (int c = 0; c < 3; ++c)
+                chess[static_cast<std::size_t>((y * kWidth + x) * 3 + c)] = (x + y) % 2 == 0 ? 255 : 0;
+    }
+    EXPECT_NEAR(sharpness_of(chess, kWidth, kHeight), 16, 1e-9);
+    // One channel in three: a third of the grey, a ninth of the variance.
+    for (std::size_t i = 0; i < chess.size(); ++i) {
+        if (i % 3 != 1) chess[i] = 0;
+    }
+    EXPECT_NEAR(sharpness_of(chess, kWidth, kHeight), 16.0 / 9, 1e-9);
+}
+
 TEST(PictureMeasures, IntervalsOfStudent) {
     const Estimate e = estimate({1, 2, 3, 4, 5});
     EXPECT_DOUBLE_EQ(e.mean, 3);
