@@ -210,32 +210,54 @@ __device__ Place place_of(const AttentionJob& job) {
             stride};
 }
 
+// Eight threads copy a row, one chunk each.
 template <int kThreads>
 __device__ void copy_held(std::uint32_t target, const void* values, const Place& place, const Walk& walk) {
-    for (int index = static_cast<int>(threadIdx.x); index < kThreads / 2 * 8; index += kThreads) {
-        const int row = index / 8, chunk = index % 8;
+    constexpr int kPass = kThreads / 8;
+    const int chunk = static_cast<int>(threadIdx.x % 8);
+    const Bf16* source = static_cast<const Bf16*>(values) + place.values + chunk * 8;
+#pragma unroll
+    for (int pass = 0; pass < kThreads / 2 / kPass; ++pass) {
+        const int row = pass * kPass + static_cast<int>(threadIdx.x / 8);
         const bool inside = walk.first_row + row < walk.end_row;
-        copy_chunk(chunk_address(target, row, chunk),
-                   static_cast<const Bf16*>(values) + place.values +
-                       (inside ? walk.first_row + row : 0) * place.stride + chunk * 8,
+        copy_chunk(chunk_address(target, row, chunk), source + (inside ? walk.first_row + row : 0) * place.stride,
                    inside);
     }
 }
 
-// The same places of two tensors side by side.
+// What a thread copies of the walked rows of two tensors: its chunk of every kThreads / 8th row of a tile.
 template <int kThreads>
-__device__ void copy_walked(std::uint32_t target, const void* first, const void* second, const Place& place,
-                            const Walk& walk, int tile) {
-    for (int index = static_cast<int>(threadIdx.x); index < 2 * kTile * 8; index += kThreads) {
-        const int row = index / 8 % kTile, chunk = index % 8;
-        const bool inside = tile * kTile + row < walk.total;
-        const void* values = index < kTile * 8 ? first : second;
-        copy_chunk(chunk_address(target + (index < kTile * 8 ? 0 : kTileBytes), row, chunk),
-                   static_cast<const Bf16*>(values) + place.values +
-                       (inside ? walk.row(tile * kTile + row) : 0) * place.stride + chunk * 8,
-                   inside);
+struct WalkedRows {
+    static constexpr int kPass = kThreads / 8;
+    const char* first;
+    const char* second;
+    int stride; // bytes between rows
+    int row;
+    std::uint32_t target; // from the tile's start
+
+    __device__ WalkedRows(const void* a, const void* b, const Place& place)
+        : stride(static_cast<int>(place.stride) * 2), row(static_cast<int>(threadIdx.x / 8)) {
+        const int chunk = static_cast<int>(threadIdx.x % 8);
+        const std::int64_t offset = (place.values + chunk * 8) * 2;
+        first = static_cast<const char*>(a) + offset;
+        second = static_cast<const char*>(b) + offset;
+        target = chunk_address(0, row, chunk); // kPass is a multiple of 8: the swizzle stays
     }
-}
+
+    __device__ void copy(std::uint32_t stage, const Walk& walk, int tile) const {
+        static_assert(kPass % 8 == 0);
+#pragma unroll
+        for (int begin = 0; begin < kTile; begin += kPass) {
+            if (begin + kPass > kTile && begin + row >= kTile) continue;
+            const int at = tile * kTile + begin + row;
+            const bool inside = at < walk.total;
+            const std::int64_t offset = static_cast<std::int64_t>(inside ? walk.row(at) : 0) * stride;
+            const std::uint32_t to = stage + target + static_cast<unsigned>(begin * kRowBytes);
+            copy_chunk(to, first + offset, inside);
+            copy_chunk(to + kTileBytes, second + offset, inside);
+        }
+    }
+};
 
 __device__ void store_rows(void* out, const Place& place, const Walk& walk, const Group& group,
                            const float (&value)[32], float first_factor, float second_factor) {
@@ -270,10 +292,11 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_forward(Attenti
     const Place place = place_of(job);
     const Walk walk = walk_of(job, false, kHeld);
     const Group group(walk);
+    const WalkedRows<kThreads> rows(job.k, job.v, place);
     const int tiles = (walk.total + kTile - 1) / kTile;
     const auto stage = [&](int tile) { return stages + static_cast<unsigned>(tile % kStages) * kStageBytes; };
     const auto fetch = [&](int tile) {
-        if (tile < tiles) copy_walked<kThreads>(stage(tile), job.k, job.v, place, walk, tile);
+        if (tile < tiles) rows.copy(stage(tile), walk, tile);
         end_copies();
     };
     copy_held<kThreads>(queries, job.q, place, walk);
@@ -340,10 +363,11 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_backward_querie
     const Place place = place_of(job);
     const Walk walk = walk_of(job, false, kHeld);
     const Group group(walk);
+    const WalkedRows<kThreads> rows(job.k, job.v, place);
     const int tiles = (walk.total + kTile - 1) / kTile;
     const auto stage = [&](int tile) { return stages + static_cast<unsigned>(tile % kStages) * kStageBytes; };
     const auto fetch = [&](int tile) {
-        if (tile < tiles) copy_walked<kThreads>(stage(tile), job.k, job.v, place, walk, tile);
+        if (tile < tiles) rows.copy(stage(tile), walk, tile);
         end_copies();
     };
     copy_held<kThreads>(queries, job.q, place, walk);
@@ -412,11 +436,12 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_backward_keys(A
     const Place place = place_of(job);
     const Walk walk = walk_of(job, true, kHeld);
     const Group group(walk);
+    const WalkedRows<kThreads> rows(job.q, job.d_o, place);
     const int tiles = (walk.total + kTile - 1) / kTile;
     const auto stage = [&](int tile) { return stages + static_cast<unsigned>(tile % kStages) * kStageBytes; };
     const auto fetch = [&](int tile) {
         if (tile < tiles) {
-            copy_walked<kThreads>(stage(tile), job.q, job.d_o, place, walk, tile);
+            rows.copy(stage(tile), walk, tile);
             if (threadIdx.x < kTile) {
                 float* target = &statistics[tile % kStages][0][threadIdx.x];
                 const int at = tile * kTile + static_cast<int>(threadIdx.x);
