@@ -86,9 +86,7 @@ const char* phase_name(TrainPhase phase) {
     return "";
 }
 
-NamedTensors named(const Parameters& parameters) {
-    return {parameters.tensors().begin(), parameters.tensors().end()};
-}
+NamedTensors named(const Parameters& parameters) { return {parameters.tensors().begin(), parameters.tensors().end()}; }
 
 TrainRun::TrainRun(TrainOptions options, TrainSink sink, ComputeDevice device, WorkerGroup group)
     : options_(std::move(options)), sink_(std::move(sink)), device_(std::move(device)), group_(std::move(group)) {}
@@ -142,15 +140,16 @@ Result<void> TrainRun::check_folder() {
         if (!out.flush()) return cannot("choose a folder that you may write to");
     }
     fs::remove(trial, failed);
-    if (options_.resume.empty() && (fs::exists(file("checkpoint.safetensors"), failed) || fs::exists(file("portable"), failed)))
+    if (options_.resume.empty() &&
+        (fs::exists(file("checkpoint.safetensors"), failed) || fs::exists(file("portable"), failed)))
         return Error{ErrorCode::wrong_use, fmt::format("--out {}: holds a training already: go on with --resume {}, or "
                                                        "choose another folder",
                                                        options_.out.string(), options_.out.string())};
     const auto space = fs::space(options_.out, failed);
     if (!failed && space.available < kFreeDisk)
-        return Error{ErrorCode::io, fmt::format("--out {}: {:.1f} GB are free there, a training needs {:.1f}",
-                                                options_.out.string(), static_cast<double>(space.available) / 1e9,
-                                                static_cast<double>(kFreeDisk) / 1e9)};
+        return Error{ErrorCode::io,
+                     fmt::format("--out {}: {:.1f} GB are free there, a training needs {:.1f}", options_.out.string(),
+                                 static_cast<double>(space.available) / 1e9, static_cast<double>(kFreeDisk) / 1e9)};
     return {};
 }
 
@@ -172,8 +171,8 @@ Result<nlohmann::json> TrainRun::open_resumed() {
         facts = checkpoint->facts;
         where = portable.string();
     } else {
-        return Error{ErrorCode::wrong_use, fmt::format("--resume {}: holds no checkpoint of a training",
-                                                       options_.resume.string())};
+        return Error{ErrorCode::wrong_use,
+                     fmt::format("--resume {}: holds no checkpoint of a training", options_.resume.string())};
     }
     try {
         state_.phase = phase_of(facts.at("phase").get<std::string>());
@@ -185,7 +184,8 @@ Result<nlohmann::json> TrainRun::open_resumed() {
         state_.warm_steps = resumed_ ? facts.at("warm_steps").get<std::int64_t>() : 0;
         const auto& plan = facts.at("plan");
         if (!plan.is_null())
-            state_.plan = PhasePlan{plan.at("vae").get<double>(), plan.at("dit").get<double>(), plan.at("decoder").get<double>()};
+            state_.plan =
+                PhasePlan{plan.at("vae").get<double>(), plan.at("dit").get<double>(), plan.at("decoder").get<double>()};
         auto before = options_from_json(facts.at("options"), where);
         if (!before) return before.error();
         // Where things lie, how often they are written and what the machine can hold is this session's business.
@@ -205,19 +205,20 @@ Result<nlohmann::json> TrainRun::open_resumed() {
         before->look_seconds = options_.look_seconds;
         before->log_steps = options_.log_steps;
         for (const auto& [given, kept, word] : {std::tuple{options_.dim, before->dim, "--dim"},
-                                               std::tuple{options_.layers, before->layers, "--layers"}}) {
+                                                std::tuple{options_.layers, before->layers, "--layers"}}) {
             if (given > 0 && given != kept)
-                return Error{ErrorCode::wrong_use, fmt::format("{} {}: {} trains another network; leave the option out",
-                                                               word, given, where)};
+                return Error{ErrorCode::wrong_use,
+                             fmt::format("{} {}: {} trains another network; leave the option out", word, given, where)};
         }
         options_ = std::move(*before);
     } catch (const nlohmann::json::exception& error) {
         return Error{ErrorCode::bad_input, fmt::format("{}: says too little about the run: {}", where, error.what())};
     }
     if (state_.phase == TrainPhase::done)
-        return Error{ErrorCode::wrong_use, fmt::format("--resume {}: that training is finished; begin a new one from it "
-                                                       "with --from {} --out ANOTHER",
-                                                       options_.resume.string(), options_.resume.string())};
+        return Error{ErrorCode::wrong_use,
+                     fmt::format("--resume {}: that training is finished; begin a new one from it "
+                                 "with --from {} --out ANOTHER",
+                                 options_.resume.string(), options_.resume.string())};
     return facts;
 }
 
@@ -245,9 +246,10 @@ Result<void> TrainRun::open_themes(const nlohmann::json& facts) {
         std::vector<std::string> now;
         for (const Theme& theme : themes_) now.push_back(theme.name);
         if (now != places)
-            return Error{ErrorCode::wrong_use,
-                         fmt::format("--themes {}: {} trains {}; leave the option out, or begin a new training with --from",
-                                     fmt::join(now, ","), options_.resume.string(), fmt::join(places, ","))};
+            return Error{
+                ErrorCode::wrong_use,
+                fmt::format("--themes {}: {} trains {}; leave the option out, or begin a new training with --from",
+                            fmt::join(now, ","), options_.resume.string(), fmt::join(places, ","))};
     }
     if (!first()) return {};
     // A copy beside the run, so that it can go on when a file has gone or changed.
@@ -278,10 +280,11 @@ Result<void> TrainRun::check_memory() const {
     const double clips = 84.0 * options_.batch * (1 + 2 * options_.clip_latents) * tokens * width / 2;
     const double needed = data + rollouts + clips;
     if (needed < free) return {};
-    return Error{ErrorCode::out_of_memory,
-                 fmt::format("this training needs about {:.1f} GB of GPU memory, {:.1f} GB are free: use a smaller --batch, "
-                             "fewer --own-walks or fewer --walks",
-                             needed / 1e9, free / 1e9)};
+    return Error{
+        ErrorCode::out_of_memory,
+        fmt::format("this training needs about {:.1f} GB of GPU memory, {:.1f} GB are free: use a smaller --batch, "
+                    "fewer --own-walks or fewer --walks",
+                    needed / 1e9, free / 1e9)};
 }
 
 Result<void> TrainRun::open() {
@@ -298,8 +301,9 @@ Result<void> TrainRun::open() {
     if (!base) return base.error();
     base_ = std::move(*base);
     if (options_.new_vae && base_->dit)
-        return Error{ErrorCode::wrong_use,
-                     fmt::format("--new-vae: the weights of {} know its autoencoder alone; use --from none", base_->told)};
+        return Error{
+            ErrorCode::wrong_use,
+            fmt::format("--new-vae: the weights of {} know its autoencoder alone; use --from none", base_->told)};
     if (!resumes && options_.new_vae) state_.phase = TrainPhase::vae;
 
     auto dit = dit_to_train(*base_, options_, static_cast<int>(themes_.size()));
@@ -383,7 +387,8 @@ Result<void> TrainRun::make_plan() {
     plan.dit = left - plan.vae - plan.decoder;
     state_.plan = plan;
     if (options_.steps > 0) {
-        say(fmt::format("plan: {} steps of the transformer, {} of the decoder", options_.steps, options_.decoder_steps));
+        say(fmt::format("plan: {} steps of the transformer, {} of the decoder", options_.steps,
+                        options_.decoder_steps));
     } else {
         say(fmt::format("plan: {}transformer {:.1f} min, decoder {:.1f} min, of {:.1f} min in all",
                         plan.vae > 0 ? fmt::format("autoencoder {:.1f} min, ", plan.vae / kSecondsPerMinute) : "",
@@ -598,8 +603,8 @@ Result<TrainOutcome> TrainRun::go() {
     say(fmt::format("training {} on {}{}, from {}", fmt::join(places, ", "), device_.name,
                     group_.size() > 1 ? fmt::format(" and {} more", group_.size() - 1) : "",
                     options_.resume.empty() ? base_->told
-                                            : fmt::format("{} at step {} of the {}", options_.resume.string(), state_.step,
-                                                          phase_name(state_.phase))));
+                                            : fmt::format("{} at step {} of the {}", options_.resume.string(),
+                                                          state_.step, phase_name(state_.phase))));
     if (first()) {
         if (auto exported = export_world(); !exported) return exported.error();
     }
@@ -626,8 +631,8 @@ Result<TrainOutcome> TrainRun::go() {
         // Without this a kill would throw the whole phase away up to its last checkpoint.
         if (auto written = write_when_due(true, true); !written) return written.error();
     }
-    return TrainOutcome{true, fmt::format("done in {:.1f} min: walk with wander --model {}", run_seconds() / kSecondsPerMinute,
-                                          file("world").string())};
+    return TrainOutcome{true, fmt::format("done in {:.1f} min: walk with wander --model {}",
+                                          run_seconds() / kSecondsPerMinute, file("world").string())};
 }
 
 Result<TrainOutcome> train(const TrainOptions& options, const TrainSink& sink) {

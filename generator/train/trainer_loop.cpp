@@ -46,7 +46,8 @@ Result<bool> TrainRun::run_phase(Phase& phase) {
         const double save = now - saved_seconds_ >= options_.save_minutes * kSecondsPerMinute ? 1 : 0;
         const double look =
             options_.look_minutes > 0 && now - looked_seconds_ >= options_.look_minutes * kSecondsPerMinute ? 1 : 0;
-        auto wishes = group_.broadcast(std::vector<double>{own_progress, stop_requested() || enough ? 1.0 : 0.0, save, look});
+        auto wishes =
+            group_.broadcast(std::vector<double>{own_progress, stop_requested() || enough ? 1.0 : 0.0, save, look});
         if (!wishes) return wishes.error();
         const double progress = (*wishes)[0];
         const bool stop = (*wishes)[1] > 0;

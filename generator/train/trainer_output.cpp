@@ -91,8 +91,8 @@ Result<void> TrainRun::look() {
     std::string words;
     if (held_out_) {
         TrainDit mean(dit_config_, geometry_, dit_mean_, device_.compute);
-        const NextLatentError error = next_latent_error(mean, *held_out_, base_->world.sampler.sigmas,
-                                                        options_.clip_latents, options_.seed);
+        const NextLatentError error =
+            next_latent_error(mean, *held_out_, base_->world.sampler.sigmas, options_.clip_latents, options_.seed);
         line["next_latent_error"] = error.model;
         line["repeat_error"] = error.repeat;
         words = fmt::format("next latent's error {:.3f} of repeating the last", error.model / error.repeat);

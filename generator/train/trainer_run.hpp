@@ -37,10 +37,10 @@ struct PhasePlan {
 // What a run that goes on knows of itself.
 struct RunState {
     TrainPhase phase = TrainPhase::dit;
-    std::int64_t step = 0;      // of the phase
-    double phase_seconds = 0;   // of the phase's clock
-    double run_seconds = 0;     // of all sessions
-    std::int64_t dit_steps = 0; // since the transformer was new, earlier runs included: for the mean's pace
+    std::int64_t step = 0;       // of the phase
+    double phase_seconds = 0;    // of the phase's clock
+    double run_seconds = 0;      // of all sessions
+    std::int64_t dit_steps = 0;  // since the transformer was new, earlier runs included: for the mean's pace
     std::int64_t warm_steps = 0; // since the optimiser's state was empty
     std::optional<PhasePlan> plan;
 };
@@ -62,7 +62,7 @@ private:
         std::int64_t steps = 0; // 0: by the clock
         RateSchedule schedule;
         std::function<std::map<std::string, at::Tensor>()> generators, discriminator; // for a checkpoint; may be null
-        std::function<void(nlohmann::json& line)> details;                  // more for the log
+        std::function<void(nlohmann::json& line)> details;                            // more for the log
     };
 
     // trainer.cpp
@@ -134,7 +134,7 @@ private:
     std::int64_t loss_steps_ = 0;
     double noted_seconds_ = 0;
     double last_loss_ = 0;
-    double phase_begun_ = 0; // session seconds at which the phase's clock stood at state_.phase_seconds
+    double phase_begun_ = 0;               // session seconds at which the phase's clock stood at state_.phase_seconds
     std::optional<TrainingData> held_out_; // a few walks that nobody trains on
 };
 
