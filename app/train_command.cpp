@@ -164,9 +164,15 @@ void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
     app.add_option("--clip-latents", options.clip_latents, "Length of a clip; default: 24, as much as a walk sees")
         ->type_name("N")
         ->check(CLI::Range(1, 500));
-    app.add_option("--own-share", options.own_share, "Share of the steps on the model's own walks; default: 0.75")
+    app.add_option("--own-share", "--context-errors", options.own_share,
+                   "Share of the steps on the model's own walks; default: 0.75")
         ->type_name("X")
         ->check(CLI::Range(0.0, 1.0));
+    app.add_option("--context-errors", options.context_errors,
+                   "Factor of the errors that are put into true history, so that the model learns to take its own "
+                   "back; default: 1")
+        ->type_name("X")
+        ->check(CLI::Range(0.0, 10.0));
     app.add_option("--own-walks", options.own_walks, "Own walks side by side; default: 128 on a GPU, 4 on a CPU")
         ->type_name("N")
         ->check(CLI::Range(1, 100000));
@@ -214,7 +220,7 @@ Result<void> settle_folders(train::TrainOptions& options, const CLI::App& app) {
     }
     for (const char* word : {"--from", "--minutes", "--steps", "--decoder-steps", "--vae-steps", "--decoder-share",
                              "--new-vae", "--seed", "--walks", "--walk-latents", "--clip-latents", "--own-share",
-                             "--rate", "--end-rate", "--fall-from", "--warm-up"}) {
+                             "--context-errors", "--rate", "--end-rate", "--fall-from", "--warm-up"}) {
         if (app.count(word) > 0)
             return wrong_use(fmt::format(
                 "--resume and {}: a training goes on as it began; leave {} out, or begin another with --from", word,

@@ -23,6 +23,7 @@ nlohmann::json to_json(const TrainOptions& o) {
         {"layers", o.layers},
         {"own_share", o.own_share},
         {"own_walks", o.own_walks},
+        {"context_errors", o.context_errors},
         {"rate", o.rate.value_or(0)},
         {"end_rate", o.end_rate},
         {"fall_from", o.fall_from},
@@ -51,6 +52,7 @@ Result<TrainOptions> options_from_json(const nlohmann::json& json, const std::st
         json.at("layers").get_to(o.layers);
         json.at("own_share").get_to(o.own_share);
         json.at("own_walks").get_to(o.own_walks);
+        json.at("context_errors").get_to(o.context_errors);
         const double rate = json.at("rate").get<double>();
         if (rate > 0) o.rate = rate;
         json.at("end_rate").get_to(o.end_rate);

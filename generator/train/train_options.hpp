@@ -42,6 +42,7 @@ struct TrainOptions {
     int dim = 0; // of a new network; 0: as the world it starts from
     int layers = 0;
     double own_share = 0.75;    // of the steps
+    double context_errors = 1;  // factor of the noise and of the smooth errors in the history that clips show
     int own_walks = 0;          // 0: by the device
     std::optional<double> rate; // level of the schedule; unset: 1 for a new network, 0.5 for one that goes on
     double end_rate = 0;

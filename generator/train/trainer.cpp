@@ -270,14 +270,14 @@ Result<void> TrainRun::check_memory() const {
     const DeviceMemory memory = device_memory(device_.device);
     const auto free = static_cast<double>(memory.total_bytes - memory.used_bytes);
     // By count of what is kept: float16 latents of the walks; keys and values of own roll-outs, raw and rotated, two
-    // bytes a number; and about 28 bytes a token, layer and number of width for the backward pass of a clip (8 GB at 12
-    // clips of 24 latents, tiny-world.md 8).
+    // bytes a number; and about 84 bytes a token, layer and number of width for the backward pass (8 GB at 12 clips of
+    // 24 latents, tiny-world.md 8).
     const auto tokens = static_cast<double>(geometry_.tokens());
     const auto width = static_cast<double>(dit_config_.dim) * dit_config_.layers;
     const double latent = 2.0 * dit_config_.channels * geometry_.rows * geometry_.cols;
     const double data = latent * options_.walks * static_cast<double>(themes_.size()) * (1 + options_.walk_latents);
     const double rollouts = 8.0 * options_.own_walks * (1 + base_->world.window_latents) * tokens * width;
-    const double clips = 84.0 * options_.batch * (1 + 2 * options_.clip_latents) * tokens * width / 2;
+    const double clips = 84.0 * options_.batch * (1 + 2 * options_.clip_latents) * tokens * width;
     const double needed = data + rollouts + clips;
     if (needed < free) return {};
     return Error{
@@ -490,6 +490,8 @@ Result<bool> TrainRun::train_dit() {
     config.own.walk.window = base_->world.window_latents;
     config.own.walk.sigmas = base_->world.sampler.sigmas;
     config.sigmas = base_->world.sampler.sigmas;
+    config.context_noise *= options_.context_errors;
+    config.low_frequency *= options_.context_errors;
     // A new network has nothing of its own to learn from at first.
     if (!base_->dit) config.own_from = 0.36;
     DitPhase phase(network, dit_mean_, *data, config, seed_for("transformer"));
