@@ -164,8 +164,7 @@ void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
     app.add_option("--clip-latents", options.clip_latents, "Length of a clip; default: 24, as much as a walk sees")
         ->type_name("N")
         ->check(CLI::Range(1, 500));
-    app.add_option("--own-share", "--context-errors", options.own_share,
-                   "Share of the steps on the model's own walks; default: 0.75")
+    app.add_option("--own-share", options.own_share, "Share of the steps on the model's own walks; default: 0.75")
         ->type_name("X")
         ->check(CLI::Range(0.0, 1.0));
     app.add_option("--context-errors", options.context_errors,
