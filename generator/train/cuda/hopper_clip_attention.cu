@@ -9,7 +9,9 @@
 #include "generator/train/cuda/matrix_tiles.cuh"
 #include "generator/train/cuda/ops.hpp"
 #include "quant/cuda/hopper_mma.cuh"
+#include "quant/cuda/hopper_sync.cuh"
 
+#include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
 
 namespace wander::train::cuda {
@@ -18,7 +20,7 @@ namespace {
 using namespace wander::quant::cuda::hopper;
 using Bf16 = __nv_bfloat16;
 
-constexpr int kTile = 64, kStages = 3, kAhead = 2;
+constexpr int kTile = 64, kStages = 4, kAhead = 2;
 constexpr unsigned kTileBytes = kTile * kRowBytes, kStageBytes = 2 * kTileBytes;
 constexpr float kScale = 0.125F; // 1 / sqrt(64)
 constexpr float kScaleLog2 = kScale * 1.44269504088896341F;
@@ -38,6 +40,11 @@ __device__ inline void multiply_columns(float (&d)[32], const std::uint32_t* p, 
                      WANDER_TEN(1) WANDER_TEN(2) "%30, %31}, {%32, %33, %34, %35}, b, 1, 1, 1, 1;\n}\n"
                  : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24)
                  : "r"(p[0]), "r"(p[1]), "r"(p[2]), "r"(p[3]), "r"(b));
+}
+
+// The thread's copies to shared memory, when they are done, are one of the barrier's arrivals.
+__device__ void arrive_with_copies(std::uint32_t barrier) {
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
 }
 
 // A value that all lanes have, and the compiler knows it.
@@ -76,29 +83,37 @@ struct Spans {
     int a0, a1, b0, b1;
 };
 
-// The rows that a block holds and the rows it walks over. Walked rows lie in two runs, counted as one.
+__device__ int tiles_of(int rows, int tile) { return (rows + tile - 1) / tile; }
+
+// The rows that a block holds and the rows it walks over. Walked rows lie in up to two runs.
 struct Walk {
     int latents, tokens; // L, T
     bool keys_held, noisy;
     int first_row, end_row; // held
     int first_latent;
-    int first, count, second, total; // walked
+    int first, count, second, second_count; // walked; places of the second run begin at a tile's start
 
-    __device__ int row(int place) const { return place < count ? first + place : second + place - count; }
+    __device__ int first_tiles() const { return tiles_of(count, kTile); }
+    __device__ int tiles() const { return first_tiles() + tiles_of(second_count, kTile); }
+    // Where a tile's rows begin, and how many of them belong to its run.
+    __device__ int row(int tile) const {
+        return tile < first_tiles() ? first + tile * kTile : second + (tile - first_tiles()) * kTile;
+    }
+    __device__ int rows(int tile) const {
+        return tile < first_tiles() ? count - tile * kTile : second_count - (tile - first_tiles()) * kTile;
+    }
 
     // Of a held row's latent. Both ends of both spans grow with the latent.
     __device__ Spans spans(int latent) const {
-        const int ahead = (latent - first_latent) * tokens;
+        const int ahead = (latent - first_latent) * tokens, later = first_tiles() * kTile;
         if (keys_held) {
             if (noisy) return {ahead, ahead + tokens, 0, 0};
-            return {ahead, count, count + ahead, total};
+            return {ahead, count, later + ahead, later + second_count};
         }
-        if (noisy) return {0, (latent - latents) * tokens, count + ahead, count + ahead + tokens};
+        if (noisy) return {0, (latent - latents) * tokens, later + ahead, later + ahead + tokens};
         return {0, (latent + 1) * tokens, 0, 0};
     }
 };
-
-__device__ int tiles_of(int rows, int held) { return (rows + held - 1) / held; }
 
 // The block's rows: longest walks first, so that short ones fill the end.
 __device__ Walk walk_of(const AttentionJob& job, bool keys_held, int held) {
@@ -123,23 +138,23 @@ __device__ Walk walk_of(const AttentionJob& job, bool keys_held, int held) {
     walk.first_latent = walk.first_row / job.tokens;
     const int last_latent = (walk.end_row - 1) / job.tokens;
     const int own_first = walk.first_latent * job.tokens, own_count = (last_latent + 1) * job.tokens - own_first;
-    walk.second = 0;
+    walk.second = walk.second_count = 0;
     if (keys_held && walk.noisy) {
         walk.first = own_first;
-        walk.count = walk.total = own_count;
+        walk.count = own_count;
     } else if (keys_held) { // clean queries from this latent on, noisy ones from the next on
         walk.first = own_first;
         walk.count = clean_rows - own_first;
         walk.second = clean_rows + own_first;
-        walk.total = walk.count + noisy_rows - own_first;
+        walk.second_count = noisy_rows - own_first;
     } else if (walk.noisy) {
         walk.first = 0;
         walk.count = (last_latent - job.latents) * job.tokens;
         walk.second = own_first;
-        walk.total = walk.count + own_count;
+        walk.second_count = own_count;
     } else {
         walk.first = 0;
-        walk.count = walk.total = (last_latent + 1) * job.tokens;
+        walk.count = (last_latent + 1) * job.tokens;
     }
     return walk;
 }
@@ -210,52 +225,72 @@ __device__ Place place_of(const AttentionJob& job) {
             stride};
 }
 
-// Eight threads copy a row, one chunk each.
-template <int kThreads>
-__device__ void copy_held(std::uint32_t target, const void* values, const Place& place, const Walk& walk) {
-    constexpr int kPass = kThreads / 8;
-    const int chunk = static_cast<int>(threadIdx.x % 8);
-    const Bf16* source = static_cast<const Bf16*>(values) + place.values + chunk * 8;
-#pragma unroll
-    for (int pass = 0; pass < kThreads / 2 / kPass; ++pass) {
-        const int row = pass * kPass + static_cast<int>(threadIdx.x / 8);
-        const bool inside = walk.first_row + row < walk.end_row;
-        copy_chunk(chunk_address(target, row, chunk), source + (inside ? walk.first_row + row : 0) * place.stride,
-                   inside);
-    }
-}
+// Tensors [B rows][heads][64], in boxes of 64 rows of one head.
+struct Maps {
+    CUtensorMap held[2], walked[2];
+};
 
-// What a thread copies of the walked rows of two tensors: its chunk of every kThreads / 8th row of a tile.
-template <int kThreads>
-struct WalkedRows {
-    static constexpr int kPass = kThreads / 8;
-    const char* first;
-    const char* second;
-    int stride; // bytes between rows
-    int row;
-    std::uint32_t target; // from the tile's start
+// Arrival of what the copy engine brings, and what is free again. Thread 0 sets the engine going.
+template <int kGroups, int kHeldTensors>
+struct Pipe {
+    static constexpr int kHeldBytes = kGroups * kTile * kRowBytes;
+    std::uint32_t barriers; // held, then full of each stage, then empty of each
+    std::uint32_t tiles;
+    int head, first_row; // of the clip, in the maps
+    const Maps& maps;
 
-    __device__ WalkedRows(const void* a, const void* b, const Place& place)
-        : stride(static_cast<int>(place.stride) * 2), row(static_cast<int>(threadIdx.x / 8)) {
-        const int chunk = static_cast<int>(threadIdx.x % 8);
-        const std::int64_t offset = (place.values + chunk * 8) * 2;
-        first = static_cast<const char*>(a) + offset;
-        second = static_cast<const char*>(b) + offset;
-        target = chunk_address(0, row, chunk); // kPass is a multiple of 8: the swizzle stays
-    }
-
-    __device__ void copy(std::uint32_t stage, const Walk& walk, int tile) const {
-        static_assert(kPass % 8 == 0);
-#pragma unroll
-        for (int begin = 0; begin < kTile; begin += kPass) {
-            if (begin + kPass > kTile && begin + row >= kTile) continue;
-            const int at = tile * kTile + begin + row;
-            const bool inside = at < walk.total;
-            const std::int64_t offset = static_cast<std::int64_t>(inside ? walk.row(at) : 0) * stride;
-            const std::uint32_t to = stage + target + static_cast<unsigned>(begin * kRowBytes);
-            copy_chunk(to, first + offset, inside);
-            copy_chunk(to + kTileBytes, second + offset, inside);
+    // also: threads that arrive at a full barrier beside the engine.
+    __device__ Pipe(const Maps& m, const AttentionJob& job, std::uint64_t* shared_barriers, std::uint32_t tiles_at,
+                    int also)
+        : barriers(shared_address(shared_barriers)),
+          tiles(tiles_at),
+          head(static_cast<int>(blockIdx.y) % job.heads),
+          first_row(static_cast<int>(blockIdx.y) / job.heads * (2 * job.latents + 1) * job.tokens),
+          maps(m) {
+        if (threadIdx.x == 0) {
+            barrier_init(barriers, 1);
+            for (int stage = 0; stage < kStages; ++stage) {
+                barrier_init(full(stage), static_cast<unsigned>(1 + also));
+                barrier_init(empty(stage), kGroups * 4);
+            }
+            barrier_fence();
         }
+        __syncthreads();
+    }
+
+    __device__ std::uint32_t full(int tile) const { return barriers + 8 + static_cast<unsigned>(tile % kStages) * 8; }
+    __device__ std::uint32_t empty(int tile) const { return full(tile) + kStages * 8; }
+    __device__ std::uint32_t held(int tensor) const { return tiles + static_cast<unsigned>(tensor * kHeldBytes); }
+    __device__ std::uint32_t stage(int tile) const {
+        return held(kHeldTensors) + static_cast<unsigned>(tile % kStages) * kStageBytes;
+    }
+
+    __device__ void fetch_held(const Walk& walk) const {
+        if (threadIdx.x != 0) return;
+        barrier_expect(barriers, kHeldTensors * kHeldBytes);
+        for (int tensor = 0; tensor < kHeldTensors; ++tensor)
+            for (int group = 0; group < kGroups; ++group)
+                copy_box(held(tensor) + static_cast<unsigned>(group) * kTileBytes, maps.held[tensor], barriers, 0, head,
+                         first_row + walk.first_row + group * 64);
+    }
+    __device__ void wait_held() const { barrier_wait(barriers, 0); }
+
+    // Until what lay at the tile's place is read.
+    __device__ void wait_empty(int tile) const {
+        if (tile >= kStages) barrier_wait(empty(tile), static_cast<unsigned>(tile / kStages - 1) & 1U);
+    }
+    // By thread 0, behind wait_empty.
+    __device__ void fetch(const Walk& walk, int tile) const {
+        barrier_expect(full(tile), kStageBytes);
+        for (int tensor = 0; tensor < 2; ++tensor)
+            copy_box(stage(tile) + static_cast<unsigned>(tensor) * kTileBytes, maps.walked[tensor], full(tile), 0, head,
+                     first_row + walk.row(tile));
+    }
+    __device__ void wait_full(int tile) const { barrier_wait(full(tile), static_cast<unsigned>(tile / kStages) & 1U); }
+    // One arrival a warp.
+    __device__ void release(int tile) const {
+        __syncwarp();
+        if (threadIdx.x % 32 == 0) barrier_arrive(empty(tile));
     }
 };
 
@@ -278,38 +313,36 @@ extern __shared__ unsigned char dynamic_shared[];
 
 __device__ std::uint32_t shared_tiles() { return (shared_address(dynamic_shared) + 1023U) & ~1023U; }
 
-// What the copies wrote becomes visible to the products of all warpgroups.
-__device__ void arrive_copies() {
-    wait_for_copies<kAhead - 1>();
-    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-    __syncthreads();
-}
-
 template <int kGroups, int kBlocks>
-__global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_forward(AttentionJob job) {
-    constexpr int kThreads = kGroups * 128, kHeld = kGroups * 64;
-    const std::uint32_t queries = shared_tiles(), stages = queries + kHeld * kRowBytes;
+__global__ void __launch_bounds__(kGroups * 128, kBlocks)
+    hopper_forward(AttentionJob job, const __grid_constant__ Maps maps) {
+    __shared__ __align__(8) std::uint64_t barriers[1 + 2 * kStages];
     const Place place = place_of(job);
-    const Walk walk = walk_of(job, false, kHeld);
+    const Walk walk = walk_of(job, false, kGroups * 64);
     const Group group(walk);
-    const WalkedRows<kThreads> rows(job.k, job.v, place);
-    const int tiles = (walk.total + kTile - 1) / kTile;
-    const auto stage = [&](int tile) { return stages + static_cast<unsigned>(tile % kStages) * kStageBytes; };
+    const Pipe<kGroups, 1> pipe(maps, job, barriers, shared_tiles(), 0);
+    const int tiles = walk.tiles();
     const auto fetch = [&](int tile) {
-        if (tile < tiles) rows.copy(stage(tile), walk, tile);
-        end_copies();
+        if (threadIdx.x != 0 || tile >= tiles) return;
+        pipe.wait_empty(tile);
+        pipe.fetch(walk, tile);
     };
-    copy_held<kThreads>(queries, job.q, place, walk);
+    pipe.fetch_held(walk);
     for (int tile = 0; tile < kAhead; ++tile) fetch(tile);
-    const std::uint32_t own = queries + threadIdx.x / 128 * kTileBytes;
+    const std::uint32_t own = pipe.held(0) + threadIdx.x / 128 * kTileBytes;
     float out[32] = {}, largest[2] = {-INFINITY, -INFINITY}, sum[2] = {};
     std::uint32_t weights[16];
+    pipe.wait_held();
     for (int tile = 0; tile < tiles; ++tile) {
-        arrive_copies();
         fetch(tile + kAhead);
-        if (!group.meets(tile)) continue;
+        pipe.wait_full(tile);
+        if (!group.meets(tile)) {
+            pipe.release(tile);
+            continue;
+        }
+        const std::uint32_t stage = pipe.stage(tile);
         float logits[32];
-        start_rows(logits, own, stage(tile));
+        start_rows(logits, own, stage);
         products_wait<0>();
         pin(logits);
         pin(out);
@@ -335,10 +368,11 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_forward(Attenti
         }
         pack_all(weights, logits);
         products_begin();
-        add_columns(out, weights, stage(tile) + kTileBytes);
+        add_columns(out, weights, stage + kTileBytes);
         products_commit();
         products_wait<0>();
         pin(out);
+        pipe.release(tile);
     }
     products_wait<0>();
     pin(out);
@@ -356,22 +390,20 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_forward(Attenti
 
 // dq, and delta for the kernel below. With p = exp(s - log sum), dp = do v^T: ds = p (dp - delta), dq = ds k / 8.
 template <int kGroups, int kBlocks>
-__global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_backward_queries(AttentionJob job) {
-    constexpr int kThreads = kGroups * 128, kHeld = kGroups * 64;
-    const std::uint32_t queries = shared_tiles(), d_outs = queries + kHeld * kRowBytes,
-                        stages = d_outs + kHeld * kRowBytes;
+__global__ void __launch_bounds__(kGroups * 128, kBlocks)
+    hopper_backward_queries(AttentionJob job, const __grid_constant__ Maps maps) {
+    __shared__ __align__(8) std::uint64_t barriers[1 + 2 * kStages];
     const Place place = place_of(job);
-    const Walk walk = walk_of(job, false, kHeld);
+    const Walk walk = walk_of(job, false, kGroups * 64);
     const Group group(walk);
-    const WalkedRows<kThreads> rows(job.k, job.v, place);
-    const int tiles = (walk.total + kTile - 1) / kTile;
-    const auto stage = [&](int tile) { return stages + static_cast<unsigned>(tile % kStages) * kStageBytes; };
+    const Pipe<kGroups, 2> pipe(maps, job, barriers, shared_tiles(), 0);
+    const int tiles = walk.tiles();
     const auto fetch = [&](int tile) {
-        if (tile < tiles) rows.copy(stage(tile), walk, tile);
-        end_copies();
+        if (threadIdx.x != 0 || tile >= tiles) return;
+        pipe.wait_empty(tile);
+        pipe.fetch(walk, tile);
     };
-    copy_held<kThreads>(queries, job.q, place, walk);
-    copy_held<kThreads>(d_outs, job.d_o, place, walk);
+    pipe.fetch_held(walk);
     for (int tile = 0; tile < kAhead; ++tile) fetch(tile);
     float log_sum[2] = {}, delta[2] = {};
 #pragma unroll
@@ -398,13 +430,18 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_backward_querie
     const std::uint32_t own = threadIdx.x / 128 * kTileBytes;
     float dq[32] = {};
     std::uint32_t slopes_left[16];
+    pipe.wait_held();
     for (int tile = 0; tile < tiles; ++tile) {
-        arrive_copies();
         fetch(tile + kAhead);
-        if (!group.meets(tile)) continue;
+        pipe.wait_full(tile);
+        if (!group.meets(tile)) {
+            pipe.release(tile);
+            continue;
+        }
+        const std::uint32_t stage = pipe.stage(tile);
         float logits[32], slopes[32];
-        start_rows(logits, queries + own, stage(tile));
-        start_rows(slopes, d_outs + own, stage(tile) + kTileBytes);
+        start_rows(logits, pipe.held(0) + own, stage);
+        start_rows(slopes, pipe.held(1) + own, stage + kTileBytes);
         products_wait<1>();
         pin(logits);
         if (!group.meets_all(tile)) group.mask(walk, tile, logits);
@@ -417,10 +454,11 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_backward_querie
         for (int i = 0; i < 32; ++i) slopes[i] = logits[i] * (slopes[i] - delta[i / 2 % 2]);
         pack_all(slopes_left, slopes);
         products_begin();
-        add_columns(dq, slopes_left, stage(tile));
+        add_columns(dq, slopes_left, stage);
         products_commit();
         products_wait<0>();
         pin(dq);
+        pipe.release(tile);
     }
     products_wait<0>();
     pin(dq);
@@ -429,46 +467,47 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_backward_querie
 
 // dk and dv: everything transposed, rows are keys and columns queries.
 template <int kGroups, int kBlocks>
-__global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_backward_keys(AttentionJob job) {
-    constexpr int kThreads = kGroups * 128, kHeld = kGroups * 64;
+__global__ void __launch_bounds__(kGroups * 128, kBlocks)
+    hopper_backward_keys(AttentionJob job, const __grid_constant__ Maps maps) {
     __shared__ __align__(8) float statistics[kStages][2][kTile]; // log sum, delta
-    const std::uint32_t keys = shared_tiles(), values = keys + kHeld * kRowBytes, stages = values + kHeld * kRowBytes;
+    __shared__ __align__(8) std::uint64_t barriers[1 + 2 * kStages];
     const Place place = place_of(job);
-    const Walk walk = walk_of(job, true, kHeld);
+    const Walk walk = walk_of(job, true, kGroups * 64);
     const Group group(walk);
-    const WalkedRows<kThreads> rows(job.q, job.d_o, place);
-    const int tiles = (walk.total + kTile - 1) / kTile;
-    const auto stage = [&](int tile) { return stages + static_cast<unsigned>(tile % kStages) * kStageBytes; };
+    const Pipe<kGroups, 2> pipe(maps, job, barriers, shared_tiles(), kTile);
+    const int tiles = walk.tiles();
     const auto fetch = [&](int tile) {
-        if (tile < tiles) {
-            rows.copy(stage(tile), walk, tile);
-            if (threadIdx.x < kTile) {
-                float* target = &statistics[tile % kStages][0][threadIdx.x];
-                const int at = tile * kTile + static_cast<int>(threadIdx.x);
-                if (at < walk.total) {
-                    const std::int64_t source = place.statistics + walk.row(at);
-                    copy_word(shared_address(target), job.log_sum + source);
-                    copy_word(shared_address(target + kTile), job.delta + source);
-                } else {
-                    target[0] = target[kTile] = 0.0F; // masked
-                }
-            }
+        if (threadIdx.x >= kTile || tile >= tiles) return;
+        pipe.wait_empty(tile);
+        if (threadIdx.x == 0) pipe.fetch(walk, tile);
+        float* target = &statistics[tile % kStages][0][threadIdx.x];
+        if (static_cast<int>(threadIdx.x) < walk.rows(tile)) {
+            const std::int64_t source = place.statistics + walk.row(tile) + threadIdx.x;
+            copy_word(shared_address(target), job.log_sum + source);
+            copy_word(shared_address(target + kTile), job.delta + source);
+            arrive_with_copies(pipe.full(tile));
+        } else {
+            target[0] = target[kTile] = 0.0F; // masked
+            barrier_arrive(pipe.full(tile));
         }
-        end_copies();
     };
-    copy_held<kThreads>(keys, job.k, place, walk);
-    copy_held<kThreads>(values, job.v, place, walk);
+    pipe.fetch_held(walk);
     for (int tile = 0; tile < kAhead; ++tile) fetch(tile);
     const std::uint32_t own = threadIdx.x / 128 * kTileBytes;
     float dk[32] = {}, dv[32] = {};
     std::uint32_t weights_left[16], slopes_left[16];
+    pipe.wait_held();
     for (int tile = 0; tile < tiles; ++tile) {
-        arrive_copies();
         fetch(tile + kAhead);
-        if (!group.meets(tile)) continue;
+        pipe.wait_full(tile);
+        if (!group.meets(tile)) {
+            pipe.release(tile);
+            continue;
+        }
+        const std::uint32_t stage = pipe.stage(tile);
         float weights[32], slopes[32];
-        start_rows(weights, keys + own, stage(tile));
-        start_rows(slopes, values + own, stage(tile) + kTileBytes);
+        start_rows(weights, pipe.held(0) + own, stage);
+        start_rows(slopes, pipe.held(1) + own, stage + kTileBytes);
         products_wait<1>();
         pin(weights);
         if (!group.meets_all(tile)) group.mask(walk, tile, weights);
@@ -495,12 +534,13 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_backward_keys(A
         pack_all(weights_left, weights);
         pack_all(slopes_left, slopes);
         products_begin();
-        add_columns(dv, weights_left, stage(tile) + kTileBytes);
-        add_columns(dk, slopes_left, stage(tile));
+        add_columns(dv, weights_left, stage + kTileBytes);
+        add_columns(dk, slopes_left, stage);
         products_commit();
         products_wait<0>();
         pin(dk);
         pin(dv);
+        pipe.release(tile);
     }
     products_wait<0>();
     pin(dk);
@@ -509,24 +549,50 @@ __global__ void __launch_bounds__(kGroups * 128, kBlocks) hopper_backward_keys(A
     store_rows(job.dk, place, walk, group, dk, kScale, kScale);
 }
 
+// The driver's function that describes tensors, found at run time: the program starts without a driver.
+PFN_cuTensorMapEncodeTiled_v12000 describer() {
+    static const PFN_cuTensorMapEncodeTiled_v12000 found = [] {
+        void* function = nullptr;
+        cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
+        cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &result);
+        return reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(function);
+    }();
+    return found;
+}
+
+CUtensorMap map_of(const AttentionJob& job, const void* values) {
+    const auto heads = static_cast<cuuint64_t>(job.heads);
+    const auto rows = static_cast<cuuint64_t>(job.batch) * static_cast<cuuint64_t>((2 * job.latents + 1) * job.tokens);
+    const cuuint64_t sizes[] = {64, heads, rows}, strides[] = {kRowBytes, heads * kRowBytes};
+    const cuuint32_t box[] = {64, 1, kTile}, steps[] = {1, 1, 1};
+    CUtensorMap map;
+    describer()(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(values), sizes, strides, box, steps,
+                CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    return map;
+}
+
 template <int kGroups, int kHeldTensors, class Kernel>
-void launch(Kernel kernel, const AttentionJob& job, Stream stream) {
+void launch(Kernel kernel, const AttentionJob& job, const Maps& maps, Stream stream) {
     constexpr int kHeld = kGroups * 64, kBytes = 1024 + kHeldTensors * kHeld * kRowBytes + kStages * int{kStageBytes};
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
     const auto tiles = [&](int latents) { return static_cast<unsigned>((latents * job.tokens + kHeld - 1) / kHeld); };
     const dim3 grid(tiles(job.latents + 1) + tiles(job.latents), static_cast<unsigned>(job.batch * job.heads));
-    kernel<<<grid, kGroups * 128, kBytes, stream>>>(job);
+    kernel<<<grid, kGroups * 128, kBytes, stream>>>(job, maps);
 }
 
 } // namespace
 
 void launch_hopper_attention_forward(const AttentionJob& job, Stream stream) {
-    launch<2, 1>(hopper_forward<2, 2>, job, stream);
+    const CUtensorMap q = map_of(job, job.q), k = map_of(job, job.k), v = map_of(job, job.v);
+    launch<2, 1>(hopper_forward<2, 2>, job, {{q, q}, {k, v}}, stream);
 }
 
 void launch_hopper_attention_backward(const AttentionJob& job, Stream stream) {
-    launch<3, 2>(hopper_backward_queries<3, 1>, job, stream);
-    launch<3, 2>(hopper_backward_keys<3, 1>, job, stream);
+    const CUtensorMap q = map_of(job, job.q), k = map_of(job, job.k), v = map_of(job, job.v),
+                      d_o = map_of(job, job.d_o);
+    launch<3, 2>(hopper_backward_queries<3, 1>, job, {{q, d_o}, {k, v}}, stream);
+    launch<3, 2>(hopper_backward_keys<3, 1>, job, {{k, v}, {q, d_o}}, stream);
 }
 
 } // namespace wander::train::cuda
