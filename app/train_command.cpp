@@ -195,6 +195,16 @@ void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
     app.add_option("--layers", options.layers, "Layers of a new network; default: 6")
         ->type_name("N")
         ->check(CLI::Range(1, 64));
+    app.add_option_function<std::string>(
+           "--size",
+           [&options](const std::string& text) {
+               char rest = 0;
+               if (std::sscanf(text.c_str(), "%dx%d%c", &options.width, &options.height, &rest) != 2 ||
+                   options.width < 1 || options.height < 1)
+                   throw CLI::ValidationError("--size", text + " is not WIDTHxHEIGHT, like 192x112");
+           },
+           "Size of a new network's pictures, multiples of 16; default: 192x112")
+        ->type_name("WxH");
     app.add_option("--save-minutes", options.save_minutes, "Minutes between checkpoints; default: 3")
         ->type_name("N")
         ->check(CLI::Range(0.0, 1e5));
@@ -219,7 +229,7 @@ Result<void> settle_folders(train::TrainOptions& options, const CLI::App& app) {
     }
     for (const char* word : {"--from", "--minutes", "--steps", "--decoder-steps", "--vae-steps", "--decoder-share",
                              "--new-vae", "--seed", "--walks", "--walk-latents", "--clip-latents", "--own-share",
-                             "--context-errors", "--rate", "--end-rate", "--fall-from", "--warm-up"}) {
+                             "--context-errors", "--rate", "--end-rate", "--fall-from", "--warm-up", "--size"}) {
         if (app.count(word) > 0)
             return wrong_use(fmt::format(
                 "--resume and {}: a training goes on as it began; leave {} out, or begin another with --from", word,

@@ -21,6 +21,8 @@ nlohmann::json to_json(const TrainOptions& o) {
         {"clip_latents", o.clip_latents},
         {"dim", o.dim},
         {"layers", o.layers},
+        {"width", o.width},
+        {"height", o.height},
         {"own_share", o.own_share},
         {"own_walks", o.own_walks},
         {"context_errors", o.context_errors},
@@ -50,6 +52,8 @@ Result<TrainOptions> options_from_json(const nlohmann::json& json, const std::st
         json.at("clip_latents").get_to(o.clip_latents);
         json.at("dim").get_to(o.dim);
         json.at("layers").get_to(o.layers);
+        json.at("width").get_to(o.width);
+        json.at("height").get_to(o.height);
         json.at("own_share").get_to(o.own_share);
         json.at("own_walks").get_to(o.own_walks);
         json.at("context_errors").get_to(o.context_errors);

@@ -300,6 +300,9 @@ Result<void> TrainRun::open() {
     auto base = TrainingBase::open(options_.from, options_.assets);
     if (!base) return base.error();
     base_ = std::move(*base);
+    if (options_.width > 0) {
+        if (auto resized = resize(*base_, options_.width, options_.height); !resized) return resized;
+    }
     if (options_.new_vae && base_->dit)
         return Error{
             ErrorCode::wrong_use,

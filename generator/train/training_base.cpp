@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr int kHeadDim = 64; // what the operations of the blocks are made for
 constexpr int kFfnOverDim = 4;
+constexpr int kPixelsPerToken = 16;         // along a side
 constexpr std::uint64_t kWeightsStream = 7; // the first values do not depend on what else the seed is used for
 
 Result<TensorSource> file_source(const fs::path& path) {
@@ -99,6 +100,23 @@ Result<DitConfig> dit_to_train(const TrainingBase& base, const TrainOptions& opt
     dit.heads = dim / kHeadDim;
     dit.ffn = kFfnOverDim * dim;
     return dit;
+}
+
+Result<void> resize(TrainingBase& base, int width, int height) {
+    if (width == base.world.width && height == base.world.height) return {};
+    if (base.dit)
+        return Error{
+            ErrorCode::wrong_use,
+            fmt::format("--size {}x{}: {} makes pictures of {}x{}; leave it out, or begin anew with --from none", width,
+                        height, base.told, base.world.width, base.world.height)};
+    if (width < kPixelsPerToken || height < kPixelsPerToken || width % kPixelsPerToken != 0 ||
+        height % kPixelsPerToken != 0)
+        return Error{ErrorCode::wrong_use,
+                     fmt::format("--size {}x{}: use multiples of {}", width, height, kPixelsPerToken)};
+    base.world.width = width;
+    base.world.height = height;
+    base.world.camera.focal_y = base.world.camera.focal_x * width / height;
+    return {};
 }
 
 Result<Parameters> first_dit(const TrainingBase& base, const DitConfig& config, const std::vector<Theme>& themes,

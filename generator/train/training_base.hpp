@@ -30,6 +30,9 @@ struct TrainingBase {
 // do not fit the weights.
 Result<DitConfig> dit_to_train(const TrainingBase& base, const TrainOptions& options, int places);
 
+// Pictures of another size, for a new network. wrong_use where that does not fit.
+Result<void> resize(TrainingBase& base, int width, int height);
+
 // Weights to begin with: places that the base knows by name keep their maps, others begin anew; everything anew without
 // weights. CPU generator of `seed`.
 Result<Parameters> first_dit(const TrainingBase& base, const DitConfig& config, const std::vector<Theme>& themes,

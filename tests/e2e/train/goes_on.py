@@ -15,7 +15,7 @@ from pathlib import Path
 
 from training import SMALL, command, losses, train
 
-WORDS = ["--themes", "village", "--steps", "120", "--log-steps", "1", *SMALL]
+WORDS = ["--themes", "village", "--walks", "8", "--steps", "120", "--log-steps", "1", *SMALL]
 
 
 def wait_for(done, process, seconds=300):

@@ -15,7 +15,7 @@ from training import SMALL, log_of, losses, train
 def main(wander):
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        result = train(wander, out, "--themes", "village", "--steps", "300", "--log-steps", "20", *SMALL)
+        result = train(wander, out, "--themes", "village", "--walks", "32", "--steps", "300", "--log-steps", "20", *SMALL)
         assert result.returncode == 0, result.stderr
         curve = losses(out)
         first, last = curve[20], curve[300]
@@ -31,7 +31,7 @@ def main(wander):
         assert not list(out.glob("*.part")), "something was left half written"
         # The portable weights of a finished run are a beginning for another.
         again = train(wander, Path(folder) / "next", "--themes", "village,winter", "--from", str(out), "--steps", "2", "--log-steps", "1", "--device", "cpu",
-                      "--batch", "1", "--clip-latents", "2", "--walk-latents", "4", "--walks", "1", "--look-seconds", "0")
+                      "--batch", "1", "--clip-latents", "2", "--walk-latents", "4", "--walks", "1", "--own-walks", "1", "--look-seconds", "0")
         assert again.returncode == 0, again.stderr
         assert "winter (new)" in again.stderr, again.stderr
 

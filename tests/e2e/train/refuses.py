@@ -39,6 +39,8 @@ def main(wander):
             ([*village, *out, "--new-vae", *cpu], "--from none"),
             ([*village, *out, "--dim", "128", *cpu], "--from none"),
             ([*village, *out, "--from", "none", "--dim", "100", *cpu], "multiple of 64"),
+            ([*village, *out, "--from", "none", "--size", "100x60", *cpu], "multiples of 16"),
+            ([*village, *out, "--size", "112x64", *cpu], "--from none"),
             ([*village, *out, "--minutes", "0"], "--minutes"),
             ([*village, *out, "--gpus", "0"], "--gpus"),
             (["--resume", str(empty), *cpu], "no checkpoint"),

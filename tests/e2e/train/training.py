@@ -4,9 +4,10 @@ import json
 import subprocess
 from pathlib import Path
 
-# Two layers of width 64, short clips of few walks: seconds on two cores. The shipped autoencoder stays as it is.
-SMALL = ["--device", "cpu", "--from", "none", "--dim", "64", "--layers", "2", "--batch", "2", "--clip-latents", "4", "--walk-latents", "12",
-         "--walks", "4", "--own-share", "0", "--seed", "5", "--warm-up", "20", "--look-seconds", "0", "--look-minutes", "0"]
+# Two layers, small pictures, short clips of few walks: seconds on two cores. The shipped autoencoder stays as it is.
+SMALL = ["--device", "cpu", "--from", "none", "--size", "112x64", "--dim", "128", "--layers", "2", "--batch", "4", "--clip-latents", "4",
+         "--walk-latents", "12", "--own-share", "0", "--context-errors", "0", "--seed", "5", "--warm-up", "20", "--look-seconds", "0",
+         "--look-minutes", "0"]
 
 
 def command(wander, out, *words):
