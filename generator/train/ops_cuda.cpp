@@ -78,7 +78,7 @@ struct StreamRows : torch::autograd::Function<StreamRows> {
         const variable_list saved = context->get_saved_variables();
         const at::Tensor &normed = saved[0], &statistics = saved[1], &y = saved[2], &gate = saved[3], &scale = saved[4];
         const std::vector<std::int64_t> sizes = context->saved_data["sizes"].toIntVector();
-        at::Tensor dx_out = y.defined() ? dense_float(gradients[0]) : at::Tensor();
+        const at::Tensor dx_out = y.defined() ? dense_float(gradients[0]) : at::Tensor();
         const at::Tensor dh = normed.defined() ? dense_bf16(gradients.back()) : at::Tensor();
         if (!dx_out.defined() && !dh.defined()) return variable_list(6);
         const at::Tensor& some = dh.defined() ? dh : dx_out;
