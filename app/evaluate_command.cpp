@@ -6,6 +6,7 @@
 #include "generator/device.hpp"
 #include "generator/evaluate/evaluate_world.hpp"
 #include "generator/plain/atomic_file.hpp"
+#include "generator/world/world_folder.hpp"
 #include "quant/format.hpp"
 
 #include <fmt/format.h>
@@ -122,12 +123,16 @@ Result<void> evaluate_folder(EvaluateOptions& options) {
     evaluation.seconds = options.seconds > 0 ? options.seconds : options.quick ? kQuickSeconds : evaluation.seconds;
     evaluation.walks_per_place = options.walks > 0 ? options.walks : options.quick ? 1 : evaluation.walks_per_place;
     evaluation.next_chunk = evaluation.revisits = !options.free_walk_only;
+    const fs::path assets = assets_folder();
+    if (options.model != "embedded" && !find_world_folder(options.model))
+        return wrong_use(fmt::format("--model {}: there is no world in it (a world.json); give a folder that wander "
+                                     "train wrote",
+                                     options.model));
     if (auto ready = prepare_folder(options.out); !ready) return ready;
     auto device = pick_device(options.device, options.precision, options.threads);
     if (!device) return device.error();
     set_own_thread_count(device->threads);
-    const fs::path assets = assets_folder();
-    const fs::path folder = options.model == "embedded" ? assets / "world" : fs::path(options.model);
+    const fs::path folder = model_path(options.model, assets);
     auto world = evaluate::open_evaluated_world(folder, assets, *device);
     if (!world) return world.error();
     LoadingLine line;

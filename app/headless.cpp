@@ -11,6 +11,7 @@
 #include "generator/camera/actions.hpp"
 #include "generator/plain/atomic_file.hpp"
 #include "generator/walk.hpp"
+#include "generator/world/world_folder.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -70,8 +71,7 @@ public:
           progress_(chunks_) {
         const WalkInfo& info = walk.info();
         session_.model = info.model;
-        session_.model_folder =
-            options.model == "embedded" ? assets_folder() / "world" : std::filesystem::path(options.model);
+        session_.model_folder = model_path(options.model, assets_folder());
         session_.seed = info.seed;
         session_.start = options.start.empty() && !info.starts.empty() ? info.starts.front().name : options.start;
         session_.start_pose = options.start_pose;

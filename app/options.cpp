@@ -163,7 +163,8 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
            },
            "Seed of the noise")
         ->type_name("N");
-    app.add_option("--model", options.model, "The world model: 'embedded' or a model folder")
+    app.add_option("--model", options.model,
+                   "The world model: 'embedded', a folder that wander train wrote, or a model folder")
         ->type_name("embedded|DIR");
     app.add_option("--start", options.start,
                    "Start point or a picture (in the embedded world with --start-pose); none: the prompt alone")

@@ -48,7 +48,7 @@ std::optional<int> run_subcommand(int argc, const char* const* argv) {
                      ? "Say what a model folder is, what is missing, and what memory its weights need."
                      : "Convert a model folder once, so that it starts quickly: bf16 safetensors in DIR/wander.",
                  "wander " + word);
-    app.add_option("model", model, "A folder with a model's files; docs/models.md says which")
+    app.add_option("model", model, "A folder with a model's files (docs/models.md says which), or with a world")
         ->type_name(word == "info" ? "embedded|DIR" : "DIR")
         ->required();
     std::string system_prompt_from;

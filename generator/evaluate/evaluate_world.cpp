@@ -4,7 +4,7 @@
 #include "generator/evaluate/measure_walk.hpp"
 #include "generator/evaluate/model_walk.hpp"
 #include "generator/evaluate/plain/statistics.hpp"
-#include "quant/format.hpp"
+#include "generator/world/world_folder.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
@@ -312,10 +312,15 @@ private:
         return figures;
     }
 
+    std::string world_name() const {
+        const EmbeddedWorld& w = world_.world;
+        return w.folder == world_.assets / "world" ? w.name : shown_world_name(w.name, w.folder);
+    }
+
     EvaluationReport report() const {
         EvaluationReport report;
         report.folder = world_.world.folder.string();
-        report.world = world_.world.name;
+        report.world = world_name();
         report.device_name = world_.device.name;
         report.precision = world_.device.precision();
         report.seed = options_.seed;
@@ -336,7 +341,7 @@ private:
 
     chart::ContactSheet sheet() const {
         chart::ContactSheet sheet;
-        sheet.title = fmt::format("{}: truth above model, one walk of each place", world_.world.name);
+        sheet.title = fmt::format("{}: truth above model, one walk of each place", world_name());
         sheet.width = world_.world.width;
         sheet.height = world_.world.height;
         sheet.columns.emplace_back("start");

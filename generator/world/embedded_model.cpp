@@ -1,16 +1,19 @@
-// The embedded world made ready to walk, and its encoder for start pictures.
+// A world, the embedded one or a trained folder, made ready to walk, and its encoder for start pictures.
 
 #include "generator/walk_model_parts.hpp"
+#include "generator/world/world_folder.hpp"
 #include "generator/world/world_networks.hpp"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 namespace wander {
 
 Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model) {
-    auto world = EmbeddedWorld::read(options.assets / "world");
+    auto world = EmbeddedWorld::read(model_path(options.model, options.assets));
     if (!world) return world.error();
-    model.name = "embedded";
+    const bool shipped = options.model == "embedded";
+    model.name = shipped ? options.model : shown_world_name(world->name, world->folder);
     model.latent_rows = world->latent_rows();
     model.latent_cols = world->latent_cols();
     model.chunk_latents = world->chunk_latents;
@@ -18,7 +21,9 @@ Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model) {
     model.world = std::make_shared<EmbeddedWorld>(std::move(*world));
     const EmbeddedWorld& w = *model.world;
     model.starts = w.starts;
-    if (!options.prompt.empty()) model.warnings.emplace_back("--prompt is ignored: the embedded world takes no text");
+    if (!options.prompt.empty())
+        model.warnings.emplace_back(
+            fmt::format("--prompt is ignored: {} takes no text", shipped ? "the embedded world" : model.name));
     auto dit = load_world_dit(w, model.device, options.fp8_weights ? nn::WeightType::e4m3 : nn::WeightType::compute);
     if (!dit) return dit.error();
     model.take_dit(*dit);

@@ -115,7 +115,8 @@ struct AttentionJob {
 };
 void launch_attention_forward(const AttentionJob& job, Stream stream);
 void launch_attention_backward(const AttentionJob& job, Stream stream);
-// The same on Hopper GPUs (compute capability 9.0), about twice as fast.
+// The same with the products of Hopper GPUs (compute capability 9.0), faster there; tests/bench/train_ops_bench.cpp
+// measures both.
 void launch_hopper_attention_forward(const AttentionJob& job, Stream stream);
 void launch_hopper_attention_backward(const AttentionJob& job, Stream stream);
 

@@ -73,8 +73,8 @@ TEST(VaePhase, LossFalls) {
     VaePhase phase(vae, small_pool(), small_phase(), 7);
     Optimizer optimizer({parameters.tensors().begin(), parameters.tensors().end()}, vae_weight_kind);
     const double before = mean_loss([&] { return phase.loss(0); }, 4);
-    for (int step = 0; step < 60; ++step) {
-        phase.loss(step / 60.0).backward();
+    for (int step = 0; step < 40; ++step) {
+        phase.loss(step / 40.0).backward();
         optimizer.step(1);
     }
     const double after = mean_loss([&] { return phase.loss(1); }, 4);
@@ -130,7 +130,7 @@ TEST_F(DecoderPhaseTest, TrainsTheDecoderAloneAndLossFalls) {
     }
     Optimizer optimizer(decoder, vae_weight_kind);
     const double before = mean_loss([&] { return phase.loss(0); }, 6);
-    for (int step = 0; step < 60; ++step) {
+    for (int step = 0; step < 40; ++step) {
         phase.loss(0.01).backward();
         for (const auto& [name, tensor] : parameters_.tensors())
             EXPECT_EQ(tensor.grad().defined(), DecoderPhase::trains(name)) << name;
