@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -96,6 +97,15 @@ Result<fs::path> theme_file(const std::string& word) {
     }
     std::sort(names.begin(), names.end());
     return wrong_use(fmt::format("--themes {}: is neither a file nor one of {}", word, fmt::join(names, ", ")));
+}
+
+// "192x112".
+bool read_size(const std::string& text, int& width, int& height) {
+    const char* end = text.data() + text.size();
+    const auto across = std::from_chars(text.data(), end, width);
+    if (across.ec != std::errc{} || across.ptr == end || *across.ptr != 'x') return false;
+    const auto down = std::from_chars(across.ptr + 1, end, height);
+    return down.ec == std::errc{} && down.ptr == end && width >= 1 && height >= 1;
 }
 
 void add_path(CLI::App& app, const char* name, fs::path& path, const char* help) {
@@ -198,9 +208,7 @@ void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
     app.add_option_function<std::string>(
            "--size",
            [&options](const std::string& text) {
-               char rest = 0;
-               if (std::sscanf(text.c_str(), "%dx%d%c", &options.width, &options.height, &rest) != 2 ||
-                   options.width < 1 || options.height < 1)
+               if (!read_size(text, options.width, options.height))
                    throw CLI::ValidationError("--size", text + " is not WIDTHxHEIGHT, like 192x112");
            },
            "Size of a new network's pictures, multiples of 16; default: 192x112")

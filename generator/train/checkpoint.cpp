@@ -14,7 +14,7 @@ constexpr const char* kFactsKey = "wander_training";
 Result<void> Checkpoint::write(const std::filesystem::path& file) const {
     std::map<std::string, at::Tensor> tensors;
     for (const auto& [group, named] : groups) {
-        for (const auto& [name, tensor] : named) tensors.emplace(group + "/" + name, tensor);
+        for (const auto& [name, tensor] : named) tensors.emplace(fmt::format("{}/{}", group, name), tensor);
     }
     return write_safetensors(file, tensors, {{kFactsKey, facts.dump()}});
 }

@@ -95,7 +95,7 @@ void TrainRun::say(const std::string& line) const {
     if (first() && sink_.say) sink_.say(line);
 }
 
-void TrainRun::report(TrainReport told) const {
+void TrainRun::report(const TrainReport& told) const {
     if (first() && sink_.progress) sink_.progress(told);
 }
 
@@ -244,6 +244,7 @@ Result<void> TrainRun::open_themes(const nlohmann::json& facts) {
     if (themes_.empty()) return Error{ErrorCode::wrong_use, "--themes: name one or more, as `wander world list` shows"};
     if (facts.is_object()) {
         std::vector<std::string> now;
+        now.reserve(themes_.size());
         for (const Theme& theme : themes_) now.push_back(theme.name);
         if (now != places)
             return Error{
@@ -603,6 +604,7 @@ Result<TrainOutcome> TrainRun::go() {
     // Everybody begins with the same values, whatever a device makes of the same seed.
     if (auto shared = group_.broadcast(named(dit_)); !shared) return shared.error();
     std::vector<std::string> places;
+    places.reserve(themes_.size());
     for (const Theme& theme : themes_)
         places.push_back(theme.name + (base_->dit && !base_->world.world_number(theme.name) ? " (new)" : ""));
     say(fmt::format("training {} on {}{}, from {}", fmt::join(places, ", "), device_.name,

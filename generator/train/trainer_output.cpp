@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 
 nlohmann::json TrainRun::facts() const {
     std::vector<std::string> places;
+    places.reserve(themes_.size());
     for (const Theme& theme : themes_) places.push_back(theme.name);
     nlohmann::json plan = nullptr;
     if (state_.plan) plan = {{"vae", state_.plan->vae}, {"dit", state_.plan->dit}, {"decoder", state_.plan->decoder}};
@@ -80,6 +81,7 @@ Result<void> TrainRun::export_world() {
     description.vae = vae_config_;
     description.figures = {{"steps", state_.dit_steps}, {"minutes", run_seconds() / 60}};
     std::vector<WorldTheme> themes;
+    themes.reserve(themes_.size());
     for (std::size_t i = 0; i < themes_.size(); ++i)
         themes.push_back({file("themes") / (themes_[i].name + ".json"), themes_[i]});
     return write_world(file("world"), description, themes, dit_mean_.source(), vae_.source(), device_.threads);

@@ -97,7 +97,7 @@ private:
     bool in_phase() const { return resumed_ && resumed_->groups.contains("optimiser"); }
     bool first() const { return group_.is_first(); }
     void say(const std::string& line) const;
-    void report(TrainReport report) const;
+    void report(const TrainReport& told) const;
     double session_seconds() const;
     double run_seconds() const { return state_.run_seconds + session_seconds(); }
     // Different in every process and session, the same whenever a run is repeated.

@@ -38,8 +38,7 @@ Result<c10::intrusive_ptr<c10d::Backend>> open_nccl(const c10::intrusive_ptr<c10
         return Error{ErrorCode::unavailable,
                      fmt::format("several GPUs need {}, which is built where nccl.h is found ({}); use --gpus 1",
                                  file.string(), why ? why : "not usable")};
-    MakeNccl make = nullptr;
-    std::memcpy(&make, &found, sizeof make);
+    const auto make = reinterpret_cast<MakeNccl>(found);
     c10::intrusive_ptr<c10d::Backend> made;
     make(store, rank, size, made);
     return made;

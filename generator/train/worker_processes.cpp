@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -93,8 +94,8 @@ WorkerPlace worker_place() {
     const char* text = std::getenv(kPlaceVariable);
     if (!text) return place;
     WorkerPlace named;
-    if (std::sscanf(text, "%d %d %d %d", &named.rank, &named.size, &named.port, &named.listening) != 4) return place;
-    return named;
+    std::istringstream words(text);
+    return words >> named.rank >> named.size >> named.port >> named.listening ? named : place;
 }
 
 Result<int> run_workers(int count, const std::vector<std::string>& arguments, bool one_gpu_each) {
