@@ -125,9 +125,10 @@ Result<void> evaluate_folder(EvaluateOptions& options) {
     evaluation.next_chunk = evaluation.revisits = !options.free_walk_only;
     const fs::path assets = assets_folder();
     if (options.model != "embedded" && !find_world_folder(options.model))
-        return wrong_use(fmt::format("--model {}: there is no world in it (a world.json); give a folder that wander "
-                                     "train wrote",
-                                     options.model));
+        return wrong_use(
+            fmt::format("--model {}: there is no world in it (a world.json); give a folder that wander "
+                        "train wrote",
+                        options.model));
     if (auto ready = prepare_folder(options.out); !ready) return ready;
     auto device = pick_device(options.device, options.precision, options.threads);
     if (!device) return device.error();
