@@ -5,6 +5,7 @@
 #include "generator/models/kept_system_prompt.hpp"
 #include "generator/models/text_video_folder.hpp"
 #include "generator/models/worldplay_folder.hpp"
+#include "generator/world/world_folder.hpp"
 
 #include <cmath>
 #include <cstdio>
@@ -74,6 +75,10 @@ int convert_files(const ModelFiles& files) {
 } // namespace
 
 int run_convert(const std::string& model, const std::string& system_prompt_from) {
+    if (find_world_folder(model))
+        return fail_with({ErrorCode::wrong_use,
+                          fmt::format("{} is a world of this program's own: it is ready as it is, see wander info {}",
+                                      model, model)});
     if (WorldPlayFolder::looks_like_one(model)) {
         const auto folder = WorldPlayFolder::open(model);
         if (!folder) return fail_with(folder.error());

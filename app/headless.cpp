@@ -9,8 +9,9 @@
 #include "app/progress.hpp"
 #include "app/session_file.hpp"
 #include "generator/camera/actions.hpp"
+#include "generator/plain/atomic_file.hpp"
 #include "generator/walk.hpp"
-#include "render/atomic_file.hpp"
+#include "generator/world/world_folder.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -47,14 +48,14 @@ Result<void> check_outputs(const Options& options) {
     for (const auto* file :
          {&options.out, &options.metrics, &options.session_out, &options.walk_out, &options.path_out}) {
         if (file->empty()) continue;
-        if (auto checked = render::check_writable(*file); !checked) return checked;
+        if (auto checked = check_writable(*file); !checked) return checked;
     }
     if (!options.frames.empty()) {
         std::error_code error;
         std::filesystem::create_directories(options.frames, error);
         if (error)
             return Error{ErrorCode::bad_input, "cannot write to " + options.frames.string() + ": " + error.message()};
-        if (auto checked = render::check_writable(options.frames / "000000.png"); !checked) return checked;
+        if (auto checked = check_writable(options.frames / "000000.png"); !checked) return checked;
     }
     return {};
 }
@@ -70,8 +71,7 @@ public:
           progress_(chunks_) {
         const WalkInfo& info = walk.info();
         session_.model = info.model;
-        session_.model_folder =
-            options.model == "embedded" ? assets_folder() / "world" : std::filesystem::path(options.model);
+        session_.model_folder = model_path(options.model, assets_folder());
         session_.seed = info.seed;
         session_.start = options.start.empty() && !info.starts.empty() ? info.starts.front().name : options.start;
         session_.start_pose = options.start_pose;
@@ -138,19 +138,19 @@ public:
 
     Result<void> write_files() const {
         if (!options_.metrics.empty()) {
-            if (auto written = render::write_file_atomically(options_.metrics, metrics_json(metrics())); !written)
+            if (auto written = write_file_atomically(options_.metrics, metrics_json(metrics())); !written)
                 return written;
         }
         if (!options_.path_out.empty()) {
             auto path = walk_.pose_json();
             if (!path) return path.error();
-            if (auto written = render::write_file_atomically(options_.path_out, *path); !written) return written;
+            if (auto written = write_file_atomically(options_.path_out, *path); !written) return written;
         }
         if (!options_.walk_out.empty()) {
             if (auto written = walk_.save(options_.walk_out); !written) return written;
         }
         if (options_.session_out.empty()) return {};
-        return render::write_file_atomically(options_.session_out, session_json(session_));
+        return write_file_atomically(options_.session_out, session_json(session_));
     }
 
     void summarise() {

@@ -5,7 +5,9 @@
 #include "generator/models/convert.hpp"
 #include "generator/models/text_video_folder.hpp"
 #include "generator/models/worldplay_folder.hpp"
+#include "generator/weights/safetensors.hpp"
 #include "generator/world/embedded_world.hpp"
+#include "generator/world/world_folder.hpp"
 
 #include <cstdio>
 
@@ -131,27 +133,57 @@ int print_folder(const WorldPlayFolder& model) {
     return print_state(model);
 }
 
-int print_embedded() {
-    const auto world = EmbeddedWorld::read(assets_folder() / "world");
+// A file of weights with every tensor of a network, in its shape.
+Result<void> check_tensors(const std::filesystem::path& path,
+                           const std::map<std::string, std::vector<std::int64_t>>& shapes) {
+    const auto file = Safetensors::open(path);
+    if (!file) return file.error();
+    for (const auto& [name, shape] : shapes) {
+        if (const auto tensor = file->tensor(name, shape); !tensor) return tensor.error();
+    }
+    return {};
+}
+
+// The embedded world, or a trained one. Its files are opened as a walk would open them.
+int print_world(const std::string& model) {
+    const auto world = EmbeddedWorld::read(model_path(model, assets_folder()));
     if (!world) return fail_with(world.error());
-    fmt::print("{}", fmt::format("embedded: the world that comes with the program, in {}\n", world->folder.string()));
+    if (model == "embedded") {
+        fmt::print("{}",
+                   fmt::format("embedded: the world that comes with the program, in {}\n", world->folder.string()));
+    } else {
+        fmt::print("{}", fmt::format("{}: a world, {}\n", world->folder.string(),
+                                     shown_world_name(world->name, world->folder)));
+    }
+    for (const std::string& place : world->worlds) {
+        std::string starts;
+        for (const StartPoint& start : world->starts) {
+            if (start.world == place) starts += (starts.empty() ? "" : ", ") + start.name;
+        }
+        line("place", fmt::format("{}; starts: {}", place, starts));
+    }
     line("sizes", fmt::format("{} layers of {} channels, {} heads of {}", world->dit.layers, world->dit.dim,
                               world->dit.heads, world->dit.head_dim));
     line("picture", fmt::format("{}x{} at {} frames a second, {} latents a chunk", world->latent_cols() * 8,
                                 world->latent_rows() * 8, world->fps, world->chunk_latents));
-    std::error_code failed;
-    for (const char* file : {"dit.safetensors", "vae.safetensors"}) {
-        const auto bytes = std::filesystem::file_size(world->folder / file, failed);
+    std::string obstacle;
+    for (const auto& [file, shapes] : {std::pair{"dit.safetensors", world->dit.tensor_shapes()},
+                                       {"vae.safetensors", world->vae.tensor_shapes(true, true)}}) {
+        const auto path = world->folder / file;
+        std::error_code failed;
+        const auto bytes = std::filesystem::file_size(path, failed);
         if (!failed) line(file, size_text(bytes));
+        if (const auto fits = check_tensors(path, shapes); !fits) obstacle = fits.error().message;
     }
-    line("can run", "yes; it needs no download");
+    if (!obstacle.empty()) line("in the way", obstacle);
+    line("can run", obstacle.empty() ? "yes; it needs no download" : "no: see what is in the way");
     return kExitDone;
 }
 
 } // namespace
 
 int run_info(const std::string& model) {
-    if (model == "embedded") return print_embedded();
+    if (model == "embedded" || find_world_folder(model)) return print_world(model);
     if (WorldPlayFolder::looks_like_one(model)) {
         const auto folder = WorldPlayFolder::open(model);
         return folder ? print_folder(*folder) : fail_with(folder.error());

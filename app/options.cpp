@@ -19,6 +19,8 @@ const char* const kFooter =
     "or a pose string, \"w-8,right-4\". Their format and that of --metrics: docs/formats.md.\n"
     "About model folders (docs/models.md): wander info DIR, wander convert DIR.\n"
     "Places that worlds are trained on (docs/themes.md): wander world list, wander world render.\n"
+    "A world of your own (docs/training.md): wander train.\n"
+    "How good a world is: wander evaluate --model DIR --out DIR.\n"
     "Exit codes: 0 done, 2 wrong use or bad input, 1 anything else.";
 
 Error wrong_use(const std::string& message) { return {ErrorCode::wrong_use, message}; }
@@ -161,7 +163,8 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
            },
            "Seed of the noise")
         ->type_name("N");
-    app.add_option("--model", options.model, "The world model: 'embedded' or a model folder")
+    app.add_option("--model", options.model,
+                   "The world model: 'embedded', a folder that wander train wrote, or a model folder")
         ->type_name("embedded|DIR");
     app.add_option("--start", options.start,
                    "Start point or a picture (in the embedded world with --start-pose); none: the prompt alone")

@@ -1,6 +1,7 @@
 #include "app/session_notes.hpp"
 
-#include "render/atomic_file.hpp"
+#include "generator/plain/atomic_file.hpp"
+#include "generator/world/world_folder.hpp"
 
 namespace wander {
 
@@ -9,8 +10,7 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
     if (chunk.index == 0) {
         session_ = {};
         session_.model = walk.info->model;
-        session_.model_folder =
-            options.model == "embedded" ? options.assets / "world" : std::filesystem::path(options.model);
+        session_.model_folder = model_path(options.model, options.assets);
         session_.seed = walk.seed;
         session_.start = walk.start;
         session_.start_pose = options.start_pose;
@@ -36,7 +36,7 @@ void SessionNotes::chunk(const LiveWalk::Snapshot& walk, const WalkOptions& opti
 }
 
 Result<void> SessionNotes::write(const std::filesystem::path& file) const {
-    return render::write_file_atomically(file, session_json(session_));
+    return write_file_atomically(file, session_json(session_));
 }
 
 } // namespace wander

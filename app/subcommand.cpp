@@ -1,8 +1,10 @@
 #include "app/subcommand.hpp"
 
 #include "app/convert.hpp"
+#include "app/evaluate_command.hpp"
 #include "app/exit_code.hpp"
 #include "app/info.hpp"
+#include "app/train_command.hpp"
 #include "app/world_command.hpp"
 
 #include <cstdio>
@@ -37,14 +39,16 @@ int parse_and_run(CLI::App& app, int argc, const char* const* argv, const std::s
 
 std::optional<int> run_subcommand(int argc, const char* const* argv) {
     const std::string word = argc > 1 ? argv[1] : "";
+    if (word == "evaluate") return run_evaluate_command(argc, argv);
     if (word == "world") return run_world_command(argc, argv);
+    if (word == "train") return run_train_command(argc, argv);
     if (word != "info" && word != "convert") return std::nullopt;
     std::string model;
     CLI::App app(word == "info"
                      ? "Say what a model folder is, what is missing, and what memory its weights need."
                      : "Convert a model folder once, so that it starts quickly: bf16 safetensors in DIR/wander.",
                  "wander " + word);
-    app.add_option("model", model, "A folder with a model's files; docs/models.md says which")
+    app.add_option("model", model, "A folder with a model's files (docs/models.md says which), or with a world")
         ->type_name(word == "info" ? "embedded|DIR" : "DIR")
         ->required();
     std::string system_prompt_from;

@@ -1,5 +1,6 @@
 #pragma once
-// Words in place of options: `wander info DIR`, `wander convert DIR`, `wander world ...`. No window, no walk.
+// Words in place of options: `wander info DIR`, `wander convert DIR`, `wander world ...`, `wander train ...`. No
+// window, no walk.
 
 #include <optional>
 

@@ -4,11 +4,11 @@
 #include "app/exit_code.hpp"
 #include "app/paths.hpp"
 #include "generator/device.hpp"
+#include "generator/plain/atomic_file.hpp"
 #include "generator/world/device_scenes.hpp"
 #include "generator/world/scene/render_cpu.hpp"
 #include "generator/world/theme/theme.hpp"
 #include "generator/world/walks/true_walk.hpp"
-#include "render/atomic_file.hpp"
 #include "render/screenshot.hpp"
 
 #include <ATen/ops/empty.h>
@@ -269,8 +269,7 @@ Result<void> render_theme(const RenderOptions& options) {
     });
     if (!drawn) return drawn;
     if (walk) {
-        const auto written =
-            render::write_file_atomically(options.out / "walk.json", true_walk_json(*walk, theme->name));
+        const auto written = write_file_atomically(options.out / "walk.json", true_walk_json(*walk, theme->name));
         if (!written) return written;
     }
     fmt::print("{}: {} pictures of {}x{} in {}, {:.1f} ms each\n", theme->name, poses.size(), options.format.width,

@@ -52,11 +52,16 @@ void to_rgba(const at::Tensor& frame, PixelRange range, const at::Tensor& out) {
 
 } // namespace
 
-at::Tensor rgba_of(const at::Tensor& frame, PixelRange range) {
+at::Tensor rgb_of(const at::Tensor& frames, PixelRange range) {
     const ByteScale bytes(range);
-    const at::Tensor rgb = (frame.to(at::kFloat) * bytes.scale + bytes.offset).clamp_(0, 255).round_().to(at::kByte);
-    const at::Tensor alpha = at::full({1, frame.size(1), frame.size(2)}, 255, rgb.options());
-    return at::cat({rgb, alpha}).permute({1, 2, 0});
+    const at::Tensor rgb = (frames.to(at::kFloat) * bytes.scale + bytes.offset).clamp_(0, 255).round_().to(at::kByte);
+    return rgb.permute({0, 2, 3, 1});
+}
+
+at::Tensor rgba_of(const at::Tensor& frame, PixelRange range) {
+    const at::Tensor rgb = rgb_of(frame.unsqueeze(0), range)[0];
+    const at::Tensor alpha = at::full({frame.size(1), frame.size(2), 1}, 255, rgb.options());
+    return at::cat({rgb, alpha}, 2);
 }
 
 void frame_to_host(const at::Tensor& frame, PixelRange range, std::uint8_t* out) {

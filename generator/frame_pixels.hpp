@@ -18,5 +18,7 @@ void frame_to_device(const at::Tensor& frame, PixelRange range, void* out);
 
 // The plain twin, in torch's operations: [H, W, 4] on the frame's device.
 at::Tensor rgba_of(const at::Tensor& frame, PixelRange range);
+// The same colours of several frames [N, 3, H, W] at once: [N, H, W, 3] on their device.
+at::Tensor rgb_of(const at::Tensor& frames, PixelRange range);
 
 } // namespace wander

@@ -3,6 +3,7 @@
 #include "generator/causal_walk.hpp"
 #include "generator/models/worldplay_folder.hpp"
 #include "generator/walk_model_parts.hpp"
+#include "generator/world/world_folder.hpp"
 #include "quant/cache/frame_importance.hpp"
 #include "quant/format.hpp"
 
@@ -134,13 +135,14 @@ Result<WalkModel> load_walk_model(const WalkOptions& options, const ComputeDevic
     WalkModel model;
     model.device = device;
     model.assets = options.assets;
-    if (options.model == "embedded") {
+    if (options.model == "embedded" || find_world_folder(options.model)) {
         if (auto done = refuse_worldplay_options(options); !done) return done.error();
         return load_embedded(options, std::move(model));
     }
     if (!std::filesystem::is_directory(options.model)) {
-        return Error{ErrorCode::wrong_use,
-                     fmt::format("--model {}: no such folder; use embedded or a model folder", options.model)};
+        return Error{
+            ErrorCode::wrong_use,
+            fmt::format("--model {}: no such folder; use embedded, a world's folder or a model folder", options.model)};
     }
     if (WorldPlayFolder::looks_like_one(options.model)) return load_worldplay_model(options, std::move(model));
     if (auto done = refuse_worldplay_options(options); !done) return done.error();

@@ -14,7 +14,7 @@ NoiseSource make_noise(WalkModel& model, std::uint64_t seed);
 Result<void> make_causal_walk(WalkModel& model, const quant::CacheShape& shape, Rollout::Config config,
                               const WalkOptions& options);
 
-// The embedded world of options.assets.
+// The embedded world of options.assets, or the world in the folder options.model.
 Result<WalkModel> load_embedded(const WalkOptions& options, WalkModel model);
 // A folder with a text-to-video model, converting it first where that is due.
 Result<WalkModel> load_text_model(const WalkOptions& options, WalkModel model);

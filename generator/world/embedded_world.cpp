@@ -144,6 +144,7 @@ Result<EmbeddedWorld> EmbeddedWorld::read(const std::filesystem::path& folder) {
 
     EmbeddedWorld world;
     world.folder = folder;
+    world.name = json.text("name");
     json.integer("version", 1, 1);
     world.width = json.integer("width", kPixelsPerToken, 8192);
     world.height = json.integer("height", kPixelsPerToken, 8192);
@@ -182,16 +183,40 @@ Result<EmbeddedWorld> EmbeddedWorld::read(const std::filesystem::path& folder) {
     return world;
 }
 
-std::optional<int> EmbeddedWorld::world_number(const std::string& name) const {
+quant::CacheShape EmbeddedWorld::cache_shape() const {
+    return {.layers = dit.layers,
+            .heads = dit.heads,
+            .head_dim = dit.head_dim,
+            .tokens_per_latent = token_rows() * token_cols(),
+            .page_latents = page_latents,
+            .sink_latents = sink_latents,
+            .window_latents = window_latents};
+}
+
+Rollout::Config EmbeddedWorld::rollout_config() const {
+    Rollout::Config config;
+    config.sampler = sampler;
+    config.rows = latent_rows();
+    config.cols = latent_cols();
+    config.slot_positions = true;
+    config.period = camera.period;
+    config.translation_scale = camera.translation_scale;
+    config.focal_x = camera.focal_x;
+    config.focal_y = camera.focal_y;
+    config.draw_ahead = true;
+    return config;
+}
+
+std::optional<int> EmbeddedWorld::world_number(const std::string& place) const {
     for (std::size_t i = 0; i < worlds.size(); ++i) {
-        if (worlds[i] == name) return static_cast<int>(i);
+        if (worlds[i] == place) return static_cast<int>(i);
     }
     return std::nullopt;
 }
 
-std::optional<std::size_t> EmbeddedWorld::find_start(const std::string& name) const {
+std::optional<std::size_t> EmbeddedWorld::find_start(const std::string& start) const {
     for (std::size_t i = 0; i < starts.size(); ++i) {
-        if (starts[i].name == name) return i;
+        if (starts[i].name == start) return i;
     }
     return std::nullopt;
 }

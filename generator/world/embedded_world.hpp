@@ -19,6 +19,7 @@ namespace wander {
 
 struct EmbeddedWorld {
     std::filesystem::path folder;
+    std::string name;
     int width = 0;
     int height = 0;
     double fps = 16;
@@ -41,6 +42,12 @@ struct EmbeddedWorld {
 
     int latent_rows() const { return height / 8; }
     int latent_cols() const { return width / 8; }
+
+    int token_rows() const { return latent_rows() / 2; } // the patch is 2 x 2
+    int token_cols() const { return latent_cols() / 2; }
+    // How this world is walked, whoever walks: its cache, its sampler and its cameras.
+    quant::CacheShape cache_shape() const;
+    Rollout::Config rollout_config() const;
 
     std::optional<int> world_number(const std::string& name) const;
     std::optional<std::size_t> find_start(const std::string& name) const;

@@ -16,6 +16,11 @@ constexpr double kPitchLimit = 0.61; // radians; never reached on purpose
 constexpr double kLookAhead = 0.7;   // units to a wall that one turns away from
 constexpr double kStuck = 0.02;      // a step shorter than this got nowhere
 constexpr int kStuckLatents = 2;
+// A start at arm's length: one may not go this far ahead, in units. Solid things keep up to 0.55 units away, so what is
+// looked at is one to two and a half metres away.
+constexpr double kCloseLeast = 0.05;
+constexpr double kCloseMost = 0.45;
+constexpr double kCloseTurn = 0.6; // radians that the thing may be off the middle of the view
 
 // Counters of the draws for one action.
 enum Draw : std::uint64_t { kLength, kSpeedKind, kSpeed, kTurnKind, kTurnSpeed, kKind, kSide, kShare, kWall, kLevel };
@@ -98,6 +103,30 @@ Pose anywhere(const WalkableMap& map, const KeyedRandom& random) {
 }
 
 } // namespace
+
+Pose close_start(const WalkableMap& map, std::uint64_t seed, std::uint64_t number) {
+    constexpr std::uint64_t kTries = 4000;
+    const KeyedRandom random = KeyedRandom(seed).child(number).child("close");
+    for (std::uint64_t k = 0; k < kTries; ++k) {
+        const KeyedRandom draw = random.child(k);
+        const double x = draw.between(0, -map.period() / 2, map.period() / 2);
+        const double z = draw.between(1, -map.period() / 2, map.period() / 2);
+        const double toward = draw.between(2, -std::numbers::pi, std::numbers::pi);
+        const double distance = draw.between(3, kCloseLeast, kCloseMost);
+        if (!map.free_at(x, z) || map.free_at(x + distance * std::sin(toward), z + distance * std::cos(toward)))
+            continue;
+        Pose pose;
+        pose.x = static_cast<float>(x);
+        pose.z = static_cast<float>(z);
+        // Rounding may have crossed the border of a cell.
+        if (!map.free_at(pose.x, pose.z)) continue;
+        pose.yaw =
+            static_cast<float>(std::remainder(toward + draw.between(4, -kCloseTurn, kCloseTurn), 2 * std::numbers::pi));
+        if (draw.unit(5) < 0.3) pose.pitch = static_cast<float>(draw.between(6, -0.25, 0.25));
+        return pose;
+    }
+    return anywhere(map, random.child("start"));
+}
 
 TrueWalk random_walk(const WalkableMap& map, const std::optional<Pose>& start, std::uint64_t seed, std::uint64_t number,
                      int latents) {

@@ -32,6 +32,10 @@ std::vector<Pose> frame_poses(const TrueWalk& walk);
 TrueWalk random_walk(const WalkableMap& map, const std::optional<Pose>& start, std::uint64_t seed, std::uint64_t number,
                      int latents);
 
+// A pose on free ground that looks at something at arm's length: within a quarter turn's half of it, and near enough
+// that a few steps ahead are blocked. Anywhere free if the map has no such place. Depends on (seed, number) alone.
+Pose close_start(const WalkableMap& map, std::uint64_t seed, std::uint64_t number);
+
 // A pose list as JSON: docs/formats.md, "True walk".
 std::string true_walk_json(const TrueWalk& walk, const std::string& theme);
 // bad_input with file and key. Labels may be absent: they follow from the poses.

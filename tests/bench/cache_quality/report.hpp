@@ -1,8 +1,8 @@
 #pragma once
 // What was measured of one way to keep the cache, and its JSON and Markdown.
 
-#include "tests/bench/cache_quality/picture_measures.hpp"
-#include "tests/bench/cache_quality/statistics.hpp"
+#include "generator/evaluate/plain/picture_measures.hpp"
+#include "generator/evaluate/plain/statistics.hpp"
 #include "tests/bench/cache_quality/variants.hpp"
 
 #include <array>
@@ -13,6 +13,8 @@
 #include <vector>
 
 namespace wander::bench {
+
+using namespace evaluate;
 
 // Frames of some chunks against the same frames of the reference.
 struct WindowMeasures {

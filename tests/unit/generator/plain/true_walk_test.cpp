@@ -48,6 +48,32 @@ TEST(RandomWalk, DependsOnSeedAndNumberAlone) {
     EXPECT_EQ(random_walk(map, village().starts[0].pose, 5, 2, 9).poses[0].z, village().starts[0].pose.z);
 }
 
+TEST(CloseStart, StandsFreeAndLooksAtSomethingNear) {
+    const WalkableMap& map = village().map;
+    std::set<float> places;
+    for (std::uint64_t n = 0; n < 100; ++n) {
+        const Pose pose = close_start(map, 9, n);
+        EXPECT_TRUE(map.free_at(pose.x, pose.z));
+        bool blocked = false;
+        for (double turn = -0.6; turn <= 0.6; turn += 0.02) {
+            for (double ahead = 0.05; ahead <= 0.45; ahead += 0.02)
+                blocked |= !map.free_at(pose.x + ahead * std::sin(pose.yaw + turn),
+                                        pose.z + ahead * std::cos(pose.yaw + turn));
+        }
+        EXPECT_TRUE(blocked) << n;
+        EXPECT_EQ(pose.x, close_start(map, 9, n).x);
+        places.insert(pose.x);
+    }
+    EXPECT_EQ(places.size(), 100U);
+}
+
+TEST(CloseStart, IsAnywhereFreeWhereNothingStands) {
+    const auto map = WalkableMap::from_hex({"f", "f", "f", "f"}, 4, 16);
+    ASSERT_TRUE(map);
+    const Pose pose = close_start(*map, 1, 1);
+    EXPECT_TRUE(map->free_at(pose.x, pose.z));
+}
+
 TEST(RandomWalk, StaysOnFreeGroundAndLabelsWhatWasDone) {
     const WalkableMap& map = village().map;
     std::set<int> labels;

@@ -1,0 +1,214 @@
+#include "generator/train/worker_group.hpp"
+
+#include "generator/errors.hpp"
+#include "generator/train/nccl/nccl_backend.hpp"
+#include "generator/train/worker_processes.hpp"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+
+namespace wander::train {
+
+namespace {
+
+// One process may write a checkpoint or evaluate while the others wait for it.
+constexpr std::chrono::minutes kPatience{30};
+// Values that are still kept, so that nobody's are taken away before they were read. Gradients are averaged, and so
+// everybody waited for, far more often.
+constexpr std::int64_t kKeptValues = 64;
+constexpr const char* kAllLeft = "left/all";
+constexpr std::chrono::seconds kFarewell{20};
+
+Result<c10::intrusive_ptr<c10d::Backend>> open_nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size) {
+    std::error_code failed;
+    const auto program = std::filesystem::read_symlink("/proc/self/exe", failed);
+    const auto file = program.parent_path() / kNcclLibrary;
+    void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    const char* why = library ? nullptr : dlerror();
+    void* found = library ? dlsym(library, kMakeNcclName) : nullptr;
+    if (!found)
+        return Error{ErrorCode::unavailable,
+                     fmt::format("several GPUs need {}, which is built where nccl.h is found ({}); use --gpus 1",
+                                 file.string(), why ? why : "not usable")};
+    const auto make = reinterpret_cast<MakeNccl>(found);
+    c10::intrusive_ptr<c10d::Backend> made;
+    make(store, rank, size, made);
+    return made;
+}
+
+std::vector<std::uint8_t> bytes_of(const void* data, std::size_t bytes) {
+    const auto* begin = static_cast<const std::uint8_t*>(data);
+    return {begin, begin + bytes};
+}
+
+} // namespace
+
+struct WorkerGroup::State {
+    WorkerPlace place;
+    at::Device device = at::kCPU;
+    c10::intrusive_ptr<c10d::Store> store;
+    c10::intrusive_ptr<c10d::Backend> nccl; // null on the CPU
+    std::int64_t values = 0;                // that were handed round so far
+    std::int64_t sums = 0;
+    std::int64_t barriers = 0;
+
+    ~State() {
+        if (!store) return;
+        nccl.reset();
+        // The store lives in rank 0, which leaves last.
+        try {
+            if (place.rank == 0) {
+                store->wait({kAllLeft}, kFarewell);
+            } else if (store->add("left", 1) == place.size - 1) {
+                store->set(kAllLeft, bytes_of("1", 1));
+            }
+        } catch (const std::exception&) {
+            // One of them has died; the processes' parent tells.
+        }
+    }
+
+    // Rank 0's bytes, everywhere.
+    void hand_round(std::vector<std::uint8_t>& bytes) {
+        const std::string key = fmt::format("value/{}", values);
+        if (place.rank == 0) {
+            store->set(key, bytes);
+            if (values >= kKeptValues) store->deleteKey(fmt::format("value/{}", values - kKeptValues));
+        } else {
+            bytes = store->get(key);
+        }
+        ++values;
+    }
+
+    // Everybody adds everybody's in the order of ranks, so that the sums have the same bytes.
+    void sum_through_store(const at::Tensor& flat) {
+        const auto key = [](std::int64_t sum, int rank) { return fmt::format("sum/{}/{}", sum, rank); };
+        store->set(key(sums, place.rank), bytes_of(flat.const_data_ptr<float>(), flat.nbytes()));
+        at::Tensor sum = at::zeros_like(flat);
+        for (int rank = 0; rank < place.size; ++rank) {
+            auto theirs = store->get(key(sums, rank));
+            sum.add_(at::from_blob(theirs.data(), flat.sizes(), flat.options()));
+        }
+        flat.copy_(sum);
+        // Whoever is here has everybody's part of this sum, so everybody is done with the one before.
+        if (sums > 0) store->deleteKey(key(sums - 1, place.rank));
+        ++sums;
+    }
+
+    void sum(const at::Tensor& flat) {
+        if (!nccl) return sum_through_store(flat);
+        std::vector<at::Tensor> tensors{flat};
+        nccl->allreduce(tensors, {})->wait();
+    }
+};
+
+WorkerGroup::WorkerGroup(std::unique_ptr<State> state) : state_(std::move(state)) {}
+WorkerGroup::WorkerGroup(WorkerGroup&&) noexcept = default;
+WorkerGroup& WorkerGroup::operator=(WorkerGroup&&) noexcept = default;
+WorkerGroup::~WorkerGroup() = default;
+
+Result<WorkerGroup> WorkerGroup::join(at::Device device) {
+    auto state = std::make_unique<State>();
+    state->place = worker_place();
+    state->device = device;
+    if (state->place.size == 1) return WorkerGroup(std::move(state));
+    try {
+        c10d::TCPStoreOptions options;
+        options.port = static_cast<std::uint16_t>(state->place.port);
+        options.isServer = state->place.rank == 0;
+        options.numWorkers = static_cast<std::size_t>(state->place.size);
+        options.waitWorkers = false;
+        options.timeout = kPatience;
+        if (options.isServer && state->place.listening >= 0) options.masterListenFd = state->place.listening;
+        state->store = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
+        if (device.is_cuda()) {
+            const auto place = state->place;
+            auto nccl = open_nccl(c10::make_intrusive<c10d::PrefixStore>("nccl", state->store), place.rank, place.size);
+            if (!nccl) return nccl.error();
+            state->nccl = *nccl;
+        }
+    } catch (...) {
+        return current_exception_as_error("meeting the other processes");
+    }
+    return WorkerGroup(std::move(state));
+}
+
+int WorkerGroup::rank() const { return state_->place.rank; }
+int WorkerGroup::size() const { return state_->place.size; }
+
+Result<void> WorkerGroup::average_gradients(const NamedTensors& parameters) {
+    if (size() == 1) return {};
+    const c10::NoGradGuard no_grad;
+    try {
+        std::vector<at::Tensor> parts;
+        parts.reserve(parameters.size());
+        for (const auto& [name, weight] : parameters) {
+            if (!weight.grad().defined()) weight.mutable_grad() = at::zeros_like(weight);
+            parts.push_back(weight.grad().reshape({-1}));
+        }
+        const at::Tensor flat = at::cat(parts);
+        state_->sum(flat);
+        flat.div_(size());
+        std::int64_t begin = 0;
+        for (const auto& [name, weight] : parameters) {
+            weight.mutable_grad().copy_(flat.narrow(0, begin, weight.numel()).view(weight.sizes()));
+            begin += weight.numel();
+        }
+    } catch (...) {
+        return current_exception_as_error("averaging gradients");
+    }
+    return {};
+}
+
+Result<std::vector<double>> WorkerGroup::broadcast(const std::vector<double>& values) {
+    if (size() == 1) return values;
+    try {
+        auto bytes = bytes_of(values.data(), values.size() * sizeof(double));
+        state_->hand_round(bytes);
+        std::vector<double> theirs(bytes.size() / sizeof(double));
+        std::memcpy(theirs.data(), bytes.data(), theirs.size() * sizeof(double));
+        return theirs;
+    } catch (...) {
+        return current_exception_as_error("waiting for the first process");
+    }
+}
+
+Result<void> WorkerGroup::broadcast(const NamedTensors& tensors) {
+    if (size() == 1) return {};
+    const c10::NoGradGuard no_grad;
+    try {
+        for (const auto& [name, tensor] : tensors) {
+            at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
+            auto bytes = bytes_of(host.const_data_ptr(), host.nbytes());
+            state_->hand_round(bytes);
+            if (bytes.size() != host.nbytes())
+                return Error{ErrorCode::internal, fmt::format("{} has another size in the first process", name)};
+            std::memcpy(host.mutable_data_ptr(), bytes.data(), bytes.size());
+            if (!is_first()) tensor.copy_(host);
+        }
+    } catch (...) {
+        return current_exception_as_error("waiting for the first process");
+    }
+    return barrier();
+}
+
+Result<void> WorkerGroup::barrier() {
+    if (size() == 1) return {};
+    try {
+        const std::string key = fmt::format("barrier/{}", state_->barriers++);
+        if (state_->store->add(key, 1) == size()) state_->store->set(key + "/open", bytes_of("1", 1));
+        state_->store->wait({key + "/open"});
+    } catch (...) {
+        return current_exception_as_error("waiting for the other processes");
+    }
+    return {};
+}
+
+} // namespace wander::train
