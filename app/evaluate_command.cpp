@@ -5,6 +5,7 @@
 #include "app/progress.hpp"
 #include "generator/device.hpp"
 #include "generator/evaluate/evaluate_world.hpp"
+#include "generator/evaluate/model_card.hpp"
 #include "generator/plain/atomic_file.hpp"
 #include "generator/world/world_folder.hpp"
 #include "quant/format.hpp"
@@ -40,6 +41,7 @@ struct EvaluateOptions {
     int seconds = 0; // 0: not given
     int walks = 0;
     bool free_walk_only = false;
+    bool card = false;
     evaluate::EvaluationOptions evaluation;
 };
 
@@ -92,6 +94,8 @@ void add_options(CLI::App& app, EvaluateOptions& options) {
     app.add_flag("--quick", options.quick, "One walk of every place, 5 s, unless told otherwise");
     app.add_flag("--free-walk-only", options.free_walk_only,
                  "Neither next chunks, nor the autoencoder's ceiling, nor walks that come back");
+    app.add_flag("--card", options.card,
+                 "Put the figures into the world's own model card as well: README.md and world.json in its folder");
     app.add_option("--seed", options.evaluation.seed, "Seed of the noise")->type_name("N");
     app.add_option("--device", options.device, "Where the model runs")
         ->type_name("auto|cpu|cuda")
@@ -142,6 +146,9 @@ Result<void> evaluate_folder(EvaluateOptions& options) {
     line.end();
     if (!evaluated) return evaluated.error();
     if (auto written = evaluate::write_evaluation(*evaluated, options.out, assets); !written) return written;
+    if (options.card) {
+        if (auto done = evaluate::update_model_card(folder, evaluated->report); !done) return done;
+    }
     fmt::print("{}\nIn {:.1f} minutes; {} has evaluation.md, evaluation.json, sheet.png and psnr.png.\n",
                report_markdown(evaluated->report), evaluated->report.minutes, options.out.string());
     return {};
