@@ -53,6 +53,7 @@ void UiBridge::model_opened(const WalkInfo& info, const std::filesystem::path& f
     for (const FormatInfo& format : info.formats)
         facts.formats.push_back({format.name, format.label, format.bits, format.ratio, format.refusal});
     facts.card = read_world_card(folder);
+    if (facts.card) facts.card->name = facts.model;
     model_.history.clear();
     shown_at_.clear();
 }

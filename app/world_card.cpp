@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace wander {
 
 namespace {
@@ -50,28 +53,39 @@ void add_training(gui::WorldCard& card, const Json& figures) {
     add_fact(card, "trained", text);
 }
 
-void add_row(gui::WorldCard& card, const std::string& label, const Json& values, int decimals) {
-    if (!values.is_array()) return;
+// The panel has room for six seconds.
+bool is_shown(const Json& second) {
+    constexpr int kShown[] = {1, 3, 5, 10, 20, 60};
+    return second.is_number_integer() && std::ranges::find(kShown, second.get<int>()) != std::end(kShown);
+}
+
+void add_row(gui::WorldCard& card, const std::string& label, const Json& seconds, const Json& values, int decimals) {
+    if (!values.is_array() || values.size() != seconds.size()) return;
     gui::CardRow row{label, {}};
-    for (const Json& value : values) row.cells.push_back(number(value, decimals));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (is_shown(seconds[i])) row.cells.push_back(number(values[i], decimals));
+    }
     card.figures.push_back(std::move(row));
 }
 
 void add_figures(gui::WorldCard& card, const Json& figures) {
     const Json& seconds = at(figures, {"free_walk", "seconds"});
     if (seconds.is_array()) {
-        for (const Json& second : seconds) card.columns.push_back(number(second, 0));
-        add_row(card, "PSNR, dB", at(figures, {"free_walk", "psnr_db"}), 1);
-        add_row(card, "sharpness", at(figures, {"free_walk", "sharpness"}), 2);
+        for (const Json& second : seconds) {
+            if (is_shown(second)) card.columns.push_back(number(second, 0));
+        }
+        add_row(card, "PSNR, dB", seconds, at(figures, {"free_walk", "psnr_db"}), 1);
+        add_row(card, "sharpness", seconds, at(figures, {"free_walk", "sharpness"}), 2);
         if (const Json& places = at(figures, {"places"}); places.is_object()) {
-            for (const auto& [place, of_place] : places.items()) add_row(card, place, at(of_place, {"psnr_db"}), 1);
+            for (const auto& [place, of_place] : places.items())
+                add_row(card, place, at(of_place, {"seconds"}), at(of_place, {"psnr_db"}), 1);
         }
     }
     const auto db = [&](const char* label, const Json& value) {
         if (value.is_number()) add_fact(card, label, number(value, 1) + " dB");
     };
     db("next chunk", at(figures, {"next_chunk_psnr_db", "full_history"}));
-    db("next chunk, history forgotten", at(figures, {"next_chunk_psnr_db", "sink_only"}));
+    db("without history", at(figures, {"next_chunk_psnr_db", "sink_only"}));
     const Json& turn = at(figures, {"revisit_psnr_db", "full turn", "own_first"});
     db("full turn", turn.is_number() ? turn : at(figures, {"revisit_psnr_db", "full_turn_vs_own_first"}));
     std::string ceiling;

@@ -140,53 +140,56 @@ void places(const PanelContext& ui) {
 
 void figures_table(const PanelContext& ui, const WorldCard& card) {
     const FontScope small(ui.fonts.figures, kSmallSize - 1);
-    if (card.columns.empty() ||
-        !ImGui::BeginTable("figures", static_cast<int>(card.columns.size()) + 1, ImGuiTableFlags_ScrollX))
+    if (!ImGui::BeginTable("figures", static_cast<int>(card.columns.size()) + 1, ImGuiTableFlags_SizingStretchProp))
         return;
-    ImGui::TableSetupScrollFreeze(1, 0);
-    ImGui::TableNextColumn();
-    text("after, s", colour::kDim);
-    for (const std::string& column : card.columns) {
+    const auto cell = [](std::string_view s, ImU32 colour) {
         ImGui::TableNextColumn();
-        text(column, colour::kDim);
-    }
+        text(s, colour);
+    };
+    cell("after, s", colour::kDim);
+    for (const std::string& column : card.columns) cell(column, colour::kDim);
     for (const CardRow& row : card.figures) {
         ImGui::TableNextRow();
-        ImGui::TableNextColumn();
-        text(row.label, colour::kDim);
-        for (std::size_t i = 0; i < std::min(row.cells.size(), card.columns.size()); ++i) {
-            ImGui::TableNextColumn();
-            text(row.cells[i]);
-        }
+        cell(row.label, colour::kDim);
+        for (std::size_t i = 0; i < std::min(row.cells.size(), card.columns.size()); ++i)
+            cell(row.cells[i], colour::kText);
     }
     ImGui::EndTable();
 }
 
-void card_view(const PanelContext& ui, const WorldCard& card) {
-    ImGui::PushStyleVarY(ImGuiStyleVar_ItemSpacing, ui.px(3));
-    {
-        const FontScope small(ui.fonts.text, kSmallSize);
-        for (const NamedChoice& place : card.places) {
-            text(place.name, place.name == ui.model.place ? colour::kAccent : colour::kText);
-            if (place.help.empty()) continue;
-            ImGui::SameLine();
-            text(place.help, colour::kDim);
+// Every place by its name, what it is called where the pointer rests.
+void place_names(const PanelContext& ui, const WorldCard& card) {
+    const float right = ImGui::GetCursorScreenPos().x + ImGui::GetContentRegionAvail().x;
+    for (std::size_t i = 0; i < card.places.size(); ++i) {
+        const NamedChoice& place = card.places[i];
+        const float width = ImGui::CalcTextSize(place.name.c_str()).x;
+        if (i > 0) {
+            ImGui::SameLine(0, ui.px(10));
+            if (ImGui::GetCursorScreenPos().x + width > right) ImGui::NewLine();
         }
-        for (const NamedChoice& fact : card.facts) fact_row(ui, fact.name, fact.help);
+        text(place.name, place.name == ui.model.place ? colour::kAccent : colour::kText);
+        if (!place.help.empty() && ImGui::IsItemHovered()) ImGui::SetTooltip("%s", place.help.c_str());
     }
+}
+
+void card_view(const PanelContext& ui, const WorldCard& card) {
+    const FontScope small(ui.fonts.text, kSmallSize);
+    ImGui::PushStyleVarY(ImGuiStyleVar_ItemSpacing, ui.px(3));
+    ImGui::PushTextWrapPos(0);
+    place_names(ui, card);
     if (card.columns.empty()) {
-        ImGui::PushTextWrapPos(0);
         text("Not measured yet: wander evaluate --card does that.", colour::kDim);
-        ImGui::PopTextWrapPos();
     } else {
         figures_table(ui, card);
     }
-    {
-        const FontScope small(ui.fonts.text, kSmallSize);
-        ImGui::PushTextWrapPos(0);
-        text(card.folder, colour::kFaint);
-        ImGui::PopTextWrapPos();
+    const float right = ImGui::GetCursorPosX() + ImGui::GetContentRegionAvail().x;
+    for (const NamedChoice& fact : card.facts) {
+        text(fact.name, colour::kDim);
+        ImGui::SameLine();
+        figure_right(ui, fact.help, right, colour::kText, kSmallSize);
     }
+    text(card.folder, colour::kFaint);
+    ImGui::PopTextWrapPos();
     ImGui::PopStyleVar();
 }
 

@@ -83,13 +83,13 @@ inline gui::UiModel sample_model(std::int64_t chunks, std::int64_t packed_from =
         const std::string full = name;
         model.session.starts.push_back({full, full.substr(0, full.find('_')), 0, 192.0f / 112.0f});
     }
-    model.session.card =
-        gui::WorldCard{"embedded",
-                       "/usr/share/wander/world",
-                       {{"village", "A village"}, {"winter", "Winter"}, {"neon", "Neon city"}},
-                       {{"transformer", "10.1 M"}, {"trained", "80 min"}, {"full turn", "26.7 dB"}},
-                       {"1", "5", "60"},
-                       {{"PSNR, dB", {"27.6", "27.0", "24.2"}}, {"sharpness", {"0.88", "0.84", "0.79"}}}};
+    model.session.card = gui::WorldCard{"embedded",
+                                        "/usr/share/wander/world",
+                                        {{"village", "A village"}, {"winter", "Winter"}, {"neon", "Neon city"}},
+                                        {{"transformer", "10.1 M"}, {"trained", "80 min"}, {"full turn", "26.7 dB"}},
+                                        {"1", "3", "5", "10", "20", "60"},
+                                        {{"PSNR, dB", {"27.6", "26.5", "27.0", "24.4", "23.9", "24.2"}},
+                                         {"sharpness", {"0.88", "0.85", "0.84", "0.77", "0.80", "0.79"}}}};
     model.model_folder = "embedded";
     model.session.formats = {{"bf16", "BF16", 16, 1, ""},
                              {"int8", "INT8", 8, 1.9, ""},

@@ -276,6 +276,21 @@ TEST(Gui, TheFrontTabIsWhatAModelIsSteeredBy) {
     EXPECT_TRUE(is_drawn(kWorldPanel));
 }
 
+TEST(Gui, TheFrontTabIsChosenInARememberedLayoutToo) {
+    std::string layout;
+    {
+        Gui gui = make_gui();
+        frames(gui, samples::sample_model(3), 5);
+        layout = *gui.take_changed_layout(true);
+    }
+    Gui gui = make_gui(layout);
+    frames(gui, UiModel{}, 5); // nothing is open yet
+    frames(gui, samples::sample_model(3), 5);
+    EXPECT_TRUE(is_drawn(kWorldPanel));
+    frames(gui, samples::sample_text_model(3), 5);
+    EXPECT_TRUE(is_drawn(kSessionPanel));
+}
+
 TEST(Gui, ClickingRecRecordsUnlessThatIsImpossible) {
     Gui gui = make_gui();
     UiModel model = samples::sample_model(3);
