@@ -8,7 +8,6 @@
 #include "generator/evaluate/model_card.hpp"
 #include "generator/plain/atomic_file.hpp"
 #include "generator/world/world_folder.hpp"
-#include "quant/format.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -46,34 +45,6 @@ struct EvaluateOptions {
 };
 
 Error wrong_use(const std::string& message) { return {ErrorCode::wrong_use, message}; }
-
-// "bf16,int2", or "all". bf16 is always measured.
-Result<std::vector<std::string>> parse_formats(const std::string& text) {
-    std::vector<std::string> names;
-    const quant::FormatRegistry& registry = quant::FormatRegistry::instance();
-    const auto add = [&](const std::string& name) {
-        if (name != "bf16" && std::ranges::find(names, name) == names.end()) names.push_back(name);
-    };
-    if (text == "all") {
-        for (const quant::PageFormat* format : registry.formats()) add(std::string(format->name()));
-        return names;
-    }
-    std::string name;
-    for (const char c : text + ",") {
-        if (c != ',') {
-            name += c;
-            continue;
-        }
-        if (name.empty()) continue;
-        const quant::PageFormat* format = registry.find(name);
-        if (!format)
-            return wrong_use(
-                fmt::format("--formats: there is no cache format {}; there are {}", name, registry.names()));
-        add(std::string(format->name()));
-        name.clear();
-    }
-    return names;
-}
 
 void add_options(CLI::App& app, EvaluateOptions& options) {
     app.footer(kFooter);
@@ -120,10 +91,7 @@ Result<void> prepare_folder(const fs::path& folder) {
 }
 
 Result<void> evaluate_folder(EvaluateOptions& options) {
-    auto formats = parse_formats(options.formats);
-    if (!formats) return formats.error();
     evaluate::EvaluationOptions& evaluation = options.evaluation;
-    evaluation.formats = *formats;
     evaluation.seconds = options.seconds > 0 ? options.seconds : options.quick ? kQuickSeconds : evaluation.seconds;
     evaluation.walks_per_place = options.walks > 0 ? options.walks : options.quick ? 1 : evaluation.walks_per_place;
     evaluation.next_chunk = evaluation.revisits = !options.free_walk_only;
@@ -140,6 +108,9 @@ Result<void> evaluate_folder(EvaluateOptions& options) {
     const fs::path folder = model_path(options.model, assets);
     auto world = evaluate::open_evaluated_world(folder, assets, *device);
     if (!world) return world.error();
+    auto formats = evaluate::parse_formats(options.formats, *world);
+    if (!formats) return formats.error();
+    evaluation.formats = *formats;
     LoadingLine line;
     evaluation.progress = [&line](const LoadProgress& progress) { line.show(progress); };
     auto evaluated = evaluate::evaluate_world(*world, evaluation);

@@ -128,6 +128,14 @@ protected:
     EvaluationOptions options_;
 };
 
+TEST_F(ShippedWorld, FormatsAreNamedOnceWithoutTheUncompressedOne) {
+    EXPECT_EQ(*parse_formats("bf16,int2,,int8,int2", world_), (std::vector<std::string>{"int2", "int8"}));
+    EXPECT_TRUE(parse_formats("", world_)->empty());
+    EXPECT_GT(parse_formats("all", world_)->size(), 10u);
+    ASSERT_FALSE(parse_formats("int2,int3", world_));
+    EXPECT_NE(parse_formats("int2,int3", world_).error().message.find("int3"), std::string::npos);
+}
+
 std::string without_time(EvaluationReport report) {
     report.minutes = 0;
     return report_json(report);
