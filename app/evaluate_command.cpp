@@ -5,9 +5,9 @@
 #include "app/progress.hpp"
 #include "generator/device.hpp"
 #include "generator/evaluate/evaluate_world.hpp"
+#include "generator/evaluate/model_card.hpp"
 #include "generator/plain/atomic_file.hpp"
 #include "generator/world/world_folder.hpp"
-#include "quant/format.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -40,38 +40,11 @@ struct EvaluateOptions {
     int seconds = 0; // 0: not given
     int walks = 0;
     bool free_walk_only = false;
+    bool card = false;
     evaluate::EvaluationOptions evaluation;
 };
 
 Error wrong_use(const std::string& message) { return {ErrorCode::wrong_use, message}; }
-
-// "bf16,int2", or "all". bf16 is always measured.
-Result<std::vector<std::string>> parse_formats(const std::string& text) {
-    std::vector<std::string> names;
-    const quant::FormatRegistry& registry = quant::FormatRegistry::instance();
-    const auto add = [&](const std::string& name) {
-        if (name != "bf16" && std::ranges::find(names, name) == names.end()) names.push_back(name);
-    };
-    if (text == "all") {
-        for (const quant::PageFormat* format : registry.formats()) add(std::string(format->name()));
-        return names;
-    }
-    std::string name;
-    for (const char c : text + ",") {
-        if (c != ',') {
-            name += c;
-            continue;
-        }
-        if (name.empty()) continue;
-        const quant::PageFormat* format = registry.find(name);
-        if (!format)
-            return wrong_use(
-                fmt::format("--formats: there is no cache format {}; there are {}", name, registry.names()));
-        add(std::string(format->name()));
-        name.clear();
-    }
-    return names;
-}
 
 void add_options(CLI::App& app, EvaluateOptions& options) {
     app.footer(kFooter);
@@ -92,6 +65,8 @@ void add_options(CLI::App& app, EvaluateOptions& options) {
     app.add_flag("--quick", options.quick, "One walk of every place, 5 s, unless told otherwise");
     app.add_flag("--free-walk-only", options.free_walk_only,
                  "Neither next chunks, nor the autoencoder's ceiling, nor walks that come back");
+    app.add_flag("--card", options.card,
+                 "Put the figures into the world's own model card as well: README.md and world.json in its folder");
     app.add_option("--seed", options.evaluation.seed, "Seed of the noise")->type_name("N");
     app.add_option("--device", options.device, "Where the model runs")
         ->type_name("auto|cpu|cuda")
@@ -116,10 +91,7 @@ Result<void> prepare_folder(const fs::path& folder) {
 }
 
 Result<void> evaluate_folder(EvaluateOptions& options) {
-    auto formats = parse_formats(options.formats);
-    if (!formats) return formats.error();
     evaluate::EvaluationOptions& evaluation = options.evaluation;
-    evaluation.formats = *formats;
     evaluation.seconds = options.seconds > 0 ? options.seconds : options.quick ? kQuickSeconds : evaluation.seconds;
     evaluation.walks_per_place = options.walks > 0 ? options.walks : options.quick ? 1 : evaluation.walks_per_place;
     evaluation.next_chunk = evaluation.revisits = !options.free_walk_only;
@@ -136,12 +108,18 @@ Result<void> evaluate_folder(EvaluateOptions& options) {
     const fs::path folder = model_path(options.model, assets);
     auto world = evaluate::open_evaluated_world(folder, assets, *device);
     if (!world) return world.error();
+    auto formats = evaluate::parse_formats(options.formats, *world);
+    if (!formats) return formats.error();
+    evaluation.formats = *formats;
     LoadingLine line;
     evaluation.progress = [&line](const LoadProgress& progress) { line.show(progress); };
     auto evaluated = evaluate::evaluate_world(*world, evaluation);
     line.end();
     if (!evaluated) return evaluated.error();
     if (auto written = evaluate::write_evaluation(*evaluated, options.out, assets); !written) return written;
+    if (options.card) {
+        if (auto done = evaluate::update_model_card(folder, evaluated->report); !done) return done;
+    }
     fmt::print("{}\nIn {:.1f} minutes; {} has evaluation.md, evaluation.json, sheet.png and psnr.png.\n",
                report_markdown(evaluated->report), evaluated->report.minutes, options.out.string());
     return {};

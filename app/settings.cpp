@@ -123,6 +123,7 @@ Settings from_json(const json& root) {
     const json ui = object_at(root, "ui");
     take(ui, "show_memory", s.ui.show_memory);
     take(ui, "show_latency", s.ui.show_latency);
+    take(ui, "show_world", s.ui.show_world);
     take(ui, "show_session", s.ui.show_session);
     take(ui, "show_timeline", s.ui.show_timeline);
     take(ui, "show_hud", s.ui.show_hud);
@@ -152,6 +153,7 @@ void into_json(const Settings& s, json& root) {
     ui = object_at(root, "ui");
     ui["show_memory"] = s.ui.show_memory;
     ui["show_latency"] = s.ui.show_latency;
+    ui["show_world"] = s.ui.show_world;
     ui["show_session"] = s.ui.show_session;
     ui["show_timeline"] = s.ui.show_timeline;
     ui["show_hud"] = s.ui.show_hud;

@@ -1,6 +1,7 @@
 #include "app/ui_bridge.hpp"
 
 #include "app/picture_file.hpp"
+#include "app/world_card.hpp"
 
 #include <filesystem>
 
@@ -17,7 +18,7 @@ void UiBridge::drop_textures() {
     textures_.clear();
 }
 
-void UiBridge::model_opened(const WalkInfo& info) {
+void UiBridge::model_opened(const WalkInfo& info, const std::filesystem::path& folder) {
     drop_textures();
     gui::SessionFacts& facts = model_.session;
     facts = {};
@@ -51,6 +52,8 @@ void UiBridge::model_opened(const WalkInfo& info) {
     }
     for (const FormatInfo& format : info.formats)
         facts.formats.push_back({format.name, format.label, format.bits, format.ratio, format.refusal});
+    facts.card = read_world_card(folder);
+    if (facts.card) facts.card->name = facts.model;
     model_.history.clear();
     shown_at_.clear();
 }

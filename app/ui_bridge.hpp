@@ -20,7 +20,7 @@ public:
     UiBridge& operator=(const UiBridge&) = delete;
 
     // A model was opened: facts, formats, gallery pictures. Unreadable pictures leave empty tiles.
-    void model_opened(const WalkInfo& info);
+    void model_opened(const WalkInfo& info, const std::filesystem::path& folder);
     void update(const LiveWalk::Snapshot& walk, const std::deque<ChunkTelemetry>& chunks, double now_seconds);
     void frame_shown(const FrameTicket& ticket, double now_seconds);
 

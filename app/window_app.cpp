@@ -8,6 +8,7 @@
 #include "app/settings.hpp"
 #include "app/ui_bridge.hpp"
 #include "generator/plain/prompt_list.hpp"
+#include "generator/world/world_folder.hpp"
 #include "gui/gui.hpp"
 #include "render/cuda_interop.hpp"
 #include "render/renderer.hpp"
@@ -200,7 +201,9 @@ private:
         opened_model_ = walk.model;
         const WalkInfo& info = *walk.info;
         for (const std::string& warning : info.warnings) gui_.toast(gui::ToastKind::warning, warning);
-        bridge_.model_opened(info);
+        bridge_.model_opened(info, model_path(walk.model, options_.assets));
+        bridge_.model().model_folder =
+            walk.model == "embedded" ? walk.model : std::filesystem::absolute(walk.model).string();
         list_saved_walks();
         if (walk.model != "embedded") {
             settings_.opened(std::filesystem::absolute(walk.model).string());
@@ -315,10 +318,14 @@ private:
         for (const auto& file : files) list.push_back({file.string(), file.stem().string()});
     }
 
-    // A model folder, a saved walk, or a picture to start from.
+    // A world, a model folder, a saved walk, or a picture to start from.
     void open_dropped(const std::filesystem::path& path) {
         std::error_code ignored;
         const LiveWalk::Snapshot walk = live_.snapshot();
+        if (find_world_folder(path)) {
+            const bool folder = std::filesystem::is_directory(path, ignored);
+            return open_model((folder ? path : path.parent_path()).string());
+        }
         if (path.extension() == kWalkExtension) {
             resume_walk(path);
         } else if (!std::filesystem::is_regular_file(path, ignored)) {
@@ -367,7 +374,7 @@ private:
     void browse_models() {
         const auto near = settings_.recent_models.empty() ? std::filesystem::path()
                                                           : std::filesystem::path(settings_.recent_models.front());
-        if (!folders_.open("Open a model folder", near.parent_path())) {
+        if (!folders_.open("Open a world or a model folder", near.parent_path())) {
             gui_.toast(gui::ToastKind::warning,
                        "This desktop has no dialog for choosing folders (zenity or kdialog would "
                        "bring one): type the folder, or drop it on the window");

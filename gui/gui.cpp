@@ -54,6 +54,7 @@ struct Gui::State {
     void follow_scale();
     void obey(KeyCommand command, UiCommands& commands);
     void panels(const PanelContext& ui);
+    void choose_tab(const UiModel& model);
     InputGate gate() const;
 };
 
@@ -107,9 +108,23 @@ void Gui::State::panels(const PanelContext& ui) {
     if (preferences.show_latency) {
         latency_panel(ui);
     }
+    if (preferences.show_world) {
+        world_panel(ui, overlay);
+    }
     if (preferences.show_session) {
         session_panel(ui, prompt_draft);
     }
+    choose_tab(ui.model);
+}
+
+// A world that was just opened is looked at, a text model is talked to. Panels that come back keep their order.
+void Gui::State::choose_tab(const UiModel& model) {
+    if (overlay.tab_of != model.session.model) {
+        overlay.tab_of = model.session.model;
+        overlay.bring = model.session.starts.empty() ? kSessionPanel : kWorldPanel;
+    }
+    if (overlay.bring && bring_to_front(overlay.bring)) overlay.bring = nullptr;
+    if (!overlay.bring) overlay.in_front = is_in_front(kWorldPanel) ? kWorldPanel : kSessionPanel;
 }
 
 Gui::Gui(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -159,6 +174,7 @@ UiFrame Gui::frame(const UiModel& model) {
     if (s.overlay.hide_panels) {
         s.hidden = !s.hidden;
         s.overlay.hide_panels = false;
+        if (!s.hidden && !s.overlay.bring) s.overlay.bring = s.overlay.in_front;
         if (s.hidden) {
             toast(ToastKind::info, key_label_of(KeyCommand::hide_panels) + " shows the panels again");
         }

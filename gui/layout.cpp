@@ -9,7 +9,7 @@ namespace wander::gui {
 namespace {
 
 // Grows when panels or their first-run places change in a way that old layouts do not fit.
-constexpr std::string_view kLayoutVersion = "; wander layout 2\n";
+constexpr std::string_view kLayoutVersion = "; wander layout 3\n";
 
 // Sized for 1280 x 720: everything can be read without scrolling.
 constexpr float kColumnWidth = 336;
@@ -29,6 +29,7 @@ void build_first_layout(ImGuiID root, ImVec2 size, float scale) {
         ImGui::DockBuilderSplitNode(rest, ImGuiDir_Up, kLatencyShare / (1 - kMemoryShare), nullptr, &rest);
     ImGui::DockBuilderDockWindow(kMemoryPanel, memory);
     ImGui::DockBuilderDockWindow(kLatencyPanel, latency);
+    ImGui::DockBuilderDockWindow(kWorldPanel, rest); // two tabs
     ImGui::DockBuilderDockWindow(kSessionPanel, rest);
     ImGui::DockBuilderFinish(root);
 }
@@ -59,6 +60,25 @@ bool begin_panel(const char* title, bool* open) {
     panel.DockNodeFlagsOverrideSet = ImGuiDockNodeFlags_NoCloseButton | ImGuiDockNodeFlags_NoWindowMenuButton;
     ImGui::SetNextWindowClass(&panel);
     return ImGui::Begin(title, open);
+}
+
+bool bring_to_front(const char* title) {
+    ImGuiWindow* window = ImGui::FindWindowByName(title);
+    if (!window) return true; // put away by the person
+    const ImGuiDockNode* node = window->DockNode;
+    if (!node && window->DockId == 0) return true; // floats
+    if (!node || !node->TabBar) return false;
+    // The focused window decides which tab is seen, whatever the tab bar was told. A dialog keeps the focus.
+    if (ImGui::IsPopupOpen("", ImGuiPopupFlags_AnyPopupId | ImGuiPopupFlags_AnyPopupLevel)) return false;
+    const bool seen = node->VisibleWindow == window && node->TabBar->SelectedTabId == window->TabId &&
+                      !window->Appearing && ImGui::GetCurrentContext()->NavWindow == window;
+    if (!seen) ImGui::FocusWindow(window);
+    return seen;
+}
+
+bool is_in_front(const char* title) {
+    const ImGuiWindow* window = ImGui::FindWindowByName(title);
+    return window && window->Active && (!window->DockNode || window->DockNode->VisibleWindow == window);
 }
 
 std::string_view strip_layout_version(std::string_view text) {

@@ -5,6 +5,7 @@
 #include "generator/evaluate/model_walk.hpp"
 #include "generator/evaluate/plain/statistics.hpp"
 #include "generator/world/world_folder.hpp"
+#include "quant/format.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
@@ -371,6 +372,37 @@ private:
 };
 
 } // namespace
+
+Result<std::vector<std::string>> parse_formats(const std::string& text, const EvaluatedWorld& world) {
+    std::vector<std::string> names;
+    const quant::FormatRegistry& registry = quant::FormatRegistry::instance();
+    const auto add = [&](const std::string& name) {
+        if (name != "bf16" && std::ranges::find(names, name) == names.end()) names.push_back(name);
+    };
+    if (text == "all") {
+        for (const quant::PageFormat* format : registry.formats()) {
+            const std::string known(format->name());
+            if (open_rollout(world, known, 0)) add(known);
+        }
+        return names;
+    }
+    std::string name;
+    for (const char c : text + ",") {
+        if (c != ',') {
+            name += c;
+            continue;
+        }
+        if (name.empty()) continue;
+        const quant::PageFormat* format = registry.find(name);
+        if (!format) {
+            return Error{ErrorCode::wrong_use,
+                         fmt::format("--formats: there is no cache format {}; there are {}", name, registry.names())};
+        }
+        add(std::string(format->name()));
+        name.clear();
+    }
+    return names;
+}
 
 Result<Evaluation> evaluate_world(const EvaluatedWorld& world, const EvaluationOptions& options) {
     try {

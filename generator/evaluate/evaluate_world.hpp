@@ -51,6 +51,10 @@ struct EvaluationOptions {
     std::stop_token stop; // asked between chunks
 };
 
+// "bf16,int2", or "all" that fit this world, as EvaluationOptions::formats: without bf16, each once. wrong_use names
+// the unknown one.
+Result<std::vector<std::string>> parse_formats(const std::string& text, const EvaluatedWorld& world);
+
 struct Evaluation {
     EvaluationReport report;
     chart::ContactSheet sheet; // of every place's first walk: truth above model, by second

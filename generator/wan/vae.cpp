@@ -4,7 +4,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <stdexcept>
+#include <vector>
 
 namespace wander {
 
@@ -78,11 +80,18 @@ std::unique_ptr<VideoDecodeStream> WanVae::open_stream() const {
     return std::make_unique<CausalDecodeStream>(decode_stream());
 }
 
-at::Tensor WanVae::encode(const at::Tensor& frames) const {
+at::Tensor WanVae::encode(const at::Tensor& frames, int latents_at_once) const {
     if (!net_->has_encoder()) throw std::logic_error("WanVae: loaded without its encoder");
-    VaePast past; // a whole clip with zeros before it; nothing is kept
-    const at::Tensor moments = net_->encode_part(frames.to(net_->device(), net_->compute()), past);
-    return net_->normalised(moments.narrow(1, 0, net_->config.z));
+    VaePast past; // zeros before the clip
+    const std::int64_t step = std::int64_t{4} * latents_at_once;
+    std::vector<at::Tensor> moments;
+    for (std::int64_t at = 0; at < frames.size(0);) {
+        const std::int64_t count = std::min(at == 0 ? step - 3 : step, frames.size(0) - at);
+        const at::Tensor part = frames.narrow(0, at, count).to(net_->device(), net_->compute());
+        moments.push_back(net_->encode_part(part, past));
+        at += count;
+    }
+    return net_->normalised(at::cat(moments).narrow(1, 0, net_->config.z));
 }
 
 } // namespace wander

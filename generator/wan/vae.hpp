@@ -60,7 +60,8 @@ public:
     int latents_per_call() const override;
 
     // frames: [N, 3, H, W] in [-1, 1], N = 1 + 4 k. Returns normalised latents [1 + k, z, h, w], float32 (or double).
-    at::Tensor encode(const at::Tensor& frames) const;
+    // So many latents are made at one time: the fewer, the less memory; the same numbers up to rounding.
+    at::Tensor encode(const at::Tensor& frames, int latents_at_once = 16) const;
 
     const VaeConfig& config() const;
 

@@ -8,7 +8,7 @@ namespace wander::gui {
 namespace {
 
 constexpr const char* kFailureTitle = "The walk stopped";
-constexpr const char* kModelTitle = "Open a model folder";
+constexpr const char* kModelTitle = "Open a world or a model folder";
 constexpr const char* kAboutTitle = "About Wander";
 
 bool begin_dialog(const PanelContext& ui, const char* title, bool* open = nullptr) {
@@ -100,8 +100,8 @@ void model_dialog(const PanelContext& ui, OverlayState& overlay) {
         return;
     }
     paragraph(
-        "The folder with a model's files as they were downloaded (docs/models.md). It can also be dropped on the "
-        "window. Files are converted once, beside the originals.");
+        "A world's folder, as wander train writes it, or the folder with a model's files as they were downloaded "
+        "(docs/models.md; they are converted once, beside the originals). It can also be dropped on the window.");
     ImGui::SetNextItemWidth(-1);
     if (ImGui::IsWindowAppearing()) {
         ImGui::SetKeyboardFocusHere();

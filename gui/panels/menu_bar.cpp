@@ -56,7 +56,7 @@ void world_menu(const PanelContext& ui, OverlayState& overlay) {
     if (ImGui::MenuItem("Embedded world", nullptr, ui.model.session.model == "embedded")) {
         ui.commands.model_folder = "embedded";
     }
-    overlay.ask_model_folder |= ImGui::MenuItem("Open a model folder...");
+    overlay.ask_model_folder |= ImGui::MenuItem("Open a world or a model folder...");
     if (ImGui::BeginMenu("Opened before", !ui.model.recent_models.empty())) {
         for (const std::string& folder : ui.model.recent_models) {
             if (ImGui::MenuItem(folder.c_str())) {
@@ -104,6 +104,7 @@ void view_menu(const PanelContext& ui, OverlayState& overlay) {
     UiPreferences& preferences = ui.preferences;
     ImGui::MenuItem("KV memory", nullptr, &preferences.show_memory);
     ImGui::MenuItem("Chunk latency", nullptr, &preferences.show_latency);
+    ImGui::MenuItem("World", nullptr, &preferences.show_world);
     ImGui::MenuItem("Session", nullptr, &preferences.show_session);
     ImGui::MenuItem("Timeline", nullptr, &preferences.show_timeline);
     ImGui::MenuItem("Keys and heading on the picture", nullptr, &preferences.show_hud);

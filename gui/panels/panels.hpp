@@ -16,6 +16,11 @@ namespace wander::gui {
 struct OverlayState {
     bool show_keys = false;
     bool ask_model_folder = false; // opens the dialog in the next frame
+    bool show_card = false;        // the world panel shows the card instead of the places
+    // World and session share a place at first: which of them is seen.
+    std::string tab_of;             // model that it was last chosen for
+    const char* bring = nullptr;    // is to be seen as soon as it can be
+    const char* in_front = nullptr; // was seen last
     std::array<char, 1024> model_folder{};
     bool escape = false; // in this frame: the topmost dialog closes
     bool show_about = false;
@@ -34,6 +39,7 @@ void menu_bar(const PanelContext& ui, OverlayState& overlay);
 void timeline_bar(const PanelContext& ui);
 void memory_panel(const PanelContext& ui);
 void latency_panel(const PanelContext& ui);
+void world_panel(const PanelContext& ui, OverlayState& overlay);
 void session_panel(const PanelContext& ui, PromptDraft& draft);
 void hud(const PanelContext& ui);
 // Old toasts leave the queue.

@@ -36,6 +36,21 @@ struct NamedChoice {
     std::string help;
 };
 
+struct CardRow {
+    std::string label;
+    std::vector<std::string> cells; // one for each of WorldCard::columns; may be fewer
+};
+
+// What is known of an open world: docs/formats.md, "World folder".
+struct WorldCard {
+    std::string name;
+    std::string folder;
+    std::vector<NamedChoice> places;  // name, title
+    std::vector<NamedChoice> facts;   // label, value
+    std::vector<std::string> columns; // seconds of walking
+    std::vector<CardRow> figures;
+};
+
 // What stays the same while a model is open.
 struct SessionFacts {
     std::string model;  // "embedded", or the folder's name
@@ -54,6 +69,7 @@ struct SessionFacts {
     std::vector<NamedChoice> windows; // what it could see
     std::vector<StartTile> starts;
     std::vector<FormatChoice> formats;
+    std::optional<WorldCard> card; // of a world; other models have none
 };
 
 struct RecordingState {
@@ -97,6 +113,7 @@ struct UiModel {
 
     std::vector<PromptChoice> prompts;      // ready ones, for text models
     std::vector<std::string> recent_models; // folders, newest first
+    std::string model_folder;               // of the open model, as model_folder of the commands; "embedded"
 
     std::vector<NamedChoice> saved_walks; // newest first: file, and what it is called
 
@@ -109,6 +126,7 @@ struct UiModel {
 struct UiPreferences {
     bool show_memory = true;
     bool show_latency = true;
+    bool show_world = true;
     bool show_session = true;
     bool show_timeline = true;
     bool show_hud = true;

@@ -134,6 +134,19 @@ int main(int argc, char** argv) {
             ImGui::GetIO().AddMouseButtonEvent(0, false);
         }
     }
+    {
+        const float scale = argc > 4 ? static_cast<float>(std::atof(argv[4])) : 1.0f;
+        ImGui::GetIO().AddMousePosEvent(static_cast<float>(size.width) - 45 * scale, 496 * scale);
+        preview.save("scratch", model, 2);
+        ImGui::GetIO().AddMouseButtonEvent(0, true);
+        preview.save("scratch", model, 1);
+        ImGui::GetIO().AddMouseButtonEvent(0, false);
+        preview.save("card", model, 4);
+        ImGui::GetIO().AddMouseButtonEvent(0, true);
+        preview.save("scratch", model, 1);
+        ImGui::GetIO().AddMouseButtonEvent(0, false);
+        preview.save("scratch", model, 1);
+    }
     std::remove((folder + "/scratch.png").c_str());
     show("winter_cabin");
     preview.save("text_model", samples::sample_text_model(60));

@@ -83,6 +83,14 @@ inline gui::UiModel sample_model(std::int64_t chunks, std::int64_t packed_from =
         const std::string full = name;
         model.session.starts.push_back({full, full.substr(0, full.find('_')), 0, 192.0f / 112.0f});
     }
+    model.session.card = gui::WorldCard{"embedded",
+                                        "/usr/share/wander/world",
+                                        {{"village", "A village"}, {"winter", "Winter"}, {"neon", "Neon city"}},
+                                        {{"transformer", "10.1 M"}, {"trained", "80 min"}, {"full turn", "26.7 dB"}},
+                                        {"1", "3", "5", "10", "20", "60"},
+                                        {{"PSNR, dB", {"27.6", "26.5", "27.0", "24.4", "23.9", "24.2"}},
+                                         {"sharpness", {"0.88", "0.85", "0.84", "0.77", "0.80", "0.79"}}}};
+    model.model_folder = "embedded";
     model.session.formats = {{"bf16", "BF16", 16, 1, ""},
                              {"int8", "INT8", 8, 1.9, ""},
                              {"kivi2", "KIVI INT2", 2, 5.3, ""},
@@ -112,6 +120,7 @@ inline gui::UiModel sample_text_model(std::int64_t chunks) {
     model.session.model = "self-forcing";
     model.session.device = "cuda";
     model.session.starts.clear();
+    model.session.card.reset();
     model.session.camera_steering = false;
     model.session.takes_prompt = true;
     model.session.window = "anchored";

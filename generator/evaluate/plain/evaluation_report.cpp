@@ -175,17 +175,21 @@ std::optional<double> EvaluationReport::late_psnr() const {
     return count > 0 ? std::optional(sum / count) : std::nullopt;
 }
 
-std::string report_markdown(const EvaluationReport& report) {
+std::string report_tables(const EvaluationReport& report) {
     std::string places;
     for (const PlaceFigures& place : report.places) places += (places.empty() ? "" : ", ") + place.name;
-    std::string text = fmt::format("# Evaluation of {}\n\n{} on {}, {}, seed {}: {} walks of {} s in {}.\n\n",
-                                   report.world, "`wander evaluate`", report.device_name, report.precision, report.seed,
-                                   report.all.walks, report.seconds, places);
+    std::string text =
+        fmt::format("`wander evaluate` on {}, {}, seed {}: {} walks of {} s in {}.\n\n", report.device_name,
+                    report.precision, report.seed, report.all.walks, report.seconds, places);
     text += free_walk_tables(report);
     if (report.all.next_chunk.chunks > 0) text += place_table(report);
     if (!report.all.revisits.empty()) text += revisit_table(report);
     if (!report.formats.empty()) text += format_table(report);
     return text;
+}
+
+std::string report_markdown(const EvaluationReport& report) {
+    return fmt::format("# Evaluation of {}\n\n{}", report.world, report_tables(report));
 }
 
 std::string report_json(const EvaluationReport& report) {

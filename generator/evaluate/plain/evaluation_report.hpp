@@ -79,6 +79,8 @@ struct EvaluationReport {
 };
 
 std::string report_markdown(const EvaluationReport& report);
+// Without the heading.
+std::string report_tables(const EvaluationReport& report);
 std::string report_json(const EvaluationReport& report);
 
 } // namespace wander::evaluate

@@ -48,7 +48,7 @@ TEST_F(SettingsTest, EveryFieldComesBack) {
     s.window_maximised = true;
     s.fullscreen = true;
     s.upscale = render::UpscaleMode::bicubic;
-    s.ui = {false, false, false, false, false, true, 1.5f, 0.004f};
+    s.ui = {false, false, false, false, false, false, true, 1.5f, 0.004f};
     s.cache_format = "bf16";
     s.bias_correction = true;
     s.start = "winter_cabin";

@@ -63,7 +63,7 @@ TEST(EvaluationWalks, TheTwelveKnownOnesAreTaken) {
         for (std::size_t k = 1; k < walk.walk.poses.size(); ++k)
             differ += action_label(walk.walk.poses[k - 1], walk.walk.poses[k], 1e-3) != walk.walk.labels[k] ? 1 : 0;
     }
-    EXPECT_LT(differ, 12 * 240 / 50);
+    EXPECT_LT(differ, 12 * 240 / 20) << "the file has its own labels for slow slanting steps, but no others";
 }
 
 TEST(EvaluationWalks, OtherPlacesGetRandomOnesAlwaysTheSame) {
@@ -94,7 +94,8 @@ TEST(EvaluationWalks, ScriptsComeBack) {
     ASSERT_EQ(scripts.size(), 4u);
     const TrueWalk turn = script_walk(world, 0, scripts[0]);
     ASSERT_EQ(turn.poses.size(), 49u);
-    EXPECT_NEAR(turn.poses.back().yaw - turn.poses.front().yaw, 2 * std::numbers::pi, 1e-5);
+    EXPECT_NEAR(std::cos(turn.poses[24].yaw - turn.poses[0].yaw), -1, 1e-6); // half of it
+    EXPECT_NEAR(std::cos(turn.poses.back().yaw - turn.poses.front().yaw), 1, 1e-6);
     EXPECT_EQ(turn.poses.back().x, turn.poses.front().x);
     const TrueWalk look = script_walk(world, 0, scripts[1]);
     EXPECT_NEAR(look.poses[12].yaw - look.poses[0].yaw, std::numbers::pi / 2, 1e-5);
@@ -126,6 +127,14 @@ protected:
     EvaluatedWorld world_;
     EvaluationOptions options_;
 };
+
+TEST_F(ShippedWorld, FormatsAreNamedOnceWithoutTheUncompressedOne) {
+    EXPECT_EQ(*parse_formats("bf16,int2,,int8,int2", world_), (std::vector<std::string>{"int2", "int8"}));
+    EXPECT_TRUE(parse_formats("", world_)->empty());
+    EXPECT_GT(parse_formats("all", world_)->size(), 10u);
+    ASSERT_FALSE(parse_formats("int2,int3", world_));
+    EXPECT_NE(parse_formats("int2,int3", world_).error().message.find("int3"), std::string::npos);
+}
 
 std::string without_time(EvaluationReport report) {
     report.minutes = 0;

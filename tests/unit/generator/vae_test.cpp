@@ -114,6 +114,18 @@ TEST_P(VaeLayouts, FloatFollowsDoubleAndEncodingCountsFramesAsOneAndFours) {
     EXPECT_LE((b.decode(want).to(at::kDouble) - x).abs().max().item<double>(), 2e-5 * x.abs().max().item<double>());
 }
 
+TEST_P(VaeLayouts, EncodingInPartsEqualsEncodingAtOnce) {
+    const WanVae vae = random_vae(config_of(GetParam()), at::kDouble);
+    const at::Tensor frames = at::rand({1 + 4 * 11, 3, 16, 32}, at::kDouble) * 2 - 1;
+    const at::Tensor whole = vae.encode(frames, 100);
+    ASSERT_EQ(whole.size(0), 12);
+    for (const int latents : {1, 4, 5}) {
+        const at::Tensor parts = vae.encode(frames, latents);
+        ASSERT_EQ(parts.sizes(), whole.sizes()) << latents;
+        EXPECT_LT((parts - whole).abs().max().item<double>(), 1e-12) << latents;
+    }
+}
+
 TEST(Vae, DoublingAndConvolutionInOneEqualsOneAfterTheOther) {
     at::manual_seed(2);
     const at::Tensor x = at::randn({2, 5, 3, 4}, at::kDouble).contiguous(at::MemoryFormat::ChannelsLast);

@@ -105,7 +105,7 @@ TEST(Gui, FirstRunLayoutPutsTheWorldLeftAndThePanelsInAColumn) {
     EXPECT_LT(frame.world.y + frame.world.height, kHeight - 40);
     EXPECT_GT(frame.world.height, 600);
     float below = 0;
-    for (const char* panel : {kMemoryPanel, kLatencyPanel, kSessionPanel}) {
+    for (const char* panel : {kMemoryPanel, kLatencyPanel, kWorldPanel}) {
         ASSERT_TRUE(is_drawn(panel)) << panel;
         EXPECT_GT(centre_of(panel).x, frame.world.width);
         EXPECT_GT(centre_of(panel).y, below);
@@ -116,7 +116,7 @@ TEST(Gui, FirstRunLayoutPutsTheWorldLeftAndThePanelsInAColumn) {
 TEST(Gui, NoPanelNeedsScrollingAtTheFirstSize) {
     Gui gui = make_gui();
     frames(gui, samples::sample_model(148, 60), 6);
-    for (const char* panel : {kMemoryPanel, kLatencyPanel, kSessionPanel}) {
+    for (const char* panel : {kMemoryPanel, kLatencyPanel, kWorldPanel}) {
         EXPECT_EQ(ImGui::FindWindowByName(panel)->ScrollMax.y, 0) << panel;
     }
 }
@@ -136,7 +136,7 @@ TEST(Gui, TabHidesEverythingAndTheLayoutReturns) {
     const UiFrame after = frames(gui, model, 4);
     EXPECT_EQ(after.world.width, before.world.width);
     EXPECT_EQ(after.world.height, before.world.height);
-    EXPECT_TRUE(is_drawn(kSessionPanel));
+    EXPECT_TRUE(is_drawn(kWorldPanel));
 }
 
 TEST(Gui, KeysBecomeCommandsOnce) {
@@ -191,16 +191,104 @@ TEST(Gui, TheRightButtonOverAPanelDoesNotLookAround) {
     EXPECT_FALSE(one_frame(gui, model).capture_cursor);
 }
 
+ImVec2 in_panel(const char* panel, float x, float y) {
+    const ImGuiWindow* w = ImGui::FindWindowByName(panel);
+    EXPECT_NE(w, nullptr);
+    return w ? ImVec2(w->InnerRect.Min.x + x, w->InnerRect.Min.y + y) : ImVec2();
+}
+
 TEST(Gui, ClickingAPictureOfTheGalleryStartsThere) {
     Gui gui = make_gui();
     const UiModel model = samples::sample_model(3);
-    frames(gui, model, 4);
-    // The middle column, upper row: below the facts.
-    const ImGuiWindow* session = ImGui::FindWindowByName(kSessionPanel);
-    const UiFrame frame =
-        click(gui, model, {session->Pos.x + session->Size.x / 2, session->Pos.y + session->Size.y * 0.5f});
+    frames(gui, model, 5);
+    // The middle column, upper row: below the world's name and the places' names.
+    const ImGuiWindow* world = ImGui::FindWindowByName(kWorldPanel);
+    const UiFrame frame = click(gui, model, in_panel(kWorldPanel, world->Size.x / 2, 85));
     ASSERT_TRUE(frame.commands.start);
     EXPECT_EQ(*frame.commands.start, "winter_lamps");
+}
+
+TEST(Gui, MorePlacesThanColumnsGoBelow) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_model(3);
+    for (const char* name : {"harbour_lagoon", "harbour_lighthouse", "mushrooms_glade"}) {
+        const std::string full = name;
+        model.session.starts.push_back({full, full.substr(0, full.find('_')), 0, 192.0f / 112.0f});
+    }
+    frames(gui, model, 5);
+    const ImGuiWindow* world = ImGui::FindWindowByName(kWorldPanel);
+    EXPECT_GT(world->ScrollMax.y, 50);
+    ImGui::SetScrollY(const_cast<ImGuiWindow*>(world), world->ScrollMax.y);
+    frames(gui, model, 3);
+    // The lowest left picture is the fourth place's second start.
+    const UiFrame frame = click(gui, model, in_panel(kWorldPanel, 60, world->InnerRect.GetHeight() - 40));
+    ASSERT_TRUE(frame.commands.start);
+    EXPECT_EQ(*frame.commands.start, "harbour_lighthouse");
+}
+
+TEST(Gui, TheCardIsShownInsteadOfThePlaces) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(3);
+    frames(gui, model, 5);
+    const ImGuiWindow* world = ImGui::FindWindowByName(kWorldPanel);
+    click(gui, model, in_panel(kWorldPanel, world->Size.x - 45, 18)); // the button beside the name
+    frames(gui, model, 3);
+    const UiFrame frame = click(gui, model, in_panel(kWorldPanel, world->Size.x / 2, 85));
+    EXPECT_FALSE(frame.commands.start) << "there is no picture any more";
+    click(gui, model, in_panel(kWorldPanel, world->Size.x - 45, 18));
+    frames(gui, model, 3);
+    EXPECT_TRUE(click(gui, model, in_panel(kWorldPanel, world->Size.x / 2, 85)).commands.start);
+}
+
+TEST(Gui, AnotherWorldIsChosenFromTheList) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_model(3);
+    model.model_folder = "embedded";
+    model.recent_models = {"/home/me/runs/harbour/world"};
+    frames(gui, model, 5);
+    click(gui, model, in_panel(kWorldPanel, 60, 18));
+    frames(gui, model, 3);
+    ImGuiIO& io = ImGui::GetIO();
+    const ImVec2 second = in_panel(kWorldPanel, 60, 18 + 46); // embedded is the first line
+    io.AddMousePosEvent(second.x, second.y);
+    frames(gui, model, 2);
+    std::optional<std::string> chosen;
+    for (const bool down : {true, false}) {
+        io.AddMouseButtonEvent(0, down);
+        const UiFrame frame = one_frame(gui, model);
+        if (frame.commands.model_folder) chosen = frame.commands.model_folder;
+    }
+    ASSERT_TRUE(chosen);
+    EXPECT_EQ(*chosen, model.recent_models[0]);
+}
+
+TEST(Gui, TheFrontTabIsWhatAModelIsSteeredBy) {
+    Gui gui = make_gui();
+    const UiModel world = samples::sample_model(3);
+    const UiModel text = samples::sample_text_model(3);
+    frames(gui, world, 5);
+    EXPECT_TRUE(is_drawn(kWorldPanel));
+    EXPECT_FALSE(is_drawn(kSessionPanel));
+    frames(gui, text, 5);
+    EXPECT_TRUE(is_drawn(kSessionPanel));
+    EXPECT_FALSE(is_drawn(kWorldPanel));
+    frames(gui, world, 5);
+    EXPECT_TRUE(is_drawn(kWorldPanel));
+}
+
+TEST(Gui, TheFrontTabIsChosenInARememberedLayoutToo) {
+    std::string layout;
+    {
+        Gui gui = make_gui();
+        frames(gui, samples::sample_model(3), 5);
+        layout = *gui.take_changed_layout(true);
+    }
+    Gui gui = make_gui(layout);
+    frames(gui, UiModel{}, 5); // nothing is open yet
+    frames(gui, samples::sample_model(3), 5);
+    EXPECT_TRUE(is_drawn(kWorldPanel));
+    frames(gui, samples::sample_text_model(3), 5);
+    EXPECT_TRUE(is_drawn(kSessionPanel));
 }
 
 TEST(Gui, ClickingRecRecordsUnlessThatIsImpossible) {
@@ -383,18 +471,11 @@ void type(const char* text) {
     for (const char* c = text; *c; ++c) ImGui::GetIO().AddInputCharacter(static_cast<unsigned char>(*c));
 }
 
-// Into the middle of an item of the session panel; found by its name there.
-ImVec2 in_session_panel(float x, float y) {
-    const ImGuiWindow* w = ImGui::FindWindowByName(kSessionPanel);
-    EXPECT_NE(w, nullptr);
-    return w ? ImVec2(w->InnerRect.Min.x + x, w->InnerRect.Min.y + y) : ImVec2();
-}
-
 TEST(Gui, ATypedPromptIsSentWithEnterAndKeysDoNotSteerMeanwhile) {
     Gui gui = make_gui();
     const UiModel model = samples::sample_text_model(20);
     frames(gui, model, 5);
-    click(gui, model, in_session_panel(100, 60)); // the text field
+    click(gui, model, in_panel(kSessionPanel, 100, 60)); // the text field
     frames(gui, model, 2);
     EXPECT_TRUE(ImGui::GetIO().WantTextInput);
     press(gui, Key::w);
@@ -424,7 +505,7 @@ TEST(Gui, ATextModelWithoutAnEncoderSaysSo) {
     UiModel model = samples::sample_text_model(20);
     model.session.takes_prompt = false;
     frames(gui, model, 5);
-    click(gui, model, in_session_panel(100, 60));
+    click(gui, model, in_panel(kSessionPanel, 100, 60));
     frames(gui, model, 2);
     EXPECT_FALSE(ImGui::GetIO().WantTextInput) << "there is nothing to type into";
 }
