@@ -5,7 +5,7 @@
 #include "generator/models/kept_system_prompt.hpp"
 #include "generator/models/text_video_folder.hpp"
 #include "generator/models/worldplay_folder.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 
 #include <cmath>
 #include <cstdio>

@@ -7,7 +7,7 @@
 #include "generator/evaluate/evaluate_world.hpp"
 #include "generator/evaluate/model_card.hpp"
 #include "generator/plain/atomic_file.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>

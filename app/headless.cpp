@@ -11,7 +11,7 @@
 #include "generator/camera/actions.hpp"
 #include "generator/plain/atomic_file.hpp"
 #include "generator/walk.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 
 #include <algorithm>
 #include <atomic>

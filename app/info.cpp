@@ -7,7 +7,7 @@
 #include "generator/models/worldplay_folder.hpp"
 #include "generator/weights/safetensors.hpp"
 #include "generator/world/embedded_world.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 
 #include <cstdio>
 

@@ -1,7 +1,7 @@
 #include "app/session_notes.hpp"
 
 #include "generator/plain/atomic_file.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 
 namespace wander {
 

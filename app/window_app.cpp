@@ -8,7 +8,7 @@
 #include "app/settings.hpp"
 #include "app/ui_bridge.hpp"
 #include "generator/plain/prompt_list.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 #include "gui/gui.hpp"
 #include "render/cuda_interop.hpp"
 #include "render/renderer.hpp"

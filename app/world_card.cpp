@@ -1,7 +1,7 @@
 #include "app/world_card.hpp"
 
 #include "generator/json_fields.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 
 #include <fmt/format.h>
 

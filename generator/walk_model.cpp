@@ -3,7 +3,7 @@
 #include "generator/causal_walk.hpp"
 #include "generator/models/worldplay_folder.hpp"
 #include "generator/walk_model_parts.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 #include "quant/cache/frame_importance.hpp"
 #include "quant/format.hpp"
 

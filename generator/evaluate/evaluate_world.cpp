@@ -4,7 +4,7 @@
 #include "generator/evaluate/measure_walk.hpp"
 #include "generator/evaluate/model_walk.hpp"
 #include "generator/evaluate/plain/statistics.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 #include "quant/format.hpp"
 
 #include <ATen/ATen.h>

@@ -1,7 +1,7 @@
 // A world, the embedded one or a trained folder, made ready to walk, and its encoder for start pictures.
 
 #include "generator/walk_model_parts.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 #include "generator/world/world_networks.hpp"
 
 #include <ATen/ATen.h>

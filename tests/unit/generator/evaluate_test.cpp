@@ -4,7 +4,7 @@
 #include "generator/evaluate/evaluate_world.hpp"
 #include "generator/evaluate/evaluation_walks.hpp"
 #include "generator/evaluate/measure_walk.hpp"
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 #include "tests/unit/render_video/test_folder.hpp"
 
 #include <gtest/gtest.h>

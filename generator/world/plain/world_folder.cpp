@@ -1,4 +1,4 @@
-#include "generator/world/world_folder.hpp"
+#include "generator/world/plain/world_folder.hpp"
 
 namespace wander {
 
