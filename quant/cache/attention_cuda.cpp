@@ -279,8 +279,8 @@ private:
             if (timed) {
                 timer_.begin();
             }
-            expander_.expand(*parts[i].slice, parts[i].heads, layer, Operand::key, k, lane.keys.data_ptr());
-            expander_.expand(*parts[i].slice, parts[i].heads, layer, Operand::value, v, lane.values.data_ptr());
+            expander_.expand_both(*parts[i].slice, parts[i].heads, layer, k, v, lane.keys.data_ptr(),
+                                  lane.values.data_ptr());
             if (timed) {
                 timer_.end();
             }
