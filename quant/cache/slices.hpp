@@ -62,11 +62,11 @@ inline constexpr int kTileQueries = 128;
 inline constexpr int kLongSliceRows = 8192;
 int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors, std::int64_t rows_of_one_head);
 
-// Over long histories in E4M3, which expanded rows of one layer would move through the device's memory kMuchTraffic
-// bytes: slices so small that what is expanded, attended to and merged at one time (`lanes` slices, `slots` results of
-// one byte a value, one sum in float) stays in kInCache bytes, part of an L2 cache of 50 MB of which each half holds
-// what its own multiprocessors read. The most heads, at most `heads_together` and a divisor of all, whose slices still
-// hold kLeastCachedRows rows. heads 0: nothing has to change.
+// Over long histories in E4M3, of which one layer's expanded rows would move kMuchTraffic bytes through the device's
+// memory: slices so small that what is in use at one time (`lanes` slices, `slots` results of one byte a value, their
+// sum in float) is kInCache bytes, which is what was found to stay in an L2 cache of 50 MB (docs/performance.md, "DRAM
+// traffic"). The most heads, at most `heads_together` and a divisor of all, whose slices still hold kLeastCachedRows
+// rows. heads 0: nothing has to change.
 inline constexpr std::int64_t kMuchTraffic = 700'000'000;
 inline constexpr std::int64_t kInCache = 20 << 20;
 inline constexpr std::int64_t kLeastCachedRows = 4096;
