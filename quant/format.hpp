@@ -80,6 +80,10 @@ public:
     virtual bool lossless() const { return false; }
     virtual bool prunes() const { return false; }                // stores some latents as one row: EncodeOptions::kept
     virtual bool uses_session_codebook() const { return false; } // EncodeOptions::codebook is needed
+    // Pages of keys and of values of one shape are laid out alike, so that one expand() may read both.
+    virtual bool keys_like_values() const { return false; }
+    // expand() takes runs of plain memory (ExpandRun::plain) among those of pages.
+    virtual bool takes_plain_runs() const { return false; }
 
     // wrong_use with the reason where this shape cannot be stored or would not be smaller than BF16.
     virtual Result<void> supports(const PageShape& shape) const = 0;

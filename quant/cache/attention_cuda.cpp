@@ -85,13 +85,23 @@ public:
         heads_together_ = heads_wanted_ > 0 ? std::min(heads_wanted_, shape_.heads)
                                             : heads_of_a_slice(shape_.heads, branches(), queries(), multiprocessors_,
                                                                rows_of_one_head);
+        const std::int64_t latents = history_latents + view.latents;
+        std::int64_t cached_rows = kMaxE4m3Rows;
+        if (arithmetic_ == Arithmetic::cudnn_e4m3 && heads_wanted_ == 0) {
+            const CachedSlices cached =
+                cached_slices({shape_.heads, heads_together_, branches(), shape_.head_dim, queries(),
+                               latents * shape_.tokens_per_latent, kLanes, PartStreams::kSlots});
+            if (cached.heads > 0) {
+                heads_together_ = cached.heads;
+                cached_rows = std::min(cached_rows, cached.rows);
+            }
+        }
         const std::int64_t row = static_cast<std::int64_t>(branches()) * heads_together_ * shape_.head_dim;
         // Two lanes are attended to while one is filled.
         std::int64_t fitting = slice_bytes_ / kLanes / (head_bytes * heads_together_);
         if (arithmetic_ == Arithmetic::cudnn_e4m3) {
-            fitting = std::min(fitting, kMaxE4m3Rows - expander_.text_rows());
+            fitting = std::min(fitting, cached_rows - expander_.text_rows());
         }
-        const std::int64_t latents = history_latents + view.latents;
         const SliceLengths lengths =
             slice_lengths(arithmetic_ == Arithmetic::torch_kernels, latents, shape_.tokens_per_latent, fitting);
         slice_rows_ = lengths.rows;
@@ -279,8 +289,8 @@ private:
             if (timed) {
                 timer_.begin();
             }
-            expander_.expand(*parts[i].slice, parts[i].heads, layer, Operand::key, k, lane.keys.data_ptr());
-            expander_.expand(*parts[i].slice, parts[i].heads, layer, Operand::value, v, lane.values.data_ptr());
+            expander_.expand_both(*parts[i].slice, parts[i].heads, layer, k, v, lane.keys.data_ptr(),
+                                  lane.values.data_ptr());
             if (timed) {
                 timer_.end();
             }

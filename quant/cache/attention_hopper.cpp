@@ -81,6 +81,8 @@ public:
         const bool in_place = turn_in_place();
         if (in_place) {
             expander_.turn_queries({0, shape_.heads}, q, q.data_ptr(), q.stride(0));
+        } else if (turn_together()) {
+            expander_.turn_queries({0, shape_.heads}, q, queries_.data_ptr(), 0);
         } else {
             for (int head = 0; head < shape_.heads; head += plan.heads) {
                 const HeadRange heads{head, std::min(plan.heads, shape_.heads - head)};
@@ -163,6 +165,9 @@ private:
 
     // One branch in the type it has: the queries need no place of their own.
     bool turn_in_place() const { return branches() == 1 && !bias_correction_ && !e4m3_; }
+
+    // One branch in E4M3: all heads by one launch, side by side. (Otherwise each group of heads is dense.)
+    bool turn_together() const { return branches() == 1 && !bias_correction_ && e4m3_; }
 
     // Values can stay where they are if no page is packed and the segments that they make fit the kernel's tiles.
     bool values_stay(const std::vector<Slice>& slices, int layer) const {
@@ -260,6 +265,9 @@ private:
             if (turned.defined()) {
                 job.q = first_of(turned, heads);
                 job.q_row = turned.stride(0);
+            } else if (turn_together()) {
+                job.q = static_cast<std::uint8_t*>(queries_.data_ptr()) + std::int64_t{heads.first} * shape_.head_dim;
+                job.q_row = std::int64_t{shape_.heads} * shape_.head_dim;
             } else {
                 job.q = at_head(queries_, heads, shape_.head_dim);
             }
@@ -289,20 +297,22 @@ private:
         if (timed) {
             timer_.begin();
         }
-        expander_.expand(slice, heads, layer, Operand::key, own.keys, keys);
         job.k = keys;
+        if (!e4m3_ && !plan.values_in_place) {
+            void* const values = keys + slice.rows * row_bytes(heads.count);
+            expander_.expand_both(slice, heads, layer, own.keys, own.values, keys, values);
+            job.segments[0] = {values, row_bytes(heads.count) / 2, slice.rows};
+            job.segment_count = 1;
+        } else {
+            expander_.expand(slice, heads, layer, Operand::key, own.keys, keys);
+        }
         if (e4m3_) {
             void* const values = keys + slice.rows * row_bytes(heads.count);
             const std::int64_t columns = (slice.rows + 15) / 16 * 16;
             expander_.expand_columns(slice, heads, layer, own.values, columns, values);
             job.segments[0] = {values, columns, slice.rows};
             job.segment_count = 1;
-        } else if (!plan.values_in_place) {
-            void* const values = keys + slice.rows * row_bytes(heads.count);
-            expander_.expand(slice, heads, layer, Operand::value, own.values, values);
-            job.segments[0] = {values, row_bytes(heads.count) / 2, slice.rows};
-            job.segment_count = 1;
-        } else {
+        } else if (plan.values_in_place) {
             for (const Run& run : slice.runs) {
                 const std::int64_t dense = std::int64_t{shape_.heads} * shape_.head_dim;
                 const at::Tensor& source =

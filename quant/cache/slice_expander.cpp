@@ -8,6 +8,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace wander::quant {
@@ -19,6 +20,24 @@ constexpr cuda::DeviceTables kTextTables{nullptr, nullptr, 0, 1 << 30};
 bool read_alike(const Page& a, const PageGroup& of_a, const Page& b, const PageGroup& of_b) {
     return a.format == b.format && of_a.capacity == of_b.capacity && a.codebook == b.codebook &&
            (!a.format->prunes() || of_a.kept == of_b.kept);
+}
+
+const Page& page_of(const Run& run, int layer, Operand operand) {
+    return (operand == Operand::key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
+}
+
+// Uncompressed pages and the chunk's own rows are both plain memory: null.
+const Page* packed_page(const Run& run, int layer, Operand operand) {
+    const Page* const page = run.group ? &page_of(run, layer, operand) : nullptr;
+    return page && page->format->packed() ? page : nullptr;
+}
+
+// Whether one launch can read both.
+bool keys_like_values(const Run& run, int layer) {
+    const Page* const keys = packed_page(run, layer, Operand::key);
+    const Page* const values = packed_page(run, layer, Operand::value);
+    if (!keys || !values) return !keys && !values;
+    return keys->format == values->format && keys->format->keys_like_values();
 }
 
 } // namespace
@@ -59,7 +78,7 @@ cuda::ExpandJob SliceExpander::job(const HeadRange& heads, Operand operand, cons
     job.rotary = operand != Operand::value;
     job.matrices = matrices;
     job.element = element_;
-    job.inverse_scale = factors_ ? &factors_->inverse_scale[static_cast<int>(operand)] : nullptr;
+    job.inverse_scale = inverse_scale(operand);
     job.out = out;
     return job;
 }
@@ -91,57 +110,97 @@ void SliceExpander::expand_text(const Slice& slice, const HeadRange& heads, int 
 
 void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
                            const at::Tensor& own, void* out) const {
-    expand(slice, heads, layer, operand, own, 0, out);
+    expand_sides(slice, heads, layer, {{operand, &own, out}}, 0);
+}
+
+void SliceExpander::expand_both(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own_keys,
+                                const at::Tensor& own_values, void* keys, void* values) const {
+    expand_sides(slice, heads, layer, {{Operand::key, &own_keys, keys}, {Operand::value, &own_values, values}}, 0);
 }
 
 void SliceExpander::expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
                                    std::int64_t columns, void* out) const {
-    expand(slice, heads, layer, Operand::value, own, columns, out);
+    expand_sides(slice, heads, layer, {{Operand::value, &own, out}}, columns);
 }
 
-void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
-                           const at::Tensor& own, std::int64_t columns, void* out) const {
-    const bool is_key = operand == Operand::key;
-    const auto page_of = [&](const Run& run) -> const Page& {
-        return (is_key ? run.group->keys : run.group->values)[static_cast<std::size_t>(layer)];
-    };
-    // Uncompressed pages and the chunk's own rows are both plain memory.
-    const auto is_plain = [&](const Run& run) { return !run.group || !page_of(run).format->packed(); };
-    int out_row = 0;
-    for (std::size_t i = 0; i < slice.runs.size();) {
-        const Run& first = slice.runs[i];
-        if (first.text) {
-            expand_text(slice, heads, layer, operand, columns, out);
-            out_row += first.rows;
-            ++i;
+void SliceExpander::expand_sides(const Slice& slice, const HeadRange& heads, int layer, const Sides& sides,
+                                 std::int64_t columns) const {
+    std::vector<std::size_t> together, apart;
+    for (std::size_t i = 0; i < slice.runs.size(); ++i) {
+        const Run& run = slice.runs[i];
+        if (run.text) {
+            for (const Side& side : sides) expand_text(slice, heads, layer, side.operand, columns, side.out);
             continue;
         }
-        cuda::ExpandJob paged = job(heads, operand, rotation_.inverse(), out);
+        (sides.size() > 1 && !keys_like_values(run, layer) ? apart : together).push_back(i);
+    }
+    expand_runs(slice, together, heads, layer, sides, columns);
+    for (const Side& side : sides) {
+        expand_runs(slice, apart, heads, layer, {side}, columns);
+    }
+}
+
+void SliceExpander::expand_runs(const Slice& slice, const std::vector<std::size_t>& indices, const HeadRange& heads,
+                                int layer, const Sides& sides, std::int64_t columns) const {
+    std::vector<int> out_rows(slice.runs.size());
+    for (std::size_t i = 1; i < slice.runs.size(); ++i) {
+        out_rows[i] = out_rows[i - 1] + slice.runs[i - 1].rows;
+    }
+    const auto alike = [&](const Run& a, const Run& b) {
+        return std::all_of(sides.begin(), sides.end(), [&](const Side& side) {
+            const Page* const page_a = packed_page(a, layer, side.operand);
+            const Page* const page_b = packed_page(b, layer, side.operand);
+            return page_a && page_b ? read_alike(*page_a, *a.group, *page_b, *b.group) : !page_a && !page_b;
+        });
+    };
+    // Packed pages first: some formats take what is plain along.
+    const auto is_plain = [&](const Run& run) { return !packed_page(run, layer, sides.front().operand); };
+    std::vector<std::size_t> order = indices;
+    std::stable_partition(order.begin(), order.end(), [&](std::size_t i) { return !is_plain(slice.runs[i]); });
+    std::vector<bool> done(order.size());
+    for (std::size_t at = 0; at < order.size(); ++at) {
+        if (done[at]) continue;
+        const Run& first = slice.runs[order[at]];
+        const bool takes_plain =
+            !is_plain(first) && packed_page(first, layer, sides.front().operand)->format->takes_plain_runs();
+        std::vector<std::size_t> same;
+        for (std::size_t i = at; i < order.size() && (same.size() + 1) * sides.size() <= cuda::kMaxRuns; ++i) {
+            const Run& run = slice.runs[order[i]];
+            if (done[i] || !(alike(first, run) || (takes_plain && is_plain(run)))) continue;
+            same.push_back(order[i]);
+            done[i] = true;
+        }
+        const Operand operand = sides.front().operand;
+        cuda::ExpandJob paged = job(heads, operand, rotation_.inverse(), sides.front().out);
         paged.out_columns = columns;
         paged.out_rows = slice.rows;
-        for (; i < slice.runs.size() && paged.run_count < cuda::kMaxRuns; ++i) {
-            const Run& run = slice.runs[i];
-            const bool alike = is_plain(first)
-                                   ? is_plain(run)
-                                   : run.group && read_alike(page_of(first), *first.group, page_of(run), *run.group);
-            if (!alike) {
-                break;
-            }
-            const void* const source = (run.group ? page_of(run).bytes : own).const_data_ptr();
-            paged.runs[paged.run_count++] = {source,
-                                             run.first_row,
-                                             run.first_token,
-                                             run.rows,
-                                             run.table_latent,
-                                             out_row,
-                                             run.group ? 0 : own.stride(0)};
-            out_row += run.rows;
+        if (sides.size() > 1) {
+            paged.value_runs = static_cast<int>(same.size());
+            paged.out_of_values = sides.back().out;
+            paged.inverse_scale_of_values = inverse_scale(sides.back().operand);
         }
-        if (is_plain(first)) {
+        for (const Side& side : sides) {
+            for (const std::size_t index : same) {
+                const Run& run = slice.runs[index];
+                const void* const source =
+                    (run.group ? page_of(run, layer, side.operand).bytes : *side.own).const_data_ptr();
+                paged.runs[paged.run_count++] = {source,
+                                                 run.first_row,
+                                                 run.first_token,
+                                                 run.rows,
+                                                 run.table_latent,
+                                                 out_rows[index],
+                                                 run.group ? 0 : side.own->stride(0),
+                                                 is_plain(run)};
+            }
+        }
+        const Page* const packed = packed_page(first, layer, operand);
+        if (!packed) {
             TORCH_CHECK(cuda::expand_plain(paged, stream()), "rows of this type cannot be expanded");
             continue;
         }
-        const PageFormat& format = *page_of(first).format;
+        const PageFormat& format = *packed->format;
+        const bool is_key = operand == Operand::key;
         TORCH_CHECK(format.expand(paged, codec_.page_shape(*first.group, is_key),
                                   codec_.options(*first.group, layer, is_key), stream()),
                     "cache format ", format.name(), " has no CUDA decoder");

@@ -42,20 +42,37 @@ public:
 
     // q: [queries, heads, head_dim], rows may lie apart. out_row: values between rows of out, 0: dense. out may be q.
     void turn_queries(const HeadRange& heads, const at::Tensor& q, void* out, std::int64_t out_row) const;
-    // All rows of a slice, pages that are read alike in one launch; own: the chunk's rows of this operand.
+    // All rows of a slice, those that are read alike in one launch; own: the chunk's rows of this operand.
     void expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand, const at::Tensor& own,
                 void* out) const;
+    // Keys and values, both in one launch where they are read alike.
+    void expand_both(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own_keys,
+                     const at::Tensor& own_values, void* keys, void* values) const;
     // Values in E4M3, column by column: ExpandJob::out_columns.
     void expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
                         std::int64_t columns, void* out) const;
 
 private:
+    // What is read of each run: its keys, its values, or both in this order.
+    struct Side {
+        Operand operand = Operand::key;
+        const at::Tensor* own = nullptr;
+        void* out = nullptr;
+    };
+    using Sides = std::vector<Side>;
+
     void expand_text(const Slice& slice, const HeadRange& heads, int layer, Operand operand, std::int64_t columns,
                      void* out) const;
-    void expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand, const at::Tensor& own,
-                std::int64_t columns, void* out) const;
+    void expand_sides(const Slice& slice, const HeadRange& heads, int layer, const Sides& sides,
+                      std::int64_t columns) const;
+    // The runs of these indices, every side of each.
+    void expand_runs(const Slice& slice, const std::vector<std::size_t>& indices, const HeadRange& heads, int layer,
+                     const Sides& sides, std::int64_t columns) const;
     cuda::ExpandJob job(const HeadRange& heads, Operand operand, const float* matrices, void* out) const;
     cuda::Stream stream() const;
+    const float* inverse_scale(Operand operand) const {
+        return factors_ ? &factors_->inverse_scale[static_cast<int>(operand)] : nullptr;
+    }
 
     CacheShape shape_;
     const PageCodec& codec_;

@@ -115,4 +115,19 @@ int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors, 
     return best;
 }
 
+CachedSlices cached_slices(const CachedSlicesOf& of) {
+    const std::int64_t of_a_head = std::int64_t{of.branches} * of.head_dim; // bytes of a row of keys, or of values
+    if (4 * of.rows * of.heads * of_a_head < kMuchTraffic) {                // keys and values, written and read
+        return {};
+    }
+    for (int heads = of.heads_together; heads > 0; --heads) {
+        const std::int64_t results = of.queries * heads * of_a_head * (of.slots + static_cast<int>(sizeof(float)));
+        const std::int64_t rows = (kInCache - results) / (2 * of.lanes * heads * of_a_head);
+        if (of.heads % heads == 0 && rows >= kLeastCachedRows) {
+            return {heads, rows};
+        }
+    }
+    return {};
+}
+
 } // namespace wander::quant

@@ -62,4 +62,28 @@ inline constexpr int kTileQueries = 128;
 inline constexpr int kLongSliceRows = 8192;
 int heads_of_a_slice(int heads, int branches, int queries, int multiprocessors, std::int64_t rows_of_one_head);
 
+// Over long histories in E4M3, of which one layer's expanded rows would move kMuchTraffic bytes through the device's
+// memory: slices so small that what is in use at one time (`lanes` slices, `slots` results of one byte a value, their
+// sum in float) is kInCache bytes, which is what was found to stay in an L2 cache of 50 MB (docs/performance.md, "DRAM
+// traffic"). The most heads, at most `heads_together` and a divisor of all, whose slices still hold kLeastCachedRows
+// rows. heads 0: nothing has to change.
+inline constexpr std::int64_t kMuchTraffic = 700'000'000;
+inline constexpr std::int64_t kInCache = 20 << 20;
+inline constexpr std::int64_t kLeastCachedRows = 4096;
+struct CachedSlices {
+    int heads = 0;
+    std::int64_t rows = 0; // of a slice, at most
+};
+struct CachedSlicesOf {
+    int heads = 0;
+    int heads_together = 0;
+    int branches = 1;
+    int head_dim = 0;
+    std::int64_t queries = 0;
+    std::int64_t rows = 0; // that a layer reads
+    int lanes = 0;
+    int slots = 0;
+};
+CachedSlices cached_slices(const CachedSlicesOf& of);
+
 } // namespace wander::quant

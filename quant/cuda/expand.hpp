@@ -31,15 +31,20 @@ struct ExpandRun {
     int table_latent = 0;        // row of the tables for the page's first latent
     int out_row = 0;             // where its rows begin in out
     std::int64_t source_row = 0; // plain memory: values between rows; 0: ExpandJob::source_row
+    bool plain = false;          // among packed pages, where their format takes such runs: plain memory
 };
 
-inline constexpr int kMaxRuns = 32;
+inline constexpr int kMaxRuns = 64;
 
 // Reads runs of pages that agree in everything but their bytes and writes them, turned, to
 // out[out_row + row][branch][head_count][head_dim]. Plain memory of one branch and type may be turned in place.
+//
+// One job may read keys and values: the last `value_runs` runs are values then, which RoPE does not turn, and go to
+// out_of_values in the same way.
 struct ExpandJob {
     ExpandRun runs[kMaxRuns];
     int run_count = 0;
+    int value_runs = 0;
     Element source_element = Element::float32; // of plain memory; packed pages know theirs
     std::int64_t source_row = 0;               // values between rows of plain memory; 0: heads * head_dim
     int heads = 0;                             // of the source
@@ -58,6 +63,8 @@ struct ExpandJob {
     std::int64_t out_columns = 0;
     int out_rows = 0; // of all jobs that fill out; with out_columns
     void* out = nullptr;
+    void* out_of_values = nullptr;                  // with value_runs; so is the scalar:
+    const float* inverse_scale_of_values = nullptr; // as inverse_scale
 };
 
 // Plain memory, any source type but e4m3. False when no kernel exists for these types.

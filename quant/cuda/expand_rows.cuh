@@ -8,11 +8,13 @@
 //     __device__ Eight load(int row, int head, int channel) const;
 // un-rotated values of channels [channel, channel + 8) of a stored row. head_dim / 8 neighbouring lanes of a warp call
 // it together for the same row and head, lane after lane the next eight channels, so a source whose channels depend on
-// each other may shuffle among them (rotations: lane_group_mask). A source that gains by reading several rows at once
-// has beside it
-//     static constexpr int kRows;
+// each other may shuffle among them (rotations: lane_group_mask). A source that gains by reading several rows at once,
+// which must not shuffle then, has beside it
+//     static constexpr int kBlocks; // of one multiprocessor at a time: what registers allow
+//     template <int kRows>
 //     __device__ void load_rows(const int (&rows)[kRows], int head, int channel, Eight (&values)[kRows]) const;
 
+#include "quant/cuda/chained_launch.cuh"
 #include "quant/cuda/expand.hpp"
 #include "quant/cuda/rows.cuh"
 
@@ -58,21 +60,28 @@ __device__ inline void load_angles(float2 (&turn)[4], const DeviceTables& tables
     }
 }
 
-template <class Source>
-constexpr int rows_at_once() {
-    if constexpr (requires { Source::kRows; }) {
-        return Source::kRows;
-    } else {
-        return 1;
+// What a run's rows have in common.
+template <class T>
+struct Target {
+    T* out;
+    float scale;
+    bool rotary;
+    __device__ Target(const ExpandJob& job, unsigned run) {
+        const bool values = static_cast<int>(run) >= job.run_count - job.value_runs && job.value_runs > 0;
+        const float* const factor = values ? job.inverse_scale_of_values : job.inverse_scale;
+        out = static_cast<T*>(values ? job.out_of_values : job.out);
+        scale = factor ? *factor : 1.0F;
+        rotary = job.rotary && !values;
     }
-}
+};
 
 // A row's value of one head, turned; and what its projective branch has.
-template <class T>
-__device__ inline void write_value(T* to, const ExpandJob& job, const Eight& value, const float2 (&turn)[4],
-                                   const float* matrix, float scale) {
-    if (job.rotary) {
+template <bool kTwoBranches, class T>
+__device__ inline void write_value(T* to, const ExpandJob& job, bool rotary, const Eight& value,
+                                   const float2 (&turn)[4], const float* matrix, float scale) {
+    if (rotary) {
         Eight turned;
+#pragma unroll
         for (int p = 0; p < 4; ++p) {
             turned.x[2 * p] = value.x[2 * p] * turn[p].x - value.x[2 * p + 1] * turn[p].y;
             turned.x[2 * p + 1] = value.x[2 * p + 1] * turn[p].x + value.x[2 * p] * turn[p].y;
@@ -81,57 +90,77 @@ __device__ inline void write_value(T* to, const ExpandJob& job, const Eight& val
     } else {
         store_eight(to, value, scale);
     }
-    if (job.matrices) {
+    if (kTwoBranches && job.matrices) {
         store_eight(to + static_cast<long long>(job.head_count) * job.head_dim, turn_eight(matrix, value), scale);
     }
 }
 
-// Several rows of one head for a thread.
-template <class T, class Source>
-__global__ void __launch_bounds__(kExpandThreads)
-    expand_several_rows(Source source, ExpandJob job, DeviceTables tables) {
-    constexpr int kRows = Source::kRows;
-    const int groups = job.head_dim / 8;
-    const long long index = static_cast<long long>(blockIdx.x) * kExpandThreads + threadIdx.x;
-    const int first_row = static_cast<int>(index / groups) * kRows;
+// Several rows for a thread, which reads `heads_each` heads of them: the same place in consecutive latents, so that the
+// angles of places are read once, and none is read again for another head. A run of one latent or less has its rows in
+// kRows pieces that lie together.
+template <class T, int kRows, bool kTwoBranches, class Source>
+__global__ void __launch_bounds__(kExpandThreads, kTwoBranches ? 1 : Source::kBlocks)
+    expand_several_rows(Source source, ExpandJob job, DeviceTables tables, int heads_each) {
     const ExpandRun& run = job.runs[blockIdx.z];
-    if (first_row >= run.rows) {
+    const bool in_latents = run.rows > tables.tokens_per_latent && job.tables;
+    const int stride = in_latents ? tables.tokens_per_latent : (run.rows + kRows - 1) / kRows;
+    const int place = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);
+    if (place >= stride) {
         return;
     }
     begin_run(source, run);
-    const int channel = static_cast<int>(index % groups) * 8;
-    const int head = static_cast<int>(blockIdx.y);
-    int rows[kRows];
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) { // behind the last row: that row again
-        const int row = first_row + r < run.rows ? first_row + r : run.rows - 1;
-        rows[r] = run.first_row + row;
-    }
-    Eight values[kRows];
-    source.load_rows(rows, job.first_head + head, channel, values);
-    const float scale = job.inverse_scale ? *job.inverse_scale : 1.0F;
-    const int branches = job.matrices ? 2 : 1;
+    const Target<T> target(job, blockIdx.z);
+    const int channel = static_cast<int>(threadIdx.x) * 8;
+    const int first_head = static_cast<int>(blockIdx.y) * heads_each;
+    const int end_head = first_head + heads_each < job.head_count ? first_head + heads_each : job.head_count;
+    constexpr int kBranches = kTwoBranches ? 2 : 1;
     const long long out_row =
-        job.out_row_stride > 0 ? job.out_row_stride : static_cast<long long>(branches) * job.head_count * job.head_dim;
-    T* const target = static_cast<T*>(job.out) + (run.out_row + first_row) * out_row + head * job.head_dim + channel;
+        job.out_row_stride > 0 ? job.out_row_stride : static_cast<long long>(kBranches) * job.head_count * job.head_dim;
+    for (int first = place; first < run.rows; first += kRows * stride) {
+        int rows[kRows];
+        float2 turn[kRows][4] = {};
+        const float* matrices[kRows] = {};
 #pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-        if (first_row + r >= run.rows) {
-            return;
+        for (int r = 0; r < kRows; ++r) {
+            const int row = first + r * stride < run.rows ? first + r * stride : first; // behind the last: the first
+            rows[r] = run.first_row + row;
+            if (target.rotary || kTwoBranches) {
+                const int token = run.first_token + row;
+                const int latent = token / tables.tokens_per_latent;
+                if (r > 0 && in_latents && channel / 2 >= tables.time_pairs) {
+#pragma unroll
+                    for (int p = 0; p < 4; ++p) {
+                        turn[r][p] = turn[0][p];
+                    }
+                } else if (target.rotary) {
+                    load_angles(turn[r], tables, job.head_dim, run.table_latent + latent,
+                                token - latent * tables.tokens_per_latent, channel / 2);
+                }
+                if constexpr (kTwoBranches) {
+                    matrices[r] = job.matrices + static_cast<long long>(run.table_latent + latent) * 16;
+                }
+            }
         }
-        const int token = run.first_token + first_row + r;
-        const int latent = run.table_latent + token / tables.tokens_per_latent;
-        float2 turn[4] = {};
-        if (job.rotary) {
-            load_angles(turn, tables, job.head_dim, latent, token % tables.tokens_per_latent, channel / 2);
+        T* const to = target.out + (run.out_row + first) * out_row + channel;
+        const long long step = stride * out_row;
+        for (int head = first_head; head < end_head; ++head) {
+            Eight values[kRows];
+            source.load_rows(rows, job.first_head + head, channel, values);
+#pragma unroll
+            for (int r = 0; r < kRows; ++r) {
+                if (first + r * stride < run.rows) {
+                    write_value<kTwoBranches>(to + r * step + head * job.head_dim, job, target.rotary, values[r],
+                                              turn[r], matrices[r], target.scale);
+                }
+            }
         }
-        const float* const matrix = job.matrices ? job.matrices + static_cast<long long>(latent) * 16 : nullptr;
-        write_value(target + r * out_row, job, values[r], turn, matrix, scale);
     }
 }
 
 template <class T, class Source>
 __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, ExpandJob job, DeviceTables tables) {
+    wait_for_earlier();
+    let_next_begin();
     const int groups = job.head_dim / 8;
     const long long index = static_cast<long long>(blockIdx.x) * kExpandThreads + threadIdx.x;
     const int row = static_cast<int>(index / groups);
@@ -154,8 +183,9 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
             values[i] = source.load(run.first_row + row, job.first_head + first + i, channel);
         }
     }
+    const Target<T> target(job, blockIdx.z);
     float2 turn[4];
-    if (job.rotary) {
+    if (target.rotary) {
         load_angles(turn, tables, job.head_dim, latent, token % tables.tokens_per_latent, channel / 2);
     }
     float matrix[16];
@@ -164,12 +194,10 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
             matrix[i] = job.matrices[static_cast<long long>(latent) * 16 + i];
         }
     }
-    const float scale = job.inverse_scale ? *job.inverse_scale : 1.0F;
-
     const int branches = job.matrices ? 2 : 1;
     const long long out_row =
         job.out_row_stride > 0 ? job.out_row_stride : static_cast<long long>(branches) * job.head_count * job.head_dim;
-    T* const target = static_cast<T*>(job.out) + (run.out_row + row) * out_row + first * job.head_dim + channel;
+    T* const to = target.out + (run.out_row + row) * out_row + first * job.head_dim + channel;
 #pragma unroll
     for (int at = 0; at < kExpandHeads; at += kExpandAtOnce) {
         if (at > 0) {
@@ -185,7 +213,7 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
             if (at + i >= heads) {
                 return;
             }
-            write_value(target + (at + i) * job.head_dim, job, values[i], turn, matrix, scale);
+            write_value<true>(to + (at + i) * job.head_dim, job, target.rotary, values[i], turn, matrix, target.scale);
         }
     }
 }
@@ -194,12 +222,27 @@ __global__ void __launch_bounds__(kExpandThreads) expand_rows(Source source, Exp
 __device__ inline int place_of_row(int row) { return row % 8 / 2 * 4 + row / 8 % 2 * 2 + row % 2; }
 __device__ inline int row_of_place(int place) { return place / 2 % 2 * 8 + place / 4 * 2 + place % 2; }
 
+template <class Source, int kRows>
+__device__ inline void load_several(const Source& source, const int (&rows)[kRows], int head, int channel,
+                                    Eight (&values)[kRows]) {
+    if constexpr (requires { Source::kBlocks; }) {
+        source.load_rows(rows, head, channel, values);
+    } else {
+#pragma unroll
+        for (int r = 0; r < kRows; ++r) {
+            values[r] = source.load(rows[r], head, channel);
+        }
+    }
+}
+
 inline constexpr int kColumnTile = 128; // rows, that is columns of out, of one block
 
 // Rows of one head become columns of bytes: 128 of them and all channels pass through shared memory.
 template <class Source>
 __global__ void __launch_bounds__(kExpandThreads) expand_columns(Source source, ExpandJob job, DeviceTables tables) {
     __shared__ unsigned words[128][kColumnTile / 4]; // [channel][word of columns, see word_at]
+    wait_for_earlier();
+    let_next_begin();
     // Eight channels of a row go to eight rows of `words`: the shift spreads lanes over the banks.
     const auto word_at = [](int channel, int word) { return word ^ (channel / 8); };
     const ExpandRun& run = job.runs[blockIdx.z];
@@ -216,27 +259,42 @@ __global__ void __launch_bounds__(kExpandThreads) expand_columns(Source source, 
     const int branches = job.matrices ? 2 : 1;
     for (int branch = 0; branch < branches; ++branch) {
         const int per_pass = kExpandThreads / groups;
-        for (int i = static_cast<int>(threadIdx.x) / groups; i < kColumnTile; i += per_pass) {
-            const int row = first_column + i - run.out_row;
-            const int channel = static_cast<int>(threadIdx.x) % groups * 8;
-            Eight value{};
-            // All lanes load, for sources that shuffle among them.
-            const int inside = row < 0 ? 0 : row >= run.rows ? run.rows - 1 : row;
-            const Eight loaded = source.load(run.first_row + inside, job.first_head + head, channel);
-            if (row == inside) {
-                value = loaded;
-                if (branch == 1) {
-                    const int latent = run.table_latent + (run.first_token + row) / tables.tokens_per_latent;
-                    value = turn_eight(job.matrices + static_cast<long long>(latent) * 16, value);
-                }
-            }
-            __nv_fp8_e4m3 bytes[8];
-            store_eight(bytes, value, scale);
-            const int place = i / 16 * 16 + place_of_row(i % 16);
+        const int channel = static_cast<int>(threadIdx.x) % groups * 8;
+        constexpr int kAtOnce = 4; // rows of a thread that are on their way together
+        for (int begin = static_cast<int>(threadIdx.x) / groups; begin < kColumnTile; begin += kAtOnce * per_pass) {
+            Eight loaded[kAtOnce];
+            int rows[kAtOnce], stored[kAtOnce];
 #pragma unroll
-            for (int c = 0; c < 8; ++c) {
-                auto* const word = reinterpret_cast<__nv_fp8_e4m3*>(&words[channel + c][word_at(channel, place / 4)]);
-                word[place % 4] = bytes[c];
+            for (int r = 0; r < kAtOnce; ++r) { // all lanes load, for sources that shuffle among them
+                rows[r] = first_column + begin + r * per_pass - run.out_row;
+                const int inside = rows[r] < 0 ? 0 : rows[r] >= run.rows ? run.rows - 1 : rows[r];
+                stored[r] = run.first_row + inside;
+                rows[r] = rows[r] == inside ? inside : -1;
+            }
+            load_several(source, stored, job.first_head + head, channel, loaded);
+#pragma unroll
+            for (int r = 0; r < kAtOnce; ++r) {
+                const int i = begin + r * per_pass;
+                if (i >= kColumnTile) {
+                    break;
+                }
+                Eight value{};
+                if (rows[r] >= 0) {
+                    value = loaded[r];
+                    if (branch == 1) {
+                        const int latent = run.table_latent + (run.first_token + rows[r]) / tables.tokens_per_latent;
+                        value = turn_eight(job.matrices + static_cast<long long>(latent) * 16, value);
+                    }
+                }
+                __nv_fp8_e4m3 bytes[8];
+                store_eight(bytes, value, scale);
+                const int place = i / 16 * 16 + place_of_row(i % 16);
+#pragma unroll
+                for (int c = 0; c < 8; ++c) {
+                    auto* const word =
+                        reinterpret_cast<__nv_fp8_e4m3*>(&words[channel + c][word_at(channel, place / 4)]);
+                    word[place % 4] = bytes[c];
+                }
             }
         }
         __syncthreads();
@@ -271,20 +329,54 @@ __global__ void __launch_bounds__(kExpandThreads) expand_columns(Source source, 
     }
 }
 
-// False when `job.element` has no kernel.
-template <class Source>
-bool expand_source(const Source& source, const ExpandJob& job, Stream stream) {
+inline int most_rows(const ExpandJob& job) {
     int rows = 0;
     for (int i = 0; i < job.run_count; ++i) {
         rows = job.runs[i].rows > rows ? job.runs[i].rows : rows;
     }
+    return rows;
+}
+
+// 3 or 4 of the kernels that read several: as many as come out even in most runs' latents. rows: the most of a run.
+inline int rows_of_a_thread(const ExpandJob& job, int rows) {
+    if (!job.tables || rows <= job.tables->tokens_per_latent) {
+        return 4;
+    }
+    const int latents = (rows + job.tables->tokens_per_latent - 1) / job.tables->tokens_per_latent;
+    return latents % 4 != 0 && latents % 3 == 0 ? 3 : 4;
+}
+
+template <class T, int kRows, class Source>
+void expand_several(const Source& source, const ExpandJob& job, const DeviceTables& tables, int rows, Stream stream) {
+    constexpr unsigned kEnoughBlocks = 512; // that no multiprocessor waits while others have much left
+    const int lanes = job.head_dim / 8;
+    const dim3 threads(static_cast<unsigned>(lanes), static_cast<unsigned>(kExpandThreads / lanes));
+    // Runs shorter than others may have their rows in pieces; the places of one latent are more than any of those.
+    const int places =
+        job.tables && rows > tables.tokens_per_latent ? tables.tokens_per_latent : (rows + kRows - 1) / kRows;
+    const unsigned in_rows = (static_cast<unsigned>(places) + threads.y - 1) / threads.y;
+    const unsigned of_a_head = in_rows * static_cast<unsigned>(job.run_count);
+    int heads_each = kExpandHeads;
+    while (heads_each > 1 &&
+           of_a_head * static_cast<unsigned>((job.head_count + heads_each - 1) / heads_each) < kEnoughBlocks) {
+        heads_each /= 2;
+    }
+    const dim3 blocks(in_rows, static_cast<unsigned>((job.head_count + heads_each - 1) / heads_each),
+                      static_cast<unsigned>(job.run_count));
+    if (job.matrices) {
+        expand_several_rows<T, kRows, true, Source><<<blocks, threads, 0, stream>>>(source, job, tables, heads_each);
+    } else {
+        expand_several_rows<T, kRows, false, Source><<<blocks, threads, 0, stream>>>(source, job, tables, heads_each);
+    }
+}
+
+// False when `job.element` has no kernel.
+template <class Source>
+bool expand_source(const Source& source, const ExpandJob& job, Stream stream) {
+    const int rows = most_rows(job);
     if (rows == 0) {
         return true;
     }
-    const long long threads = static_cast<long long>(rows) * (job.head_dim / 8);
-    const dim3 blocks(static_cast<unsigned>((threads + kExpandThreads - 1) / kExpandThreads),
-                      static_cast<unsigned>((job.head_count + kExpandHeads - 1) / kExpandHeads),
-                      static_cast<unsigned>(job.run_count));
     const DeviceTables tables = job.tables ? *job.tables : DeviceTables{};
     if (job.out_columns > 0) {
         if (job.element != Element::e4m3 || job.rotary || job.head_dim > 128 ||
@@ -293,18 +385,22 @@ bool expand_source(const Source& source, const ExpandJob& job, Stream stream) {
         }
         const dim3 tiles(static_cast<unsigned>(rows / kColumnTile + 2), static_cast<unsigned>(job.head_count),
                          static_cast<unsigned>(job.run_count));
-        expand_columns<Source><<<tiles, kExpandThreads, 0, stream>>>(source, job, tables);
+        launch_chained(expand_columns<Source>, tiles, dim3(kExpandThreads), 0, stream, source, job, tables);
         return true;
     }
     const auto launch = [&]<class T>(T*) {
-        if constexpr (rows_at_once<Source>() > 1) {
-            constexpr int kRows = rows_at_once<Source>();
-            const int fewer = (rows + kRows - 1) / kRows * (job.head_dim / 8);
-            const dim3 several(static_cast<unsigned>((fewer + kExpandThreads - 1) / kExpandThreads),
-                               static_cast<unsigned>(job.head_count), static_cast<unsigned>(job.run_count));
-            expand_several_rows<T, Source><<<several, kExpandThreads, 0, stream>>>(source, job, tables);
+        if constexpr (requires { Source::kBlocks; }) {
+            if (rows_of_a_thread(job, rows) == 3) {
+                expand_several<T, 3>(source, job, tables, rows, stream);
+            } else {
+                expand_several<T, 4>(source, job, tables, rows, stream);
+            }
         } else {
-            expand_rows<T, Source><<<blocks, kExpandThreads, 0, stream>>>(source, job, tables);
+            const long long threads = static_cast<long long>(rows) * (job.head_dim / 8);
+            const dim3 blocks(static_cast<unsigned>((threads + kExpandThreads - 1) / kExpandThreads),
+                              static_cast<unsigned>((job.head_count + kExpandHeads - 1) / kExpandHeads),
+                              static_cast<unsigned>(job.run_count));
+            launch_chained(expand_rows<T, Source>, blocks, dim3(kExpandThreads), 0, stream, source, job, tables);
         }
     };
     switch (job.element) {

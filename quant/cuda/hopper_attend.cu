@@ -132,8 +132,8 @@ const char* launch_tiles(const HopperJob& job, Stream stream) {
         }
         prepared |= bit;
     }
-    kernel<<<static_cast<unsigned>(launch.work.blocks), T::kThreads, T::kSharedBytes, stream>>>(launch);
-    const cudaError_t error = cudaGetLastError();
+    const cudaError_t error = launch_chained(kernel, dim3(static_cast<unsigned>(launch.work.blocks)), dim3(T::kThreads),
+                                             T::kSharedBytes, stream, launch);
     return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
 }
 

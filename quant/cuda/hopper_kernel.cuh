@@ -10,6 +10,7 @@
 // E4M3 products add up with few bits, so the products of each tile of values begin at zero and are added to the result
 // in float: that is where the result fades anyway. Probabilities are stored 256 times as large.
 
+#include "quant/cuda/chained_launch.cuh"
 #include "quant/cuda/hopper_attend.hpp"
 #include "quant/cuda/hopper_mma.cuh"
 #include "quant/cuda/hopper_sync.cuh"
@@ -421,8 +422,12 @@ struct Worker {
 
     // Leaves this part of a shared tile for others. True for the block that is done last: it then holds the whole.
     __device__ bool put_together(const Piece& piece) {
+        const int sections = launch.work.sections;
+        // Of the parts behind the sections: place_of() goes up by one from each to the next.
+        const int behind = piece.parts > sections ? place_of(launch.work, piece.shared, sections) - sections : 0;
         const auto place = [&](int part) {
-            const int at = place_of(launch.work, piece.shared, part) * T::kGroups + group;
+            const int index = part < sections ? part * launch.work.shared + piece.shared : behind + part;
+            const int at = index * T::kGroups + group;
             return launch.places + static_cast<long long>(at) * kPlaceVectors * kStatThreads + thread;
         };
         float4* const mine = place(piece.part);
@@ -455,7 +460,8 @@ struct Worker {
         __threadfence();
         // The parts in their order, whoever puts them together: the result does not depend on time.
         float most[2] = {-INFINITY, -INFINITY};
-        for (int part = 0; part < piece.parts; ++part) {
+#pragma unroll 4
+        for (int part = 0; part < piece.parts; ++part) { // several on their way together
             const float4 other = __ldcg(place(part) + 16 * kStatThreads);
             most[0] = fmaxf(most[0], other.x);
             most[1] = fmaxf(most[1], other.y);
@@ -465,6 +471,7 @@ struct Worker {
             sums[i] = 0;
         }
         total[0] = total[1] = 0;
+#pragma unroll 2
         for (int part = 0; part < piece.parts; ++part) {
             const float4* const from = place(part);
             const float4 other = __ldcg(from + 16 * kStatThreads);
@@ -545,6 +552,8 @@ __global__ void __launch_bounds__(T::kThreads, 1) attend_tiles(const __grid_cons
         barrier_fence();
     }
     __syncthreads();
+    wait_for_earlier();
+    let_next_begin();
     const int group = static_cast<int>(keep(threadIdx.x / 128));
     if (group == T::kGroups) {
         give_registers<T::kFeederRegisters>();

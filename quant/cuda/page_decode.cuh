@@ -59,40 +59,11 @@ __device__ inline void add_basis(const std::uint8_t* page, const QvgPageLayout& 
     }
 }
 
-// Codes of kChannels channels of some tokens, first channel in the highest bits of the first byte; what the tokens need
-// is read side by side. book: the session codebook, null without one.
+// What pages have beside the centroids of their first stage.
 template <int kChannels, int kRows>
-__device__ inline void decode_rows(const std::uint8_t* page, const std::uint8_t* book, const QvgPageLayout& layout,
-                                   float middle, const int (&tokens)[kRows], int head, int channel,
-                                   float (&out)[kRows][kChannels]) {
-    static_assert(kChannels == 4 || kChannels == 8);
-    std::uint32_t codes[kRows];
-    float scales[kRows];
+__device__ inline void add_others(const std::uint8_t* page, const std::uint8_t* book, const QvgPageLayout& layout,
+                                  const int (&tokens)[kRows], int head, int channel, float (&out)[kRows][kChannels]) {
     std::uint32_t centroids[kRows][kChannels / 2];
-    int ids[kRows];
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-        ids[r] = layout.id(page, head, tokens[r]);
-        scales[r] = e4m3_scale(page[layout.scale_row(head, tokens[r]) + channel / layout.block]);
-        const std::uint8_t* at = page + layout.code_row(head, tokens[r]) + channel / 4;
-        codes[r] = at[0];
-        if constexpr (kChannels == 8) {
-            codes[r] = codes[r] << 8U | at[1];
-        }
-    }
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-        load_words<kChannels / 2>(page + layout.centroid_row(head, ids[r]) + channel * 2, centroids[r]);
-    }
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-#pragma unroll
-        for (int c = 0; c < kChannels; ++c) {
-            const auto code = static_cast<float>((codes[r] >> (2 * (kChannels - 1 - c))) & 3U);
-            const float base = c % 2 == 0 ? bf16_low(centroids[r][c / 2]) : bf16_high(centroids[r][c / 2]);
-            out[r][c] = __fadd_rn(__fmul_rn(code - middle, scales[r]), base);
-        }
-    }
     for (int stage = 1; stage < layout.stages; ++stage) {
 #pragma unroll
         for (int r = 0; r < kRows; ++r) {
@@ -117,13 +88,73 @@ __device__ inline void decode_rows(const std::uint8_t* page, const std::uint8_t*
     }
 }
 
+// Codes of kChannels channels of some tokens, first channel in the highest bits of the first byte; what the tokens need
+// is read side by side. book: the session codebook, null without one. kOneStage: the page has nothing but its first
+// stage.
+template <int kChannels, bool kOneStage, int kRows>
+__device__ inline void decode_rows(const std::uint8_t* page, const std::uint8_t* book, const QvgPageLayout& layout,
+                                   float middle, const int (&tokens)[kRows], int head, int channel,
+                                   float (&out)[kRows][kChannels]) {
+    static_assert(kChannels == 4 || kChannels == 8);
+    std::uint32_t codes[kRows];
+    float quarters[kRows]; // four scales: a code counts in quarters below
+    std::uint32_t centroids[kRows][kChannels / 2];
+    int ids[kRows];
+    // 32 bits reach over any page.
+    const auto first = static_cast<std::uint32_t>(head) * static_cast<std::uint32_t>(layout.tokens);
+    const auto code_bytes = static_cast<std::uint32_t>(layout.head_dim) / 4;
+    const std::uint32_t block_shift = 31U - static_cast<std::uint32_t>(__clz(layout.block)); // a power of two
+    const std::uint32_t scale_bytes = static_cast<std::uint32_t>(layout.head_dim) >> block_shift;
+    const std::uint8_t* const code_plane = page + layout.codes_at + channel / 4;
+    const std::uint8_t* const scale_plane =
+        page + layout.scales_at + (static_cast<std::uint32_t>(channel) >> block_shift);
+    const std::uint8_t* const id_plane = page + layout.id_row(head, 0);
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+        const std::uint32_t row = first + static_cast<std::uint32_t>(tokens[r]);
+        const std::uint32_t bit = static_cast<std::uint32_t>(tokens[r]) * static_cast<std::uint32_t>(layout.id_bits);
+        const std::uint8_t* const at = id_plane + (bit >> 3U);
+        const std::uint32_t pair = at[0] | static_cast<std::uint32_t>(at[1]) << 8U;
+        ids[r] = static_cast<int>((pair >> (bit & 7U)) & ((1U << static_cast<std::uint32_t>(layout.id_bits)) - 1U));
+        quarters[r] = 4 * e4m3_scale(scale_plane[row * scale_bytes]);
+        const std::uint8_t* const code = code_plane + row * code_bytes;
+        if constexpr (kChannels == 8) {
+            codes[r] = __byte_perm(*reinterpret_cast<const std::uint16_t*>(code), 0, 0x4401);
+        } else {
+            codes[r] = *code;
+        }
+    }
+    const std::uint8_t* const centroid_plane = page + layout.centroid_row(head, 0) + channel * 2;
+    const std::uint32_t centroid_bytes = static_cast<std::uint32_t>(layout.head_dim) * 2;
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+        load_words<kChannels / 2>(centroid_plane + static_cast<std::uint32_t>(ids[r]) * centroid_bytes, centroids[r]);
+    }
+    // The first code stands in the two highest bits of a mantissa: with an exponent of zero it is 1 + code / 4.
+    // Products are exact, so that one rounding of product and sum is the sum's alone.
+    const float zero = 1 + middle / 4;
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+        const std::uint32_t mantissas = codes[r] << (23U - 2U * kChannels);
+#pragma unroll
+        for (int c = 0; c < kChannels; ++c) {
+            const float code = __uint_as_float(((mantissas << (2 * c)) & 0x600000U) | 0x3F800000U);
+            const float base = c % 2 == 0 ? bf16_low(centroids[r][c / 2]) : bf16_high(centroids[r][c / 2]);
+            out[r][c] = fmaf(code - zero, quarters[r], base);
+        }
+    }
+    if constexpr (!kOneStage) {
+        add_others(page, book, layout, tokens, head, channel, out);
+    }
+}
+
 // The same for one token.
 template <int kChannels>
 __device__ inline void decode_packed(const std::uint8_t* page, const std::uint8_t* book, const QvgPageLayout& layout,
                                      float middle, int token, int head, int channel, float (&out)[kChannels]) {
     const int tokens[1] = {token};
     float rows[1][kChannels];
-    decode_rows(page, book, layout, middle, tokens, head, channel, rows);
+    decode_rows<kChannels, false>(page, book, layout, middle, tokens, head, channel, rows);
 #pragma unroll
     for (int c = 0; c < kChannels; ++c) {
         out[c] = rows[0][c];

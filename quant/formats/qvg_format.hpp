@@ -35,6 +35,8 @@ public:
     double nominal_bits() const override { return 2; }
     bool packed() const override { return true; }
     bool lossless() const override { return false; }
+    bool keys_like_values() const override { return !kind_.stages.session; }
+    bool takes_plain_runs() const override { return true; }
 
     // wrong_use where 16 does not divide the head dimension, or the page would not be smaller than BF16.
     Result<void> supports(const PageShape& shape) const override;

@@ -24,6 +24,7 @@ public:
     std::string_view name() const override { return name_; }
     std::string_view label() const override { return label_; }
     double nominal_bits() const override;
+    bool keys_like_values() const override { return rules_.keys == rules_.values; }
 
     // wrong_use where 16 does not divide the head dimension, it is larger than 256, a rotation needs a power of two, or
     // the page would not be smaller than BF16.

@@ -51,6 +51,8 @@ struct ScalarRule {
     bool rotated = false;     // orthonormal Walsh-Hadamard transform over the head dimension first
     int stages = 1;           // 2: token axis only
     std::uint8_t id = 0;      // in the header
+
+    bool operator==(const ScalarRule&) const = default;
 };
 
 struct ScalarPageHeader {

@@ -121,5 +121,27 @@ TEST(HeadsOfASlice, FillsRoundsOfMultiprocessors) {
     EXPECT_EQ(heads_of_a_slice(8, 1, 128 * 132, 132, 1000), 1); // every head fills the GPU
 }
 
+TEST(CachedSlices, StayInTheCacheOverLongHistories) {
+    const quant::CachedSlicesOf long_history{.heads = 12,
+                                             .heads_together = 3,
+                                             .branches = 1,
+                                             .head_dim = 128,
+                                             .queries = 4680,
+                                             .rows = 186 * 1560,
+                                             .lanes = 3,
+                                             .slots = 6};
+    const quant::CachedSlices cached = quant::cached_slices(long_history);
+    EXPECT_EQ(cached.heads, 2);
+    EXPECT_EQ(cached.rows, 5853); // three latents
+    // All that is in use at one time.
+    EXPECT_LE(3 * cached.rows * 2 * 2 * 128 + 4680 * 2 * 128 * (6 + 4), quant::kInCache);
+    quant::CachedSlicesOf shorter = long_history;
+    shorter.rows = 48 * 1560; // little moves anyway
+    EXPECT_EQ(quant::cached_slices(shorter).heads, 0);
+    quant::CachedSlicesOf wide = long_history;
+    wide.queries = 40000; // results alone are too many
+    EXPECT_EQ(quant::cached_slices(wide).heads, 0);
+}
+
 } // namespace
 } // namespace wander::test

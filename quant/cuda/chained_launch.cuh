@@ -1,0 +1,53 @@
+#pragma once
+// Kernels of one stream that follow each other closely: the next one's thread blocks take their places while the last
+// blocks of the one before are still at work, and wait there ("programmatic dependent launch", compute capability 9.0;
+// elsewhere launches are as ever). Facts: CUDA programming guide of that name; PTX ISA, "griddepcontrol".
+//
+// Every thread of a kernel that is launched so calls wait_for_earlier() before it reads or writes what others may use.
+// Then whatever runs behind it finds all earlier work of the stream done, as always.
+
+#include "quant/cuda/expand.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <utility>
+
+namespace wander::quant::cuda {
+
+// Until the kernel before this one is done and what it wrote can be seen.
+__device__ inline void wait_for_earlier() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// The next kernel's blocks may take what room there is once all blocks of this one began.
+__device__ inline void let_next_begin() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+inline bool chains_launches() {
+    int device = 0, major = 0;
+    return cudaGetDevice(&device) == cudaSuccess &&
+           cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 9;
+}
+
+template <class... Parameters, class... Arguments>
+cudaError_t launch_chained(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, unsigned shared_bytes,
+                           Stream stream, Arguments&&... arguments) {
+    cudaLaunchAttribute attribute{};
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = blocks;
+    config.blockDim = threads;
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = stream;
+    config.attrs = &attribute;
+    config.numAttrs = chains_launches() ? 1 : 0;
+    return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
+}
+
+} // namespace wander::quant::cuda
