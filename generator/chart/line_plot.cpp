@@ -95,6 +95,7 @@ std::vector<Tick> linear_ticks(double low, double high) {
     const std::vector<double> values = nice_ticks(low, high);
     const double step = values.size() > 1 ? values[1] - values[0] : 1;
     std::vector<Tick> ticks;
+    ticks.reserve(values.size());
     for (const double value : values) ticks.push_back({value, tick_label(value, step)});
     return ticks;
 }
@@ -250,8 +251,8 @@ std::vector<double> nice_ticks(double low, double high) {
     }
     std::vector<double> ticks;
     const double slack = step * 1e-9;
-    for (double number = std::ceil((low - slack) / step); number * step <= high + slack; ++number)
-        ticks.push_back(number * step);
+    const double first = std::ceil((low - slack) / step);
+    for (int i = 0; (first + i) * step <= high + slack; ++i) ticks.push_back((first + i) * step);
     return ticks;
 }
 

@@ -212,6 +212,7 @@ private:
             c10::impl::VirtualGuardImpl(at::kCUDA).getStream(world_.device.device).synchronize();
         const int threads = world_.device.is_cuda() ? 1 : std::max(1, world_.device.threads / static_cast<int>(count));
         std::vector<std::jthread> workers;
+        workers.reserve(count);
         for (std::size_t i = 0; i < count; ++i) {
             workers.emplace_back([&, threads] {
                 set_own_thread_count(threads);

@@ -77,7 +77,7 @@ Result<std::vector<EvaluationWalk>> evaluation_walks(const EvaluatedWorld& world
     std::vector<EvaluationWalk> walks;
     for (std::size_t place = 0; place < world.themes.size(); ++place) {
         const Theme& theme = world.themes[place];
-        auto known = read_known_walks(world.assets / "themes/known_walks.safetensors", theme.name);
+        auto known = read_known_walks(world.assets / "walks/known_walks.safetensors", theme.name);
         if (!known) return known.error();
         const std::vector<TrueWalk> usable = usable_walks(std::move(*known), theme, per_place, latents);
         for (int i = 0; i < per_place; ++i) {

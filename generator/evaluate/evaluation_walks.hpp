@@ -13,7 +13,7 @@ inline constexpr int kWalksPerPlace = 4;
 
 struct EvaluationWalk {
     int place = 0;
-    bool known = false; // from assets/themes/known_walks.safetensors
+    bool known = false; // from assets/walks/known_walks.safetensors
     TrueWalk walk;
 };
 

@@ -97,6 +97,7 @@ private:
             for (const auto& [frame, second] : second_of_) frames.push_back(frame);
         }
         std::vector<Pose> poses;
+        poses.reserve(frames.size());
         for (const int frame : frames) poses.push_back(frame_poses_[static_cast<std::size_t>(frame)]);
         auto drawn = context_.truth->draw(walk_.place, poses);
         if (!drawn) return drawn.error();

@@ -16,6 +16,7 @@ Result<TruePictures> TruePictures::open(const EvaluatedWorld& world) {
     TruePictures pictures(world);
     if (!world.device.is_cuda()) return pictures;
     std::vector<const scene::Scene*> scenes;
+    scenes.reserve(world.themes.size());
     for (const Theme& theme : world.themes) scenes.push_back(&theme.scene);
     auto uploaded = DeviceScenes::upload(scenes, world.device.device);
     if (!uploaded) return uploaded.error();

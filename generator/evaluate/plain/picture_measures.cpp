@@ -10,6 +10,7 @@ namespace wander::evaluate {
 namespace {
 
 constexpr int kWindow = 11;
+constexpr int kReach = kWindow / 2;
 constexpr double kSigma = 1.5;
 
 struct Plane {
@@ -33,7 +34,7 @@ std::array<double, kWindow> gaussian() {
     std::array<double, kWindow> taps{};
     double sum = 0;
     for (int i = 0; i < kWindow; ++i) {
-        const double x = i - kWindow / 2;
+        const double x = i - kReach;
         sum += taps[static_cast<std::size_t>(i)] = std::exp(-x * x / (2 * kSigma * kSigma));
     }
     for (double& tap : taps) tap /= sum;
@@ -53,7 +54,8 @@ Plane blurred_product(const Plane& a, const Plane& b) {
                        [](double p, double q) { return p * q; });
         for (int i = 0; i < kWindow; ++i) {
             const double tap = kTaps[static_cast<std::size_t>(i)];
-            for (int x = 0; x < width; ++x) across.row(y)[x] += tap * product[static_cast<std::size_t>(x + i)];
+            for (int x = 0; x < width; ++x)
+                across.row(y)[x] += tap * product[static_cast<std::size_t>(x) + static_cast<std::size_t>(i)];
         }
     }
     Plane out{width, height, std::vector<double>(static_cast<std::size_t>(width) * static_cast<std::size_t>(height))};
