@@ -81,8 +81,7 @@ int list_themes() {
         }
         std::string starts;
         for (const ThemeStart& start : theme->starts) starts += " " + start.name;
-        fmt::print("{:<12} {} ({} parts, {} lights); starts:{}\n", theme->name, theme->title,
-                   theme->scene.primitives.size(), theme->scene.lights.size(), starts);
+        fmt::print("{:<12} {} ({}); starts:{}\n", theme->name, theme->title, theme->size_text(), starts);
     }
     return code;
 }
@@ -235,6 +234,12 @@ Result<void> write_picture(const fs::path& file, const scene::PictureFormat& for
 Result<void> render_theme(const RenderOptions& options) {
     const auto theme = Theme::read(theme_path(options.theme));
     if (!theme) return theme.error();
+    fmt::print("{}: {}\n", theme->name, theme->size_text());
+    if (theme->free_percent() < kEnoughFreePercent)
+        fmt::print(stderr,
+                   "wander: {}: only {} % of the ground is free; walks have more to see from {} % on: place less, or a "
+                   "smaller \"keep_away\"\n",
+                   theme->name, theme->free_percent(), kEnoughFreePercent);
     std::error_code failed;
     fs::create_directories(options.out, failed);
     if (failed) return Error{ErrorCode::bad_input, "cannot write to " + options.out.string() + ": " + failed.message()};

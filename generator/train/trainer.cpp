@@ -237,6 +237,13 @@ Result<void> TrainRun::open_themes(const nlohmann::json& facts) {
         for (const Theme& other : themes_) {
             if (other.name == theme->name)
                 return Error{ErrorCode::wrong_use, fmt::format("--themes: {} is there twice", theme->name)};
+            // A world finds its start points by their names alone.
+            for (const ThemeStart& start : theme->starts) {
+                if (other.find_start(start.name))
+                    return Error{ErrorCode::wrong_use,
+                                 fmt::format("--themes: {} and {} both call a start point {}; rename it in one of them",
+                                             other.name, theme->name, start.name)};
+            }
         }
         themes_.push_back(std::move(*theme));
         theme_files_.push_back(path);

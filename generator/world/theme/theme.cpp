@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace wander {
 
 Result<Theme> Theme::read(const std::filesystem::path& file) {
@@ -36,6 +38,15 @@ const ThemeStart* Theme::find_start(const std::string& start) const {
         if (candidate.name == start) return &candidate;
     }
     return nullptr;
+}
+
+int Theme::free_percent() const { return static_cast<int>(std::lround(free_share(map_rows) * 100)); }
+
+std::string Theme::size_text() const {
+    const std::size_t lights = scene.lights.size();
+    const std::string lit = lights > 0 ? fmt::format(", {} light{}", lights, lights == 1 ? "" : "s") : "";
+    return fmt::format("{} part{}{}, {} % of the ground is free", scene.primitives.size(),
+                       scene.primitives.size() == 1 ? "" : "s", lit, free_percent());
 }
 
 } // namespace wander

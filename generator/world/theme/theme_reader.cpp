@@ -21,8 +21,9 @@ using scene::Vec3;
 constexpr std::uintmax_t kMaxFileBytes = 4 << 20;
 constexpr double kMaxColor = 4;
 constexpr double kHalfPeriod = scene::kPeriod / 2.0;
-constexpr double kTurn = 7; // radians; a little more than a whole turn
-constexpr double kMaxPitch = 1.5;
+constexpr double kTurn = 7;        // radians; a little more than a whole turn
+constexpr double kMaxPitch = 0.35; // of a start: the walker's limit, walk_limits()
+constexpr std::size_t kMaxName = 64;
 
 template <typename T>
 using Names = std::initializer_list<std::pair<const char*, T>>;
@@ -401,15 +402,35 @@ ThemeRule read_rule(const Json& json, const std::string& where, const ThemeDescr
     return rule;
 }
 
+// Names of themes and starts become names of files, and words of the command line.
+std::string read_name(Fields& fields) {
+    const std::string name = fields.text("name");
+    const bool plain = std::ranges::all_of(name, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+    if (!plain || name.empty() || name.size() > kMaxName || name.front() == '-')
+        fields.complain("name", fmt::format("is \"{}\"; it must be 1 to {} letters (a to z, A to Z), digits, _ or -, "
+                                            "and not begin with -",
+                                            name, kMaxName));
+    if (name == "none")
+        fields.complain("name", "is \"none\", which means no start on the command line; choose another");
+    return name;
+}
+
 void read_starts(Fields& top, ThemeDescription& theme) {
     for (const Json& json : top.items("starts", 64)) {
         Fields fields(json, theme.where + ": starts", {"name", "pose"});
         ThemeStart start;
-        start.name = fields.text("name");
+        start.name = read_name(fields);
+        const bool twice =
+            std::ranges::any_of(theme.starts, [&](const ThemeStart& other) { return other.name == start.name; });
+        if (twice) fields.complain("name", fmt::format("is \"{}\" twice; every start point needs its own", start.name));
         const auto pose = fields.list<double>("pose", 4, 4);
         if (!(std::abs(pose[0]) <= kHalfPeriod && std::abs(pose[1]) <= kHalfPeriod && std::abs(pose[2]) <= kTurn &&
               std::abs(pose[3]) <= kMaxPitch))
-            fields.complain("pose", "is not [X, Z, YAW, PITCH] with x and z of -8 to 8 and angles in radians");
+            fields.complain("pose",
+                            "is not [X, Z, YAW, PITCH] with x and z of -8 to 8, a yaw of -7 to 7 and a pitch of "
+                            "-0.35 to 0.35 radians");
         start.pose = {static_cast<float>(pose[0]), static_cast<float>(pose[1]), static_cast<float>(pose[2]),
                       static_cast<float>(pose[3])};
         theme.starts.push_back(start);
@@ -447,7 +468,7 @@ Result<ThemeDescription> read_theme(const Json& json, const std::string& where) 
     if (top.error()) return *top.error();
     if (top.text("kind") != "wander-theme") top.complain("kind", "is not \"wander-theme\": this is no theme file");
     top.integer("version", 1, 1);
-    theme.name = top.text("name");
+    theme.name = read_name(top);
     theme.title = top.has("title") ? top.text("title") : theme.name;
     scene::SceneView& rest = theme.sky_and_ground;
     rest.seed = static_cast<std::uint32_t>(top.integer("seed", 0, 1 << 30));

@@ -3,6 +3,7 @@
 #include "generator/world/theme/theme.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace wander {
@@ -58,6 +59,18 @@ std::vector<std::string> walkable_rows(const scene::Scene& scene) {
         rows.push_back(row);
     }
     return rows;
+}
+
+double free_share(const std::vector<std::string>& rows) {
+    constexpr int kBits = 4; // of a digit
+    int free = 0;
+    std::size_t digits = 0;
+    for (const std::string& row : rows) {
+        digits += row.size();
+        for (const char digit : row)
+            free += std::popcount(static_cast<unsigned>(digit >= 'a' ? digit - 'a' + 10 : digit - '0'));
+    }
+    return digits == 0 ? 0 : static_cast<double>(free) / static_cast<double>(digits * kBits);
 }
 
 } // namespace wander

@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+ASSETS = Path(__file__).resolve().parents[3] / "assets"
+
 
 def main(wander):
     with tempfile.TemporaryDirectory() as name:
@@ -24,6 +26,8 @@ def main(wander):
         (damaged / "checkpoint.safetensors").write_bytes(b"x" * 64)
         holds = folder / "holds"
         (holds / "portable").mkdir(parents=True)
+        twin = folder / "twin.json"  # another place, with village's start points
+        twin.write_text((ASSETS / "themes/village.json").read_text().replace('"name": "village"', '"name": "twin"', 1))
         out = ["--out", str(folder / "out")]
         village = ["--themes", "village"]
         cpu = ["--device", "cpu"]
@@ -33,6 +37,7 @@ def main(wander):
             (["--themes", "atlantis", *out], "atlantis"),
             (["--themes", str(broken), *out, *cpu], "broken.json"),
             (["--themes", "village,village", *out, *cpu], "twice"),
+            (["--themes", f"village,{twin}", *out, *cpu], "village and twin both call a start point village_fountain"),
             ([*village, "--out", str(file / "below"), *cpu], "cannot be written"),
             ([*village, "--out", str(holds), *cpu], "--resume"),
             ([*village, *out, "--from", str(empty), *cpu], "--from"),

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+ASSETS = Path(__file__).resolve().parents[3] / "assets"
+
 
 def run(wander, *words):
     return subprocess.run([wander, "world", *words], capture_output=True, text=True, timeout=100, check=False)
@@ -24,8 +26,10 @@ def drawn(wander, out, *words):
 def check_drawing(wander, folder):
     listed = run(wander, "list")
     assert listed.returncode == 0, listed.stderr
-    for name in ("village", "winter", "neon", "harbour", "mushrooms"):
+    for name in ("village", "winter", "neon", "harbour", "mushrooms", "chess"):
         assert f"{name} " in listed.stdout, listed.stdout
+    assert listed.stdout.count(" % of the ground is free") == len(listed.stdout.splitlines()), listed.stdout
+    assert "16 lights" in listed.stdout, listed.stdout
 
     starts = drawn(wander, folder / "starts", "--theme", "harbour")
     assert sorted(starts) == ["harbour_lagoon.png", "harbour_lighthouse.png"], starts.keys()
@@ -45,6 +49,28 @@ def check_drawing(wander, folder):
     one = drawn(wander, folder / "one", "--theme", "neon", "--random", "4", "--chunks", "2")
     two = drawn(wander, folder / "two", "--theme", "neon", "--random", "5", "--chunks", "2")
     assert len(one) == 9 and one != two
+
+
+def check_free_ground(wander, folder):
+    """Any file tells its parts and free ground; little of it is worth a word on stderr, and no more than that."""
+    theme = json.loads((ASSETS / "themes/chess.json").read_text())
+    theme["place"] = theme["place"][:3]
+    theme["starts"] = theme["starts"][:1]
+    file = folder / "mine.json"
+    words = ["render", "--size", "16x16", "--theme", str(file), "--out", str(folder / "mine")]
+    file.write_text(json.dumps(theme))
+    enough = run(wander, *words)
+    assert enough.returncode == 0 and not enough.stderr, enough.stderr
+    assert enough.stdout.startswith("chess: 29 parts, "), enough.stdout
+    theme["objects"]["knight"]["parts"][0]["keep_away"] = 3.9
+    theme["objects"]["rook"]["parts"][0]["keep_away"] = 4
+    theme["objects"]["king"]["parts"][0]["keep_away"] = 4
+    file.write_text(json.dumps(theme))
+    little = run(wander, *words)
+    assert little.returncode == 0, little.stderr
+    percent = int(little.stdout.split(" % of the ground")[0].split()[-1])
+    assert percent < 50 and f"only {percent} % of the ground is free" in little.stderr, (little.stdout, little.stderr)
+    assert len(little.stderr.splitlines()) == 1, little.stderr
 
 
 def check_refusals(wander, folder):
@@ -74,6 +100,7 @@ def check_refusals(wander, folder):
 def main():
     with tempfile.TemporaryDirectory() as name:
         check_drawing(sys.argv[1], Path(name))
+        check_free_ground(sys.argv[1], Path(name))
         check_refusals(sys.argv[1], Path(name))
     print("world command: all as expected")
 

@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <set>
 
 namespace wander {
 namespace {
@@ -66,14 +67,17 @@ TEST(Expression, RefusesWhatItCannotRead) {
 
 TEST(Theme, ShippedOnesAreRead) {
     int count = 0;
+    std::set<std::string> starts;
     for (const auto& entry : std::filesystem::directory_iterator(kThemes)) {
         const auto theme = Theme::read(entry.path());
         ASSERT_TRUE(theme) << theme.error().message;
         EXPECT_EQ(theme->name + ".json", entry.path().filename());
         EXPECT_EQ(theme->map_rows.size(), 128U);
+        // A world of all of them, and the start gallery, find a start point by its name alone.
+        for (const ThemeStart& start : theme->starts) EXPECT_TRUE(starts.insert(start.name).second) << start.name;
         ++count;
     }
-    EXPECT_GE(count, 5);
+    EXPECT_GE(count, 6);
 }
 
 // The README of the world says the same numbers; a test without torch for quick builds.
@@ -102,6 +106,13 @@ TEST(Theme, ComplaintsNameFileAndKey) {
         {"/sun/elevation", 3, "small.json: sun: \"elevation\""},
         {"/sun/height", 3, "small.json: sun: \"height\" is not known"},
         {"/starts", Json::array(), "\"starts\""},
+        {"/name", "my place", "small.json: \"name\" is \"my place\"; it must be 1 to 64 letters"},
+        {"/name", "", "\"name\" is \"\""},
+        {"/starts/0/name", "a/b", "starts: \"name\" is \"a/b\""},
+        {"/starts/0/name", "-door", "not begin with -"},
+        {"/starts/0/name", "none", "no start on the command line"},
+        {"/starts/1", Json::parse(R"({"name": "door", "pose": [0, 4, 0, 0]})"), "\"name\" is \"door\" twice"},
+        {"/starts/0/pose/3", 0.4, "a pitch of -0.35 to 0.35"},
         {"/ground/layers/0/place", "roads", "ground: layer 1: \"place\" is \"roads\"; it must be one of"},
         {"/ground/layers/0", Json::parse(R"({"place": "paths", "color": [1, 1, 1]})"),
          "neither \"ring\" nor \"roads\""},
@@ -132,6 +143,25 @@ TEST(Theme, ComplaintsNameFileAndKey) {
         json.erase(key);
         EXPECT_NE(complaint(json).find("missing"), std::string::npos) << key;
     }
+}
+
+TEST(Theme, TellsItsPartsAndHowMuchGroundIsFree) {
+    EXPECT_DOUBLE_EQ(free_share({"f0", "81"}), 6.0 / 16);
+    EXPECT_DOUBLE_EQ(free_share({}), 0);
+    Json json = small_theme();
+    // Half width 3.6 and half depth 3.6, and 0.4 kept away: 8 x 8 of 16 x 16 units but for the round corners.
+    json["objects"]["hall"] = Json::parse(R"({"parts": [{"shape": "box", "material": "wood", "size": [3.6, 1, 3.6],
+                                                         "keep_away": 0.4, "light": [1, 1, 1]}]})");
+    json["starts"][0]["pose"] = Json::array({0, -6, 0, 0});
+    json["place"] = Json::parse(R"([{"object": "hall", "at": [0, 0]}])");
+    const auto theme = build(json);
+    ASSERT_TRUE(theme) << theme.error().message;
+    EXPECT_EQ(theme->size_text(), "1 part, 1 light, 75 % of the ground is free");
+    int free = 0;
+    for (int j = 0; j < kWalkableCells; ++j) {
+        for (int i = 0; i < kWalkableCells; ++i) free += theme->map.free_at((i + 0.5) / 8, (j + 0.5) / 8) ? 1 : 0;
+    }
+    EXPECT_DOUBLE_EQ(free_share(theme->map_rows), free / 16384.0);
 }
 
 // What a person copies from the manual must work.
