@@ -61,7 +61,7 @@ def check_free_ground(wander, folder):
     file.write_text(json.dumps(theme))
     enough = run(wander, *words)
     assert enough.returncode == 0 and not enough.stderr, enough.stderr
-    assert enough.stdout.startswith("chess: 29 parts, "), enough.stdout
+    assert enough.stdout.startswith("chess: 35 parts, 90 % of the ground is free"), enough.stdout
     theme["objects"]["knight"]["parts"][0]["keep_away"] = 3.9
     theme["objects"]["rook"]["parts"][0]["keep_away"] = 4
     theme["objects"]["king"]["parts"][0]["keep_away"] = 4
