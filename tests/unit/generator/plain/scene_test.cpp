@@ -161,7 +161,7 @@ TEST(SceneRender, ATileFurtherIsTheSamePlace) {
 
 // The ground has no seam at the border of the tile.
 TEST(SceneGround, GoesOnAcrossTheBorder) {
-    for (const char* name : {"village", "winter", "neon", "harbour", "mushrooms"}) {
+    for (const char* name : {"village", "winter", "neon", "harbour", "mushrooms", "chess"}) {
         const Theme place = theme(name);
         const SceneView view = place.scene.view();
         for (int i = 0; i < 64; ++i) {
