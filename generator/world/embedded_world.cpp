@@ -144,8 +144,8 @@ Result<EmbeddedWorld> EmbeddedWorld::read(const std::filesystem::path& folder) {
 
     EmbeddedWorld world;
     world.folder = folder;
-    world.name = json.text("name");
     json.integer("version", 1, 1);
+    world.name = json.text("name");
     world.width = json.integer("width", kPixelsPerToken, 8192);
     world.height = json.integer("height", kPixelsPerToken, 8192);
     if (world.width % kPixelsPerToken != 0 || world.height % kPixelsPerToken != 0)

@@ -71,7 +71,7 @@ TEST(Walk, SaysWhatIsWrongWithModelAndFormat) {
     WalkOptions o = options();
     o.model = "/nowhere";
     EXPECT_EQ(refused(o).code, ErrorCode::wrong_use);
-    o.model = kAssets.string(); // a folder, but no model
+    o.model = (kAssets / "prompts").string(); // a folder, but no model
     EXPECT_TRUE(mentions(refused(o), "config.json"));
     o = options();
     o.cache_format = "int3";
