@@ -41,4 +41,20 @@ Result<Checkpoint> Checkpoint::read(const std::filesystem::path& path) {
     return checkpoint;
 }
 
+TensorSource Checkpoint::source(const std::string& group) const {
+    return [this, group](const std::string& name, const std::vector<std::int64_t>&) -> Result<at::Tensor> {
+        const auto tensors = groups.find(group);
+        if (tensors != groups.end()) {
+            const auto found = tensors->second.find(name);
+            if (found != tensors->second.end()) return found->second;
+        }
+        return Error{ErrorCode::bad_input, fmt::format("the checkpoint lacks {}/{}", group, name)};
+    };
+}
+
+std::map<std::string, at::Tensor> Checkpoint::group(const std::string& name) const {
+    const auto found = groups.find(name);
+    return found == groups.end() ? std::map<std::string, at::Tensor>{} : found->second;
+}
+
 } // namespace wander::train

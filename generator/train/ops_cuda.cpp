@@ -297,7 +297,8 @@ at::Tensor unrotate_joined(const at::Tensor& o, const at::Tensor& camera) {
 }
 
 bool takes_attention(const at::Tensor& q, std::int64_t tokens) {
-    return is_bf16_on_gpu(q) && q.size(3) == kHeadDim && tokens <= cuda::kMaxAttentionTokens;
+    return is_bf16_on_gpu(q) && q.size(3) == kHeadDim && tokens <= cuda::kMaxAttentionTokens &&
+           cuda::attention_supports(q.get_device());
 }
 
 bool has_hopper(const at::Tensor& q) { return quant::cuda::hopper_supports(q.get_device()); }

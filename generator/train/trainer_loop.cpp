@@ -55,12 +55,14 @@ Result<bool> TrainRun::run_phase(Phase& phase) {
             if (loss_steps_ > 0) {
                 if (auto noted = note(phase, std::min(1.0, progress), 0); !noted) return noted.error();
             }
+            if (auto checked = check_numbers(phase); !checked) return checked.error();
             if (progress >= 1) break;
             if (auto saved = write_when_due(true, true); !saved) return saved.error();
             phase_ = nullptr;
             return false;
         }
         if ((*wishes)[2] > 0 || (*wishes)[3] > 0) {
+            if (auto checked = check_numbers(phase); !checked) return checked.error();
             if (auto written = write_when_due((*wishes)[2] > 0, (*wishes)[3] > 0); !written) return written.error();
         }
         if (auto done = one_step(phase, progress); !done) return done.error();
@@ -103,11 +105,7 @@ Result<void> TrainRun::note(Phase& phase, double progress, double rate) {
     loss_sum_.reset();
     loss_steps_ = 0;
     last_loss_ = loss;
-    if (!std::isfinite(loss))
-        return Error{ErrorCode::internal,
-                     fmt::format("the loss is no number any more at step {} of the {}: begin again from the last "
-                                 "checkpoint with a smaller --rate",
-                                 state_.step, phase_name(state_.phase))};
+    if (!std::isfinite(loss)) return no_number();
     if (!first()) return {};
     nlohmann::json line = {{"phase", phase_name(state_.phase)},
                            {"step", state_.step},
@@ -131,8 +129,30 @@ Result<void> TrainRun::note(Phase& phase, double progress, double rate) {
     return {};
 }
 
+Error TrainRun::no_number() const {
+    return {ErrorCode::internal, fmt::format("the loss is no number any more at step {} of the {}: begin again from "
+                                             "the last checkpoint with a smaller --rate",
+                                             state_.step, phase_name(state_.phase))};
+}
+
+Result<void> TrainRun::check_numbers(const Phase& phase) const {
+    const c10::NoGradGuard no_grad;
+    try {
+        std::vector<at::Tensor> sums; // a sum is a number only if all of its terms are
+        sums.reserve(phase.weights.size() + 1);
+        for (const auto& [name, weight] : phase.weights) sums.push_back(weight.detach().sum().view({1}));
+        if (loss_sum_.defined()) sums.push_back(loss_sum_.to(at::kFloat).view({1}));
+        if (at::isfinite(at::cat(sums)).all().item<bool>()) return {};
+    } catch (...) {
+        return of_training(current_exception_as_error("training"));
+    }
+    return no_number();
+}
+
 Result<void> TrainRun::write_when_due(bool save_now, bool look_now) {
-    if (first() && save_now) {
+    // Once the checkpoint says that all is done nobody goes on from it: then it comes last.
+    const bool done = state_.phase == TrainPhase::done;
+    if (first() && save_now && !done) {
         if (auto saved = save_full(); !saved) return saved;
     }
     if (first() && look_now) {
@@ -141,6 +161,9 @@ Result<void> TrainRun::write_when_due(bool save_now, bool look_now) {
     // Behind the world's folder, whose description it carries.
     if (first() && save_now) {
         if (auto saved = save_portable(); !saved) return saved;
+    }
+    if (first() && save_now && done) {
+        if (auto saved = save_full(); !saved) return saved;
     }
     if (save_now) saved_seconds_ = session_seconds();
     if (look_now) looked_seconds_ = session_seconds();

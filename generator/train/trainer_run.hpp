@@ -21,8 +21,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 namespace wander::train {
+
+// Level of the learning rates where nothing else is asked for: of new weights, and of those that have learned already.
+inline constexpr double kLevelOfNew = 1;
+inline constexpr double kLevelOfOld = 0.5;
 
 enum class TrainPhase { vae, dit, decoder, done };
 const char* phase_name(TrainPhase phase);
@@ -65,14 +70,19 @@ private:
         std::function<void(nlohmann::json& line)> details;                            // more for the log
     };
 
-    // trainer.cpp
+    // trainer_open.cpp
     Result<void> open();
     Result<void> open_themes(const nlohmann::json& facts);
     Result<nlohmann::json> open_resumed();
     Result<void> check_folder();
     Result<void> check_memory() const;
     Result<void> make_networks();
+
+    // trainer_phases.cpp: true when the phase is done, false when it was stopped.
     Result<void> make_plan();
+    Result<FramePool> make_pool() const;
+    // The autoencoder that the optimiser moves: where the phase was, or as the exported one.
+    Result<Parameters> make_live_vae() const;
     Result<bool> train_vae();
     Result<bool> train_dit();
     Result<bool> train_decoder();
@@ -82,6 +92,9 @@ private:
     Result<void> one_step(Phase& phase, double progress);
     Result<void> note(Phase& phase, double progress, double rate);
     Result<void> write_when_due(bool save, bool look);
+    // internal: the weights or the loss are no numbers any more. Asked before a good checkpoint would be overwritten.
+    Result<void> check_numbers(const Phase& phase) const;
+    Error no_number() const;
     Result<at::Tensor> make_own_latents(const TrainingData& along);
 
     // trainer_output.cpp; the first process only, elsewhere nothing happens.
@@ -100,8 +113,8 @@ private:
     void report(const TrainReport& told) const;
     double session_seconds() const;
     double run_seconds() const { return state_.run_seconds + session_seconds(); }
-    // Different in every process and session, the same whenever a run is repeated.
-    std::uint64_t seed_for(const char* purpose) const;
+    // Different in every process and at every step of the transformer, the same whenever a run is repeated.
+    std::uint64_t seed_for(std::string_view purpose) const;
     DataSizes data_sizes() const;
     DataProgress data_progress(const char* doing) const;
     std::filesystem::path file(const char* name) const { return options_.out / name; }

@@ -22,13 +22,13 @@ constexpr double kSecondsPerMinute = 60;
 
 } // namespace
 
-Result<TrainingLog> TrainingLog::open(const fs::path& file, std::int64_t kept) {
+Result<TrainingLog> TrainingLog::open(const fs::path& file, const fs::path& before, std::int64_t kept) {
     TrainingLog log;
     log.file_ = file;
     if (kept > 0) {
-        std::ifstream before(file);
+        std::ifstream in(before);
         std::string line;
-        while (log.lines() < kept && std::getline(before, line)) {
+        while (log.lines() < kept && std::getline(in, line)) {
             auto json = nlohmann::json::parse(line, nullptr, false);
             if (!json.is_object()) break;
             log.lines_.push_back(std::move(json));

@@ -14,9 +14,10 @@ namespace wander::train {
 
 class TrainingLog {
 public:
-    // Begins a new log, or goes on behind the first `kept` lines of the one that is there (what a killed run wrote
-    // after its last checkpoint will be written again).
-    static Result<TrainingLog> open(const std::filesystem::path& file, std::int64_t kept);
+    // Begins a new log, or goes on behind the first `kept` lines of `before`, which may be the same file (what a killed
+    // run wrote after its last checkpoint will be written again).
+    static Result<TrainingLog> open(const std::filesystem::path& file, const std::filesystem::path& before,
+                                    std::int64_t kept);
 
     Result<void> add(const nlohmann::json& line);
     std::int64_t lines() const { return static_cast<std::int64_t>(lines_.size()); }

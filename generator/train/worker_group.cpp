@@ -11,6 +11,7 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -21,9 +22,8 @@ namespace {
 
 // One process may write a checkpoint or evaluate while the others wait for it.
 constexpr std::chrono::minutes kPatience{30};
-// Values that are still kept, so that nobody's are taken away before they were read. Gradients are averaged, and so
-// everybody waited for, far more often.
-constexpr std::int64_t kKeptValues = 64;
+// The store refuses values of more than 8 MiB; larger ones go round in pieces.
+constexpr std::size_t kPieceBytes = 4 << 20;
 constexpr const char* kAllLeft = "left/all";
 constexpr std::chrono::seconds kFarewell{20};
 
@@ -58,10 +58,16 @@ struct WorkerGroup::State {
     c10::intrusive_ptr<c10d::Backend> nccl; // null on the CPU
     std::int64_t values = 0;                // that were handed round so far
     std::int64_t sums = 0;
+    std::size_t summed_bytes = 0; // of the sum before
     std::int64_t barriers = 0;
 
     ~State() {
         if (!store) return;
+        try {
+            if (nccl) nccl->shutdown(); // else its destructor warns that nobody did
+        } catch (const std::exception&) {
+            // Another process has died.
+        }
         nccl.reset();
         // The store lives in rank 0, which leaves last.
         try {
@@ -75,30 +81,52 @@ struct WorkerGroup::State {
         }
     }
 
-    // Rank 0's bytes, everywhere.
-    void hand_round(std::vector<std::uint8_t>& bytes) {
-        const std::string key = fmt::format("value/{}", values);
-        if (place.rank == 0) {
-            store->set(key, bytes);
-            if (values >= kKeptValues) store->deleteKey(fmt::format("value/{}", values - kKeptValues));
-        } else {
-            bytes = store->get(key);
+    static std::string piece_key(const std::string& key, std::size_t piece) { return fmt::format("{}/{}", key, piece); }
+
+    void put(const std::string& key, const void* data, std::size_t bytes) const {
+        const auto* begin = static_cast<const std::uint8_t*>(data);
+        for (std::size_t at = 0, piece = 0; at < bytes; at += kPieceBytes, ++piece)
+            store->set(piece_key(key, piece), bytes_of(begin + at, std::min(kPieceBytes, bytes - at)));
+    }
+    // Waits for it. Throws where it has another size.
+    void get(const std::string& key, void* data, std::size_t bytes) const {
+        auto* begin = static_cast<std::uint8_t*>(data);
+        for (std::size_t at = 0, piece = 0; at < bytes; at += kPieceBytes, ++piece) {
+            const auto got = store->get(piece_key(key, piece));
+            TORCH_CHECK(got.size() == std::min(kPieceBytes, bytes - at), key, " has another size elsewhere");
+            std::memcpy(begin + at, got.data(), got.size());
         }
-        ++values;
+    }
+    void drop(const std::string& key, std::size_t bytes) const {
+        for (std::size_t at = 0, piece = 0; at < bytes; at += kPieceBytes, ++piece)
+            store->deleteKey(piece_key(key, piece));
+    }
+
+    // Rank 0's bytes, everywhere. The last to have them takes them away, so that rank 0 need not wait.
+    void hand_round(void* data, std::size_t bytes) {
+        const std::string key = fmt::format("value/{}", values++);
+        if (place.rank == 0) return put(key, data, bytes);
+        get(key, data, bytes);
+        const std::string readers = key + "/readers";
+        if (store->add(readers, 1) < place.size - 1) return;
+        drop(key, bytes);
+        store->deleteKey(readers);
     }
 
     // Everybody adds everybody's in the order of ranks, so that the sums have the same bytes.
     void sum_through_store(const at::Tensor& flat) {
         const auto key = [](std::int64_t sum, int rank) { return fmt::format("sum/{}/{}", sum, rank); };
-        store->set(key(sums, place.rank), bytes_of(flat.const_data_ptr<float>(), flat.nbytes()));
+        put(key(sums, place.rank), flat.const_data_ptr<float>(), flat.nbytes());
         at::Tensor sum = at::zeros_like(flat);
+        at::Tensor theirs = at::empty_like(flat);
         for (int rank = 0; rank < place.size; ++rank) {
-            auto theirs = store->get(key(sums, rank));
-            sum.add_(at::from_blob(theirs.data(), flat.sizes(), flat.options()));
+            get(key(sums, rank), theirs.mutable_data_ptr<float>(), theirs.nbytes());
+            sum.add_(theirs);
         }
         flat.copy_(sum);
         // Whoever is here has everybody's part of this sum, so everybody is done with the one before.
-        if (sums > 0) store->deleteKey(key(sums - 1, place.rank));
+        if (sums > 0) drop(key(sums - 1, place.rank), summed_bytes);
+        summed_bytes = flat.nbytes();
         ++sums;
     }
 
@@ -170,10 +198,8 @@ Result<void> WorkerGroup::average_gradients(const NamedTensors& parameters) {
 Result<std::vector<double>> WorkerGroup::broadcast(const std::vector<double>& values) {
     if (size() == 1) return values;
     try {
-        auto bytes = bytes_of(values.data(), values.size() * sizeof(double));
-        state_->hand_round(bytes);
-        std::vector<double> theirs(bytes.size() / sizeof(double));
-        std::memcpy(theirs.data(), bytes.data(), theirs.size() * sizeof(double));
+        std::vector<double> theirs = values;
+        state_->hand_round(theirs.data(), theirs.size() * sizeof(double));
         return theirs;
     } catch (...) {
         return current_exception_as_error("waiting for the first process");
@@ -185,12 +211,8 @@ Result<void> WorkerGroup::broadcast(const NamedTensors& tensors) {
     const c10::NoGradGuard no_grad;
     try {
         for (const auto& [name, tensor] : tensors) {
-            at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
-            auto bytes = bytes_of(host.const_data_ptr(), host.nbytes());
-            state_->hand_round(bytes);
-            if (bytes.size() != host.nbytes())
-                return Error{ErrorCode::internal, fmt::format("{} has another size in the first process", name)};
-            std::memcpy(host.mutable_data_ptr(), bytes.data(), bytes.size());
+            const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
+            state_->hand_round(host.mutable_data_ptr(), host.nbytes());
             if (!is_first()) tensor.copy_(host);
         }
     } catch (...) {

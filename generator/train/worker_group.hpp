@@ -32,7 +32,7 @@ public:
     // Every parameter's gradient becomes the mean over all processes, by one all-reduce of all of them side by side.
     // The result has the same bytes everywhere. A parameter without a gradient counts as having zeros.
     Result<void> average_gradients(const NamedTensors& parameters);
-    // Rank 0's values, everywhere.
+    // Rank 0's values, everywhere; everybody passes as many.
     Result<std::vector<double>> broadcast(const std::vector<double>& values);
     // Rank 0's tensors, everywhere, in place.
     Result<void> broadcast(const NamedTensors& tensors);

@@ -107,6 +107,7 @@ Result<int> run_workers(int count, const std::vector<std::string>& arguments, bo
     stop.sa_handler = note_stop; // no SA_RESTART: waitpid shall return
     ::sigaction(SIGINT, &stop, nullptr);
     ::sigaction(SIGTERM, &stop, nullptr);
+    std::signal(SIGCHLD, SIG_DFL); // who started this program may have had it ignored: then nobody is waited for
     std::vector<pid_t> workers;
     const auto end_all = [&](int signal) {
         for (const pid_t worker : workers) {

@@ -1,7 +1,8 @@
 #pragma once
 // Kernels of one stream that follow each other closely: the next one's thread blocks take their places while the last
-// blocks of the one before are still at work, and wait there ("programmatic dependent launch", compute capability 9.0;
-// elsewhere launches are as ever). Facts: CUDA programming guide of that name; PTX ISA, "griddepcontrol".
+// blocks of the one before are still at work, and wait there ("programmatic dependent launch", kernels compiled for
+// compute capability 9.0 or later; others are launched as ever). Facts: CUDA programming guide of that name; PTX ISA,
+// "griddepcontrol".
 //
 // Every thread of a kernel that is launched so calls wait_for_earlier() before it reads or writes what others may use.
 // Then whatever runs behind it finds all earlier work of the stream done, as always.
@@ -10,6 +11,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <map>
 #include <utility>
 
 namespace wander::quant::cuda {
@@ -28,10 +30,20 @@ __device__ inline void let_next_begin() {
 #endif
 }
 
-inline bool chains_launches() {
-    int device = 0, major = 0;
-    return cudaGetDevice(&device) == cudaSuccess &&
-           cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 9;
+// Whether the kernel as it is loaded here has the two instructions. Asked of its code, not of the GPU: a newer GPU may
+// run what was compiled for 8.0, which would not wait. Remembered, since every launch asks.
+inline bool chains_launches(const void* kernel) {
+    int device = 0;
+    if (cudaGetDevice(&device) != cudaSuccess) {
+        return false;
+    }
+    thread_local std::map<std::pair<const void*, int>, bool> known;
+    const auto [found, is_new] = known.try_emplace({kernel, device}, false);
+    if (is_new) {
+        cudaFuncAttributes attributes{};
+        found->second = cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess && attributes.ptxVersion >= 90;
+    }
+    return found->second;
 }
 
 template <class... Parameters, class... Arguments>
@@ -46,7 +58,7 @@ cudaError_t launch_chained(void (*kernel)(Parameters...), dim3 blocks, dim3 thre
     config.dynamicSmemBytes = shared_bytes;
     config.stream = stream;
     config.attrs = &attribute;
-    config.numAttrs = chains_launches() ? 1 : 0;
+    config.numAttrs = chains_launches(reinterpret_cast<const void*>(kernel)) ? 1 : 0;
     return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
 }
 

@@ -442,6 +442,11 @@ dim3 grid_of(const AttentionJob& job) {
 
 } // namespace
 
+bool attention_supports(int device) {
+    int major = 0;
+    return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 8;
+}
+
 void launch_attention_forward(const AttentionJob& job, Stream stream) {
     attention_forward<<<grid_of(job), kThreads, 0, stream>>>(job);
 }

@@ -3,11 +3,18 @@
 //
 // A row is eight chunks of 16 bytes; chunk c of row r lies at place c ^ (r % 8), so that eight rows of one column of
 // chunks touch all banks once. Fragments are the instruction's own: lane l holds rows l / 4 (and + 8), columns 2 (l %
-// 4), + 1.
+// 4), + 1. GPUs before compute capability 8.0 have neither the copies nor the instruction: kernels of these tiles
+// compile for them without (WANDER_HAS_TILES) and must not be launched there.
 
 #include <cuda_bf16.h>
 
 #include <cstdint>
+
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+#define WANDER_HAS_TILES 1
+#else
+#define WANDER_HAS_TILES 0
+#endif
 
 namespace wander::train::cuda {
 
@@ -23,17 +30,27 @@ __device__ inline std::uint32_t chunk_address(std::uint32_t tile, int row, int c
 
 // 16 bytes to shared memory in the background; zeros where not `inside`.
 __device__ inline void copy_chunk(std::uint32_t target, const void* source, bool inside) {
+#if WANDER_HAS_TILES
     const int bytes = inside ? 16 : 0;
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(source), "r"(bytes) : "memory");
+#endif
 }
 __device__ inline void copy_word(std::uint32_t target, const void* source) {
+#if WANDER_HAS_TILES
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(target), "l"(source) : "memory");
+#endif
 }
-__device__ inline void end_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+__device__ inline void end_copies() {
+#if WANDER_HAS_TILES
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
 // Until at most kOpen of the groups ended are still on their way.
 template <int kOpen>
 __device__ void wait_for_copies() {
+#if WANDER_HAS_TILES
     asm volatile("cp.async.wait_group %0;" ::"n"(kOpen) : "memory");
+#endif
 }
 
 __device__ inline void load_matrices(std::uint32_t (&out)[4], std::uint32_t address) {
@@ -69,11 +86,13 @@ __device__ inline void load_right(std::uint32_t (&out)[4], std::uint32_t tile, i
 
 __device__ inline void multiply_add(float (&sum)[4], const std::uint32_t (&left)[4], std::uint32_t right0,
                                     std::uint32_t right1) {
+#if WANDER_HAS_TILES
     asm volatile(
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
         "{%0, %1, %2, %3};"
         : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
         : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(right0), "r"(right1));
+#endif
 }
 
 __device__ inline std::uint32_t pack(float low, float high) {

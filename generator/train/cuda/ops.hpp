@@ -113,6 +113,8 @@ struct AttentionJob {
     void* dk = nullptr;
     void* dv = nullptr;
 };
+// From compute capability 8.0 on.
+bool attention_supports(int device);
 void launch_attention_forward(const AttentionJob& job, Stream stream);
 void launch_attention_backward(const AttentionJob& job, Stream stream);
 // The same with the products of Hopper GPUs (compute capability 9.0), faster there; tests/bench/train_ops_bench.cpp

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from training import SMALL, command, losses, train
+from training import SMALL, command, log_of, losses, train
 
 WORDS = ["--themes", "village", "--walks", "8", "--steps", "120", "--log-steps", "1", *SMALL]
 
@@ -52,10 +52,12 @@ def main(wander):
         mean, other_mean = (sum(c[s] for s in steps) / 50 for c in (curve, other))
         print(f"killed and resumed at step {begin}: mean loss of the next 50 steps {other_mean:.5f}, uninterrupted {mean:.5f}")
         assert abs(other_mean / mean - 1) <= 0.02, (other_mean, mean)
-        assert sorted(other) == list(range(1, 121)), "the log has gaps or doubles"
+        assert [line["step"] for line in log_of(killed) if "loss" in line] == list(range(1, 121)), "the log has gaps or doubles"
 
-        # A finished training is finished.
+        # A finished training is finished, and none is written over by another's end.
         assert train(wander, killed, "--resume", str(killed)).returncode == 2
+        foreign = train(wander, whole, "--resume", str(killed))
+        assert foreign.returncode == 2 and "holds a training already" in foreign.stderr, foreign.stderr
 
         # Ctrl+C, then the portable checkpoint alone.
         stopped = Path(folder) / "stopped"

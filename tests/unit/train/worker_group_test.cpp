@@ -11,8 +11,11 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <string>
+#include <thread>
 
 namespace wander::train {
 namespace {
@@ -84,6 +87,31 @@ TEST(WorkerGroup, TwoProcessesAverageGradientsAndStayEqual) {
     ASSERT_TRUE(clock);
     EXPECT_EQ(*clock, (std::vector<double>{0.25, 1.0}));
     EXPECT_TRUE(group->barrier());
+}
+
+// A whole network: many tensors, some larger than the store takes at once, for a process that comes late.
+TEST(WorkerGroup, HandsRoundManyAndLargeTensors) {
+    if (worker_place().size == 1) {
+        EXPECT_EQ(run_this_test_in_two(), 0);
+        return;
+    }
+    auto group = WorkerGroup::join(at::kCPU);
+    ASSERT_TRUE(group) << group.error().message;
+    const auto rank = static_cast<float>(group->rank());
+    NamedTensors many;
+    for (int i = 0; i < 150; ++i) many.emplace_back(std::to_string(i), at::full({i == 7 ? 5 << 20 : 3}, rank + i));
+    if (!group->is_first()) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    ASSERT_TRUE(group->broadcast(many));
+    for (std::size_t i = 0; i < many.size(); ++i)
+        EXPECT_TRUE(at::equal(many[i].second, at::full_like(many[i].second, static_cast<double>(i)))) << i;
+
+    const NamedTensors large{{"large", at::zeros({5 << 20})}};
+    for (int step = 0; step < 3; ++step) {
+        large[0].second.mutable_grad() = at::full({5 << 20}, rank + static_cast<float>(step));
+        const auto averaged = group->average_gradients(large);
+        ASSERT_TRUE(averaged) << averaged.error().message;
+        EXPECT_TRUE(at::equal(large[0].second.grad(), at::full({5 << 20}, 0.5F + static_cast<float>(step))));
+    }
 }
 
 TEST(WorkerGroup, OneThatDiesEndsAll) {
