@@ -291,6 +291,7 @@ WalkOptions walk_options(const Options& options) {
     walk.context_latents = options.context_latents;
     walk.fast_context = options.fast_context;
     walk.resume = options.resume;
+    walk.keep_decoder_state = options.walk_decoder;
     walk.path = options.path;
     walk.prompt = options.prompt;
     walk.seed = options.seed;

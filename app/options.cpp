@@ -187,6 +187,9 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
     path("--frames", options.frames, "Write every frame as %06d.png (headless)", "DIR");
     path("--metrics", options.metrics, "Write what was measured (headless)", "FILE.json");
     path("--walk-out", options.walk_out, "Save the walk at its end, to go on from it later (headless)", "FILE");
+    app.add_flag("--walk-decoder", options.walk_decoder,
+                 "Keep the decoder's state in --walk-out too: later pictures are the same bits, and the file is large "
+                 "(headless)");
     path("--path-out", options.path_out, "Write the cameras of the walk as pose JSON (headless)", "FILE.json");
     path("--resume", options.resume, "Go on from a saved walk", "FILE");
     path("--session-out", options.session_out, "Write down what the session was", "FILE");
@@ -200,7 +203,7 @@ Result<void> check_headless_only(const Options& options) {
         {"--controls", !options.controls.empty()}, {"--chunks", options.chunks.has_value()},
         {"--out", !options.out.empty()},           {"--frames", !options.frames.empty()},
         {"--walk-out", !options.walk_out.empty()}, {"--path-out", !options.path_out.empty()},
-        {"--metrics", !options.metrics.empty()}};
+        {"--walk-decoder", options.walk_decoder},  {"--metrics", !options.metrics.empty()}};
     for (const auto& [name, is_given] : given) {
         if (is_given) return wrong_use(std::string(name) + " needs --headless");
     }
@@ -238,6 +241,8 @@ Result<Options> parse_options(int argc, const char* const* argv) {
         options.start_pose = *pose;
     }
     if (auto checked = check_headless_only(options); !checked) return checked.error();
+    if (options.walk_decoder && options.walk_out.empty())
+        return wrong_use("--walk-decoder says what --walk-out FILE holds; give that as well");
     if (!options.out.empty() && options.out.extension() != ".mp4") {
         return wrong_use("--out " + options.out.string() + ": the recording is an MP4, so its name must end in .mp4");
     }

@@ -48,6 +48,7 @@ struct Options {
     std::string path; // pose string or JSON file
     std::filesystem::path path_out;
     std::filesystem::path walk_out;
+    bool walk_decoder = false;
     std::filesystem::path resume;
     std::filesystem::path record_dir;
 

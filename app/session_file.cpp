@@ -109,8 +109,8 @@ void note_model(SessionFile& session, const WalkInfo& info, const WalkOptions& o
     session.weight_type = options.fp8_weights ? "fp8" : "bf16";
     if (info.keeps_walks) {
         session.size = std::to_string(info.width) + "x" + std::to_string(info.height);
-        session.context_latents = options.context_latents.value_or(0);
-        session.fast_context = options.fast_context;
+        session.context_latents = info.context.latents;
+        session.fast_context = info.context.fast;
         session.path = options.path;
         session.resumed = options.resume;
     }

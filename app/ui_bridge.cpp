@@ -34,6 +34,10 @@ void UiBridge::model_opened(const WalkInfo& info, const std::filesystem::path& f
     facts.camera_steering = info.camera_steering;
     facts.takes_prompt = info.takes_prompt;
     facts.keeps_walks = info.keeps_walks;
+    facts.context_latents = info.context.latents;
+    facts.published_context = info.published_context;
+    facts.fast_context = info.context.fast;
+    facts.contexts = info.contexts;
     if (!info.camera_steering) {
         facts.window = window_text(info.window);
         for (const WindowPreset& preset : window_presets())

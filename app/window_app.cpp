@@ -241,6 +241,7 @@ private:
         if (commands.prompt) live_.set_prompt(*commands.prompt);
         if (commands.camera_words) live_.set_camera_words(*commands.camera_words);
         if (commands.window) change_window(*commands.window);
+        if (commands.context_latents || commands.fast_context) change_context(commands, walk);
         if (commands.start) begin(*commands.start, std::nullopt);
         if (commands.restart) begin({}, std::nullopt);
         if (commands.restart_new_seed) begin({}, walk.seed + 1);
@@ -299,7 +300,19 @@ private:
         });
     }
 
+    // A walk goes on as it was walked: where the model is open with another context, it is opened with the walk's.
     void resume_walk(const std::filesystem::path& file) {
+        const LiveWalk::Snapshot walk = live_.snapshot();
+        const auto saved = saved_walk_settings(file);
+        if (saved && walk.info && saved->model == walk.info->model && saved->context.latents > 0 &&
+            saved->context != walk.info->context) {
+            options_.context_latents = saved->context.latents;
+            options_.fast_context = saved->context.fast;
+            gui_.toast(gui::ToastKind::info, file.filename().string() + " was walked with " +
+                                                 context_text(saved->context) + ": the model is opened anew with that");
+            options_.prompt.clear(); // the walk's own
+            return open_model(options_.model, file);
+        }
         live_.resume(file, [this, file](const Result<KeptWalk>& outcome) {
             kept_.put("Going on from " + file.filename().string(), outcome);
         });
@@ -344,13 +357,26 @@ private:
         auto window = parse_window(text);
         if (!window) return gui_.toast(gui::ToastKind::error, window.error().message);
         options_.window = *window;
+        open_anew();
+    }
+
+    // The same with another context: what was kept for the one before is of no use, so the walk begins anew.
+    void change_context(const gui::UiCommands& commands, const LiveWalk::Snapshot& walk) {
+        if (!walk.info || walk.info->context.latents == 0) return;
+        options_.context_latents = commands.context_latents.value_or(walk.info->context.latents);
+        options_.fast_context = commands.fast_context.value_or(walk.info->context.fast);
+        open_anew();
+    }
+
+    // The same model, prompt and seed, under options that it takes only when it is opened.
+    void open_anew() {
         options_.prompt = live_.snapshot().prompt;
         options_.camera_words = live_.snapshot().camera_words;
         options_.seed = live_.snapshot().seed;
         open_model(options_.model);
     }
 
-    void open_model(const std::string& folder) {
+    void open_model(const std::string& folder, const std::filesystem::path& resume = {}) {
         if (folder != options_.model) { // what was another model's
             options_.window.reset();
             options_.chunk_latents.reset();
@@ -360,7 +386,7 @@ private:
             options_.fast_context = false;
             options_.path.clear();
         }
-        options_.resume.clear();
+        options_.resume = resume;
         options_.model = folder;
         options_.start.clear();
         options_.start_pose.reset();

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <stdexcept>
 
 #if WANDER_CUDA
 #include <c10/cuda/CUDAStream.h>
@@ -111,6 +112,13 @@ Result<void> DecodeThread::finish() {
     return {};
 }
 
+std::map<std::string, at::Tensor> DecodeThread::state() const {
+    const c10::InferenceMode inference;
+    std::map<std::string, at::Tensor> state = stream_->save();
+    for (auto& [name, frames] : state) frames = frames.to(at::kCPU).contiguous();
+    return state;
+}
+
 void DecodeThread::work(const std::stop_token& stop) {
     const c10::InferenceMode inference;
     set_own_thread_count(settings_.threads);
@@ -193,6 +201,8 @@ void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
         }
         next += count;
     }
+    if (!job.state_after.empty() && !stream_->restore(job.state_after))
+        throw std::runtime_error("the decoder's state in the saved walk is another decoder's");
     if (cuda_stream_) {
         c10::Event done(at::kCUDA);
         done.record(*cuda_stream_);

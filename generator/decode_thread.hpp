@@ -16,10 +16,12 @@
 #include <c10/core/Stream.h>
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -35,6 +37,8 @@ struct DecodeJob {
     // near the state that it would have, had it decoded everything before.
     bool restart = false;
     std::int64_t hidden = 0;
+    // What the decoder's state is to be behind these latents, where that was kept; empty: as they leave it.
+    std::map<std::string, at::Tensor> state_after;
 };
 
 class DecodeThread {
@@ -58,6 +62,8 @@ public:
     void wait_for_first_latent();
     // Waits until every job is done (or the thread stopped or failed).
     Result<void> finish();
+    // The decoder's state on the CPU. Behind finish(), with nothing submitted since.
+    std::map<std::string, at::Tensor> state() const;
 
 private:
     void work(const std::stop_token& stop);

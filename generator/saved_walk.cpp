@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <string_view>
 
 namespace wander {
 
@@ -17,6 +18,8 @@ constexpr std::int64_t kMatrix = 16;
 constexpr std::int64_t kCameraNumbers = 2 * kMatrix + 3;
 constexpr auto kStateNumbers = static_cast<std::int64_t>(SteeredCamera::kStateNumbers);
 constexpr int kLabels = 81;
+constexpr std::uint64_t kMostContext = 1U << 20;
+constexpr std::string_view kDecoder = "decoder/"; // before the names of the decoder's tensors
 
 Error damaged(const std::filesystem::path& file, const std::string& what) {
     return {ErrorCode::bad_input,
@@ -49,11 +52,20 @@ std::vector<LatentCamera> unpack(const at::Tensor& rows) {
     return cameras;
 }
 
+Result<std::uint64_t> number(const std::filesystem::path& file, const char* name, const std::string& text) {
+    std::uint64_t value = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc{} || end != text.data() + text.size())
+        return damaged(file, fmt::format("its {} is no number", name));
+    return value;
+}
+
 class Reader {
 public:
     Reader(const std::filesystem::path& path, const Safetensors& file) : path_(path), file_(file) {}
 
-    Result<SavedWalk> read() const {
+    // Without what was walked.
+    Result<SavedWalk> read_facts() const {
         SavedWalk walk;
         const auto& facts = file_.header().metadata;
         const auto fact = [&facts](const char* key) {
@@ -68,9 +80,21 @@ public:
         }
         walk.model = fact("model");
         walk.prompt = fact("prompt");
-        const std::string seed = fact("seed");
-        const auto [end, code] = std::from_chars(seed.data(), seed.data() + seed.size(), walk.seed);
-        if (code != std::errc{} || end != seed.data() + seed.size()) return damaged(path_, "its seed is no number");
+        auto seed = number(path_, "seed", fact("seed"));
+        if (!seed) return seed.error();
+        walk.seed = *seed;
+        if (!facts.contains("context")) return walk; // saved before walks told
+        auto context = number(path_, "context", fact("context"));
+        if (!context) return context.error();
+        if (*context < 1 || *context > kMostContext) return damaged(path_, "its context is no number of latents");
+        walk.context = {static_cast<int>(*context), fact("fast_context") == "1"};
+        return walk;
+    }
+
+    Result<SavedWalk> read() const {
+        auto told = read_facts();
+        if (!told) return told;
+        SavedWalk& walk = *told;
         auto latents = tensor("latents", at::kFloat, 4);
         if (!latents) return latents.error();
         auto cameras = tensor("cameras", at::kDouble, 2);
@@ -98,15 +122,29 @@ public:
             if (!view) return view.error();
             walk.memory.view = *view;
         }
-        if (!file_.contains("picture")) return walk;
+        if (auto done = read_decoder(walk.memory); !done) return done.error();
+        if (!file_.contains("picture")) return told;
         auto picture = tensor("picture", at::kFloat, 3);
         if (!picture) return picture.error();
         if (picture->sizes() != latents->sizes().slice(1)) return damaged(path_, "its picture has another size");
         walk.memory.history.picture = *picture;
-        return walk;
+        return told;
     }
 
 private:
+    // What names and sizes the decoder wants is known to the decoder alone.
+    Result<void> read_decoder(WalkMemory& memory) const {
+        for (const auto& [name, entry] : file_.header().tensors) {
+            if (!name.starts_with(kDecoder)) continue;
+            auto view = file_.tensor(name);
+            if (!view) return view.error();
+            if (!view->is_floating_point() || view->dim() != 4)
+                return damaged(path_, fmt::format("\"{}\" has another type or form than expected", name));
+            memory.decoder.emplace(name.substr(kDecoder.size()), view->clone(at::MemoryFormat::Contiguous));
+        }
+        return {};
+    }
+
     // A copy: the file may be written over later.
     Result<at::Tensor> tensor(const char* name, at::ScalarType type, std::int64_t dims) const {
         auto view = file_.tensor(name);
@@ -134,17 +172,32 @@ Result<void> write_saved_walk(const std::filesystem::path& file, const SavedWalk
                                                  {"steering", steering}};
     if (memory.history.picture.defined()) tensors.emplace("picture", memory.history.picture.to(at::kFloat));
     if (memory.view.defined()) tensors.emplace("view", memory.view.to(at::kFloat));
-    return write_safetensors(file, tensors,
-                             {{"wander_walk", kVersion},
-                              {"model", walk.model},
-                              {"prompt", walk.prompt},
-                              {"seed", std::to_string(walk.seed)}});
+    for (const auto& [name, frames] : memory.decoder) tensors.emplace(std::string(kDecoder) + name, frames);
+    std::map<std::string, std::string> facts = {
+        {"wander_walk", kVersion}, {"model", walk.model}, {"prompt", walk.prompt}, {"seed", std::to_string(walk.seed)}};
+    if (walk.context.latents > 0) {
+        facts.emplace("context", std::to_string(walk.context.latents));
+        facts.emplace("fast_context", walk.context.fast ? "1" : "0");
+    }
+    return write_safetensors(file, tensors, facts);
 }
 
 Result<SavedWalk> read_saved_walk(const std::filesystem::path& file) {
     auto opened = Safetensors::open(file);
     if (!opened) return opened.error();
     return Reader(file, *opened).read();
+}
+
+Result<SavedSettings> saved_walk_settings(const std::filesystem::path& file) {
+    auto opened = Safetensors::open(file);
+    if (!opened) return opened.error();
+    auto facts = Reader(file, *opened).read_facts();
+    if (!facts) return facts.error();
+    return SavedSettings{facts->model, facts->context};
+}
+
+std::string context_text(const ContextSettings& context) {
+    return fmt::format("--context {}{}", context.latents, context.fast ? " --fast-context" : "");
 }
 
 } // namespace wander

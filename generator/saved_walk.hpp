@@ -1,9 +1,10 @@
 #pragma once
 // A walk in a file (docs/formats.md, "Saved walk"): enough to go on from it bit for bit, under the same model.
 //
-// A safetensors file; small, since latents are small. Any thread.
+// A safetensors file; small, since latents are small, unless it holds the decoder's state too. Any thread.
 
 #include "generator/plain/result.hpp"
+#include "generator/walk.hpp"
 #include "generator/walk_loop.hpp"
 
 #include <cstdint>
@@ -16,6 +17,7 @@ struct SavedWalk {
     std::string model; // its name, for a person and to refuse another one's walk
     std::string prompt;
     std::uint64_t seed = 0;
+    ContextSettings context; // no latents: of a file that does not tell
     WalkMemory memory;
 };
 

@@ -39,6 +39,9 @@ WalkInfo describe(const WalkModel& model) {
     info.decoder = model.decoder->name();
     info.starts = model.starts;
     info.keeps_walks = model.keeps_walks;
+    info.context = model.context;
+    info.published_context = model.published_context;
+    info.contexts = model.contexts;
     info.takes_pictures = model.takes_pictures() && !model.world;
     info.seed = model.seed;
     info.formats = model.formats;
@@ -68,6 +71,7 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
         if (!model) return model.error();
         auto impl = std::make_unique<Impl>();
         impl->model = std::move(*model);
+        impl->model.keep_decoder_state = options.keep_decoder_state;
         warm_up_decoder(*impl->model.decoder, *device, impl->model.latent_rows, impl->model.latent_cols);
         auto start = !options.resume.empty() ? resume_walk(impl->model, options.resume)
                                              : choose_start(impl->model, options.start, options.start_pose);

@@ -33,7 +33,8 @@ struct WalkOptions {
     std::filesystem::path assets;   // folder that holds world/ (the embedded world)
     std::string start; // start point's name, a picture, or "none": from the prompt alone; empty: the model's first
     std::optional<std::pair<std::string, Pose>> start_pose; // world name and pose, for a picture
-    std::filesystem::path resume; // a saved walk to go on from: its start, seed and, unless one is given, prompt
+    std::filesystem::path
+        resume;       // a saved walk to go on from: its start, seed, context and, unless one is given, prompt
     std::string path; // HY-WorldPlay: a way to walk before the controls count, a pose string or a pose JSON's file
     std::string prompt;
     std::string text_encoder = "auto";    // a text model: gpu, streamed through it layer by layer, or by what is free
@@ -46,6 +47,7 @@ struct WalkOptions {
     std::optional<PictureSize> size;      // HY-WorldPlay: of its pictures; absent: what it was trained at
     bool fast_context = false;            // HY-WorldPlay: keys and values of a chunk are made once; not as published
     std::optional<int> context_latents;   // HY-WorldPlay: earlier latents that a chunk reads; absent: as published
+    bool keep_decoder_state = false; // HY-WorldPlay: save() after a run keeps the decoder's state; see --walk-decoder
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";
     quant::CacheRules cache_rules;
@@ -61,6 +63,15 @@ struct WalkOptions {
     int twin_tile_tokens = 0;          // CPU
     std::int64_t twin_slice_bytes = 0; // GPU
 };
+
+// How HY-WorldPlay reads what was walked before.
+struct ContextSettings {
+    int latents = 0;   // earlier ones that a chunk reads; 0: not known
+    bool fast = false; // WalkOptions::fast_context
+    bool operator==(const ContextSettings&) const = default;
+};
+// "--context 16", "--context 48 --fast-context".
+std::string context_text(const ContextSettings& context);
 
 struct StartPoint {
     std::string name;
@@ -99,6 +110,9 @@ struct WalkInfo {
     std::string decoder;         // "full" or "tiny"
     std::vector<StartPoint> starts;
     bool keeps_walks = false;          // they can be saved, resumed and rewound
+    ContextSettings context;           // HY-WorldPlay; no latents: another model
+    int published_context = 0;         // its latents
+    std::vector<int> contexts;         // what latents a person may be offered, ascending
     bool takes_pictures = false;       // any picture can be a start, without a pose
     std::vector<FormatInfo> formats;   // the refused ones too
     int cache_layers = 0;              // as a layer table counts them
@@ -110,6 +124,14 @@ struct KeptWalk {
     std::string prompt;
     std::uint64_t seed = 0;
 };
+
+// What a saved walk was walked with; it goes on with nothing else.
+struct SavedSettings {
+    std::string model;
+    ContextSettings context; // no latents: saved before walks told
+};
+// Reads the file's head alone. bad_input as for resuming. Any thread.
+Result<SavedSettings> saved_walk_settings(const std::filesystem::path& file);
 
 // What a chunk is given. From the keyboard, or from a script.
 struct ChunkControls {

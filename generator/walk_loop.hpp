@@ -12,7 +12,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace wander {
@@ -22,6 +24,8 @@ struct WalkMemory {
     WorldPlayHistory history;
     std::vector<SteeredCamera::State> steering; // at the beginning of every chunk, the next one included
     at::Tensor view;                            // WalkStart::view
+    // VideoDecodeStream::save() behind the last latent, on the CPU; empty: not kept, and latents lead a decoder there.
+    std::map<std::string, at::Tensor> decoder;
 };
 
 // Where a run begins. A model without a place has none: its first chunk is made from noise.

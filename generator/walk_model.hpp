@@ -15,6 +15,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,9 +54,15 @@ struct WalkModel {
     bool needs_picture = false;          // no walk begins without
     std::vector<std::int64_t> view_size; // WalkStart::view of this model; empty: it has none
     bool keeps_walks = false;            // loop->memory() and rewind() work
-    std::uint64_t seed = 0;              // of the noise
-    bool camera_steering = true;         // keys move a camera; else they become words of the prompt
-    std::shared_ptr<NoiseSource> noise;  // what the roll-out draws from; replaced to change the seed
+    ContextSettings context;             // as WalkInfo has it
+    int published_context = 0;           // likewise
+    std::vector<int> contexts;           // likewise
+    bool keep_decoder_state = false;     // WalkOptions
+    // WalkMemory::decoder as the last run left it, where it is to be kept and the run was not stopped.
+    std::map<std::string, at::Tensor> decoder_state;
+    std::uint64_t seed = 0;             // of the noise
+    bool camera_steering = true;        // keys move a camera; else they become words of the prompt
+    std::shared_ptr<NoiseSource> noise; // what the roll-out draws from; replaced to change the seed
     int latent_rows = 0;
     int latent_cols = 0;
     int pixels_per_latent = 8;

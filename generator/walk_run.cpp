@@ -51,6 +51,7 @@ public:
     Run& operator=(const Run&) = delete;
 
     Result<void> walk(const ControlSource& source) {
+        model_.decoder_state.clear();
         begin();
         int rewound = 0;
         for (std::int64_t index = 0; decoder_.wait_for_room() && !stop_.stop_requested(); ++index) {
@@ -74,7 +75,11 @@ public:
                 if (auto done = decoder_.finish(); !done) return done;
             }
         }
-        return decoder_.finish();
+        if (auto done = decoder_.finish(); !done) return done;
+        // A stopped decoder may have left latents out.
+        if (model_.keep_decoder_state && model_.keeps_walks && !stop_.stop_requested())
+            model_.decoder_state = decoder_.state();
+        return {};
     }
 
 private:
@@ -94,6 +99,7 @@ private:
 
     void begin() {
         const MemoryTurnGuard guard(turn());
+        if (start_.memory) decoder_after_ = std::exchange(start_.memory->decoder, {});
         loop_.begin(start_,
                     [this](const at::Tensor& latents, const std::vector<Pose>& poses) { open_video(latents, poses); });
     }
@@ -228,7 +234,8 @@ private:
 
     void submit(const at::Tensor& latents, std::int64_t chunk, const std::vector<Pose>& poses, double sampled_at,
                 std::int64_t hidden = 0) {
-        DecodeJob job{latents, chunk, poses, sampled_at, nullptr, std::exchange(restart_video_, false), hidden};
+        DecodeJob job{latents, chunk, poses, sampled_at, nullptr, std::exchange(restart_video_, false), hidden, {}};
+        job.state_after = std::exchange(decoder_after_, {});
         if (model_.device.is_cuda()) {
             job.ready = std::make_shared<c10::Event>(at::kCUDA);
             job.ready->record(c10::impl::VirtualGuardImpl(at::kCUDA).getStream(model_.device.device));
@@ -246,10 +253,11 @@ private:
     ThreadShares shares_;
     std::optional<PromptSteering> steering_;
     MemoryTurn turn_;
-    bool any_shown_ = false;     // a latent was submitted: the video has begun
-    bool restart_video_ = false; // the next latents begin a new video
-    bool decode_due_ = false;    // a chunk was submitted and its first latent not let in yet
-    DecodeThread decoder_;       // last: its thread uses what is above
+    std::map<std::string, at::Tensor> decoder_after_; // of the resumed walk, until its first latents are submitted
+    bool any_shown_ = false;                          // a latent was submitted: the video has begun
+    bool restart_video_ = false;                      // the next latents begin a new video
+    bool decode_due_ = false;                         // a chunk was submitted and its first latent not let in yet
+    DecodeThread decoder_;                            // last: its thread uses what is above
 };
 
 } // namespace
@@ -261,7 +269,8 @@ Result<void> save_walk(const WalkModel& model, const std::filesystem::path& file
                                                ? std::string("there is nothing to save before the first chunk")
                                                : fmt::format("walks of {} cannot be saved", model.name)};
     }
-    return write_saved_walk(file, {model.name, model.prompt, model.seed, std::move(*memory)});
+    memory->decoder = model.decoder_state;
+    return write_saved_walk(file, {model.name, model.prompt, model.seed, model.context, std::move(*memory)});
 }
 
 Result<void> walk_run(WalkModel& model, const WalkStart& start, const ControlSource& source, FrameSink& sink,

@@ -112,6 +112,10 @@ Result<WalkStart> resume_walk(WalkModel& model, const std::filesystem::path& fil
                                   latent[2] * model.pixels_per_latent, latent[1] * model.pixels_per_latent,
                                   model.width(), model.height()));
     }
+    if (saved->context.latents > 0 && saved->context != model.context) {
+        return refuse(fmt::format("it was walked with {}, the model is open with {}; open the model with the walk's",
+                                  context_text(saved->context), context_text(model.context)));
+    }
     const at::Tensor& view = saved->memory.view;
     if (view.defined() ? view.sizes() != at::IntArrayRef(model.view_size) : !model.view_size.empty())
         return refuse("its start picture was looked at by another encoder; this model cannot go on from it");

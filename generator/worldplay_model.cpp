@@ -9,6 +9,8 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace wander {
 
 namespace {
@@ -69,23 +71,15 @@ private:
     Result<void> make_loop(const WorldPlayNetworks& networks) {
         WorldPlayRollout::Config config;
         config.schedule = folder_->schedule;
-        if (options_.context_latents) {
-            config.schedule.context = folder_->model == WorldPlayFolder::Model::wan_5b
-                                          ? ContextRules::wan_5b_long(*options_.context_latents)
-                                          : ContextRules::worldplay_8b_of(*options_.context_latents);
-            const ContextRules& rules = config.schedule.context;
-            if (!rules.valid()) {
-                return Error{ErrorCode::wrong_use, fmt::format("--context {}: whole chunks of {} latents, at least {}",
-                                                               *options_.context_latents, kLatentsPerChunk,
-                                                               rules.anchor + rules.clip + kLatentsPerChunk)};
-            }
-        }
+        auto rules = choose_context();
+        if (!rules) return rules.error();
+        config.schedule.context = *rules;
         config.rows = model_.latent_rows;
         config.cols = model_.latent_cols;
         WalkOptions cache_options = options_;
         quant::CacheShape shape{.page_latents = kLatentsPerChunk};
         const ContextRules& context = config.schedule.context;
-        config.fast_context = options_.fast_context;
+        config.fast_context = model_.context.fast;
         if (config.fast_context) {
             shape.sink_latents = context.anchor;
             shape.window_latents = kFastWindow * context.latents;
@@ -104,6 +98,38 @@ private:
         model_.loop =
             std::make_shared<WorldPlayWalk>(networks.text, std::move(rollout), SteeringRules{}, std::move(*path));
         return {};
+    }
+
+    // As published, as asked for, or, of a saved walk, as it was walked: under another context it would be another
+    // walk.
+    Result<ContextRules> choose_context() {
+        const ContextRules& published = folder_->schedule.context;
+        const ContextSettings asked = {options_.context_latents.value_or(published.latents), options_.fast_context};
+        model_.context = asked;
+        model_.published_context = published.latents;
+        if (!options_.resume.empty()) {
+            auto saved = saved_walk_settings(options_.resume);
+            if (!saved) return saved.error();
+            if (saved->model == folder_->name && saved->context.latents > 0) model_.context = saved->context;
+        }
+        if (model_.context != asked) {
+            model_.warnings.push_back(fmt::format("{} was walked with {}{} and goes on so", options_.resume.string(),
+                                                  context_text(model_.context),
+                                                  model_.context.fast ? "" : ", without --fast-context,"));
+        }
+        const int latents = model_.context.latents;
+        const bool wan = folder_->model == WorldPlayFolder::Model::wan_5b;
+        model_.contexts = wan ? std::vector<int>{16, 32, 48, 56} : std::vector<int>{12, 20, 28, 36};
+        model_.contexts.push_back(latents);
+        model_.contexts.push_back(published.latents);
+        std::ranges::sort(model_.contexts);
+        const auto doubled = std::ranges::unique(model_.contexts);
+        model_.contexts.erase(doubled.begin(), doubled.end());
+        if (latents == published.latents) return published;
+        const ContextRules rules = wan ? ContextRules::wan_5b_long(latents) : ContextRules::worldplay_8b_of(latents);
+        if (rules.valid()) return rules;
+        return Error{ErrorCode::wrong_use, fmt::format("--context {}: whole chunks of {} latents, at least {}", latents,
+                                                       kLatentsPerChunk, rules.anchor + rules.clip + kLatentsPerChunk)};
     }
 
     Result<std::vector<LatentCamera>> read_path() const {

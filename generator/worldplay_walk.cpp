@@ -68,7 +68,7 @@ void WorldPlayWalk::resume(const WalkMemory& memory, const Show& show) {
 
 std::optional<WalkMemory> WorldPlayWalk::memory() const {
     if (rollout_->next_latent() == 0) return std::nullopt;
-    return WalkMemory{rollout_->history(), states_, view_};
+    return WalkMemory{rollout_->history(), states_, view_, {}};
 }
 
 bool WorldPlayWalk::rewind(int chunks, const Show& show) {
@@ -82,7 +82,7 @@ bool WorldPlayWalk::rewind(int chunks, const Show& show) {
         begin(start_, show);
         return true;
     }
-    WalkMemory memory{rollout_->history(), states_, view_};
+    WalkMemory memory{rollout_->history(), states_, view_, {}};
     memory.history.latents = memory.history.latents.narrow(0, 0, left * kLatentsPerChunk);
     memory.history.cameras.resize(static_cast<std::size_t>(left * kLatentsPerChunk));
     memory.steering.resize(static_cast<std::size_t>(left) + 1);

@@ -198,6 +198,7 @@ struct KvCache::Impl {
     bool in_chunk = false;
     std::int64_t chunk_first = 0; // latent of the newest chunk, begun or committed
     int chunk_latents = 0;
+    std::int64_t text_bytes = 0; // of what set_text() was given
     std::vector<HistorySegment> segments;
     std::vector<bool> written;
     int newest_written = kNone; // layer of the newest write() in this chunk
@@ -335,6 +336,9 @@ void KvCache::set_text(std::vector<TextRows> layers) {
         }
     }
     impl.in_chunk = false; // scratch may have another size: the next pass begins anew
+    impl.text_bytes = 0;
+    for (const TextRows& rows : layers)
+        impl.text_bytes += static_cast<std::int64_t>(rows.keys.nbytes() + rows.values.nbytes());
     impl.attention->set_text(std::move(layers));
 }
 
@@ -425,6 +429,7 @@ MemoryLedger KvCache::ledger() const {
             }
         }
     }
+    ledger.text_bytes = impl.text_bytes;
     ledger.scratch_bytes = impl.arena.scratch_bytes();
     ledger.peak_bytes = impl.arena.peak_bytes();
     ledger.pages_waiting = impl.converter.waiting();

@@ -109,7 +109,8 @@ public:
 
     // Outside begin_chunk() .. commit(), and between the passes of an abandoned chunk: every layer's text, which each
     // attend() reads in front of the history, neither turned by RoPE nor by cameras, alike in both branches. Empty: no
-    // text. The tensors are shared, not copied; they belong to no page and are not in the ledger.
+    // text. The tensors are shared, not copied; they belong to no page, and the ledger counts them
+    // apart from the pages.
     void set_text(std::vector<TextRows> layers);
 
     // Between chunks: the next chunk begins at `first_latent`, later than where history ends; what lies between was

@@ -75,11 +75,16 @@ std::map<std::string, at::Tensor> CausalDecodeStream::save() const {
     return saved;
 }
 
-void CausalDecodeStream::restore(const std::map<std::string, at::Tensor>& saved) {
+bool CausalDecodeStream::restore(const std::map<std::string, at::Tensor>& saved) {
+    const auto same = [](const auto& one, const auto& other) {
+        return one.first == other.first && one.second.sizes() == other.second.sizes();
+    };
+    if (started_ && !saved.empty() && !std::ranges::equal(saved, past_, same)) return false;
     reset();
     for (const auto& [name, frames] : saved)
         past_.emplace(name, frames.to(net_->device(), net_->compute()).clone(at::MemoryFormat::ChannelsLast));
     started_ = !saved.empty();
+    return true;
 }
 
 at::Tensor CausalDecodeStream::decode(const at::Tensor& latents) {

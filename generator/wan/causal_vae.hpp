@@ -89,10 +89,10 @@ public:
     at::Tensor decode(const at::Tensor& latents) override;
     void reset() override;
     std::int64_t state_bytes() const override;
-    // The last input frames of the causal convolutions by name: the whole state. Restored, the next frames are the same
-    // bits. Empty before the first latent.
-    std::map<std::string, at::Tensor> save() const;
-    void restore(const std::map<std::string, at::Tensor>& saved);
+    // The last input frames of the causal convolutions by name: the whole state. A stream that is under way knows names
+    // and sizes and takes no others; a new one takes what it gets.
+    std::map<std::string, at::Tensor> save() const override;
+    bool restore(const std::map<std::string, at::Tensor>& saved) override;
 
 private:
     std::shared_ptr<const CausalVaeNet> net_;

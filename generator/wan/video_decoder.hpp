@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -29,6 +30,11 @@ public:
     virtual void reset() = 0;
     // What the stream keeps between two calls. 0 before the first.
     virtual std::int64_t state_bytes() const = 0;
+    // All that the stream keeps, by name; restored, the next frames are the same bits. Empty before the first latent,
+    // and where a decoder's state cannot be kept.
+    virtual std::map<std::string, at::Tensor> save() const { return {}; }
+    // False, and nothing changes: this is no state of such a stream.
+    virtual bool restore(const std::map<std::string, at::Tensor>& /*saved*/) { return false; }
 };
 
 class VideoDecoder {

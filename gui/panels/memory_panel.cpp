@@ -30,6 +30,7 @@ constexpr std::array<Kind, 5> kKinds = {{
 }};
 
 constexpr double kPlottedChunks = 120;
+constexpr std::size_t kLegendColumns = 3;
 
 void kind_tooltip(const PanelContext& ui, const char* title, const KindBytes& bytes, ByteUnit unit) {
     ImGui::BeginTooltip();
@@ -58,30 +59,36 @@ void kind_bar(const PanelContext& ui, const char* letter, const char* title, con
     }
 }
 
+// One figure of the legend, the column's number from 0.
+void legend_entry(const PanelContext& ui, std::size_t i, const char* name, const char* help, ImU32 colour,
+                  const std::string& bytes, float left, float column) {
+    const float x = left + column * static_cast<float>(i % kLegendColumns);
+    if (i % kLegendColumns != 0) ImGui::SameLine();
+    ImGui::SetCursorPosX(x);
+    const ImVec2 at = ImGui::GetCursorScreenPos();
+    const float side = ui.px(8);
+    const float top = at.y + (ImGui::GetTextLineHeight() - side) / 2;
+    ImGui::GetWindowDrawList()->AddRectFilled({at.x, top}, {at.x + side, top + side}, colour, ui.px(2));
+    ImGui::SetCursorPosX(x + ui.px(14));
+    text(name, colour::kDim);
+    if (ImGui::IsItemHovered()) ImGui::SetTooltip("%s", help);
+    ImGui::SameLine();
+    figure_right(ui, bytes, x + column - (i % kLegendColumns + 1 < kLegendColumns ? ui.px(12) : 0), colour::kText,
+                 kSmallSize);
+}
+
 void legend(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit) {
     const FontScope small(ui.fonts.text, kSmallSize);
-    constexpr std::size_t kColumns = 3;
-    const float column = ImGui::GetContentRegionAvail().x / kColumns;
+    const float column = ImGui::GetContentRegionAvail().x / kLegendColumns;
     const float left = ImGui::GetCursorPosX();
     for (std::size_t i = 0; i < kKinds.size(); ++i) {
         const Kind& kind = kKinds[i];
-        const float x = left + column * static_cast<float>(i % kColumns);
-        if (i % kColumns != 0) {
-            ImGui::SameLine();
-        }
-        ImGui::SetCursorPosX(x);
-        const ImVec2 at = ImGui::GetCursorScreenPos();
-        const float side = ui.px(8);
-        const float top = at.y + (ImGui::GetTextLineHeight() - side) / 2;
-        ImGui::GetWindowDrawList()->AddRectFilled({at.x, top}, {at.x + side, top + side}, kind.colour, ui.px(2));
-        ImGui::SetCursorPosX(x + ui.px(14));
-        text(kind.name, colour::kDim);
-        if (ImGui::IsItemHovered()) {
-            ImGui::SetTooltip("%s", kind.help);
-        }
-        ImGui::SameLine();
-        figure_right(ui, bytes_figure(ledger.keys.*kind.bytes + ledger.values.*kind.bytes, unit, 1),
-                     x + column - (i % kColumns + 1 < kColumns ? ui.px(12) : 0), colour::kText, kSmallSize);
+        legend_entry(ui, i, kind.name, kind.help, kind.colour,
+                     bytes_figure(ledger.keys.*kind.bytes + ledger.values.*kind.bytes, unit, 1), left, column);
+    }
+    if (ledger.text_bytes > 0) { // where the bars have no part of it
+        legend_entry(ui, kKinds.size(), "text", "keys and values of the prompt, beside the pages; not in the bars",
+                     colour::kFaint, bytes_figure(ledger.text_bytes, unit, 1), left, column);
     }
 }
 

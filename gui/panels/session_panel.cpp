@@ -50,6 +50,37 @@ void facts(const PanelContext& ui) {
     ImGui::PopStyleVar();
 }
 
+std::string context_name(const SessionFacts& session, int latents) {
+    return fmt::format("reads {} latents{}", latents, latents == session.published_context ? ", as published" : "");
+}
+
+// How much a chunk of HY-WorldPlay reads of what was walked, and how it comes by its keys and values.
+void context_choice(const PanelContext& ui) {
+    const SessionFacts& session = ui.model.session;
+    const char* fast_label = "fast";
+    const float box = ImGui::GetFrameHeight() + ImGui::GetStyle().ItemInnerSpacing.x +
+                      ImGui::CalcTextSize(fast_label).x + ImGui::GetStyle().ItemSpacing.x;
+    ImGui::SetNextItemWidth(-box);
+    if (ImGui::BeginCombo("##context", context_name(session, session.context_latents).c_str())) {
+        for (const int latents : session.contexts) {
+            const bool chosen = latents == session.context_latents;
+            if (ImGui::Selectable(context_name(session, latents).c_str(), chosen) && !chosen)
+                ui.commands.context_latents = latents;
+        }
+        ImGui::EndCombo();
+    } else if (ImGui::IsItemHovered()) {
+        ImGui::SetTooltip(
+            "How many earlier latents a chunk reads; another choice loads the model anew and begins anew");
+    }
+    ImGui::SameLine();
+    bool fast = session.fast_context;
+    if (ImGui::Checkbox(fast_label, &fast)) ui.commands.fast_context = fast;
+    if (ImGui::IsItemHovered())
+        ImGui::SetTooltip(
+            "Fast context: keys and values of a chunk are made once instead of anew for every later chunk.\n"
+            "Not as published. Another choice loads the model anew and begins anew");
+}
+
 } // namespace
 
 void session_panel(const PanelContext& ui, PromptDraft& draft) {
@@ -61,6 +92,7 @@ void session_panel(const PanelContext& ui, PromptDraft& draft) {
     ImGui::Dummy({0, ui.px(1)});
     const bool text_model = !ui.model.session.camera_steering;
     if (text_model || ui.model.session.takes_prompt) prompt_section(ui, draft);
+    if (ui.model.session.context_latents > 0) context_choice(ui);
     ImGui::End();
 }
 

@@ -65,6 +65,10 @@ struct SessionFacts {
     bool camera_steering = true;      // false: a text model, the panel says what keys do
     bool takes_prompt = false;        // the prompt can change
     bool keeps_walks = false;         // they can be saved, resumed and rewound
+    int context_latents = 0;          // earlier latents that a chunk of HY-WorldPlay reads; 0: another model
+    int published_context = 0;        // as it was trained
+    bool fast_context = false;        // keys and values of a chunk are made once
+    std::vector<int> contexts;        // what context_latents could be, ascending
     std::string window;               // what a text model sees, as --window takes it
     std::vector<NamedChoice> windows; // what it could see
     std::vector<StartTile> starts;
@@ -145,6 +149,8 @@ struct UiCommands {
     std::optional<std::string> prompt;   // next chunk that its text is ready for
     std::optional<bool> camera_words;    // likewise
     std::optional<std::string> window;   // new model: the same with another window
+    std::optional<int> context_latents;  // new model: the same with another context
+    std::optional<bool> fast_context;    // likewise
     bool restart = false;                // new start, same start point and seed
     bool restart_new_seed = false;
     int rewind = 0;                        // at once: chunks to forget

@@ -21,6 +21,7 @@ struct KindBytes {              // one of K or V
 struct MemoryLedger {
     KindBytes keys;
     KindBytes values;
+    std::int64_t text_bytes = 0;            // keys and values of a text in front of the history; not part of bytes()
     std::int64_t scratch_bytes = 0;         // slice scratch shared by all layers; not part of bytes()
     std::int64_t bf16_equivalent_bytes = 0; // what the same latents would need as BF16
     std::int64_t packed_bytes = 0;          // packed pages only: codes + scales + codebooks + headers

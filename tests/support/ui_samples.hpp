@@ -114,6 +114,20 @@ inline gui::UiModel sample_model(std::int64_t chunks, std::int64_t packed_from =
     return model;
 }
 
+// The same walk as HY-WorldPlay's.
+inline gui::UiModel sample_worldplay_model(std::int64_t chunks) {
+    gui::UiModel model = sample_model(chunks);
+    model.session.model = "wan-5b";
+    model.session.card.reset();
+    model.session.takes_prompt = true;
+    model.session.keeps_walks = true;
+    model.session.context_latents = 16;
+    model.session.published_context = 16;
+    model.session.contexts = {16, 32, 48, 56};
+    model.prompt = "A quiet street.";
+    return model;
+}
+
 // The same walk as a text model's.
 inline gui::UiModel sample_text_model(std::int64_t chunks) {
     gui::UiModel model = sample_model(chunks);

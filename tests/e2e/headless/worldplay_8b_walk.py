@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from short_walk import read_png
-from worldplay_walk import CHUNKS, WALK, Failed, SmallModel, check, psnr
+from worldplay_walk import CHUNKS, WALK, Failed, SmallModel, check, goes_on_under_its_context, goes_on_with_its_decoder, psnr
 
 STREET = ("--prompt", "A quiet street.")
 
@@ -86,6 +86,10 @@ def main():
             _, _, true, _ = read_png(root / "full" / f"{61 + frame:06}.png")
             _, _, resumed, _ = read_png(root / "rest" / f"{4 + frame:06}.png")
             check("the decoder catches up", psnr(true, resumed) >= 40, frame, psnr(true, resumed))
+
+        check("the prompt's keys and values are counted", full["cache"]["text_bytes"] > 0, full["cache"])
+        goes_on_with_its_decoder(small, root, STREET, full_state)
+        goes_on_under_its_context(small, root, STREET, {"context_12": ("--context", "12", "--fast-context")}, full_state)
 
         for words, message in (
             (("--start", "none"), "go on from a picture"),

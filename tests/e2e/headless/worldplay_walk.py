@@ -36,6 +36,57 @@ def tensors(path):
     return {name: data[8 + length + entry["data_offsets"][0] : 8 + length + entry["data_offsets"][1]] for name, entry in header.items()}
 
 
+def without_facts(source, target, names):
+    """The same file as it was written before it had these facts."""
+    data = source.read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + length])
+    for name in names:
+        del header["__metadata__"][name]
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    target.write_bytes(struct.pack("<Q", len(head)) + head + data[8 + length :])
+
+
+def goes_on_under_its_context(small, root, words, contexts, full):
+    """A walk keeps the context that it was walked with, whatever a resume says."""
+    for name, context in contexts.items():
+        _, whole = small.walk(name, *words, *context)
+        check(f"{name}: another walk", whole != full)
+        half = root / f"{name}_half.walk"
+        small.walk(half.stem, *words, *context, controls=WALK[:2], chunks=4)
+        script = root / f"{name}_rest.jsonl"
+        script.write_text(json.dumps({**WALK[2], "chunk": 0}))
+        rest = ("--resume", str(half), "--controls", str(script), "--chunks", "3", "--walk-out", str(root / "rest_of_it.walk"))
+        other = "20" if "12" in context else "12"
+        for given in ((), ("--context", other)):
+            done = small.run(*rest, "--session-out", str(root / "rest_of_it.json"), *given)
+            check(f"{name}: resumed with {given}", done.returncode == 0 and tensors(root / "rest_of_it.walk") == whole, done.stderr)
+            check(f"{name}: and it is said", "was walked with --context" in done.stderr and "goes on so" in done.stderr, done.stderr)
+            session = json.loads((root / "rest_of_it.json").read_text())
+            check(f"{name}: session", session["fast_context"] == ("--fast-context" in context), session)
+        done = small.run(*rest, *context)
+        check(f"{name}: no word where it is asked for", done.returncode == 0 and "goes on so" not in done.stderr, done.stderr)
+        without_facts(half, root / "old.walk", ("context", "fast_context"))
+        done = small.run(*rest, "--resume", str(root / "old.walk"), *context)
+        check(f"{name}: an old file goes on as asked", done.returncode == 0 and tensors(root / "rest_of_it.walk") == whole, done.stderr)
+
+
+def goes_on_with_its_decoder(small, root, words, full):
+    """With the decoder's state in the file the pictures go on bit for bit, not only the latents."""
+    walk = small.walk
+    _, state = walk("decoder_half", *words, "--walk-decoder", controls=WALK[:2], chunks=4)
+    check("the decoder's state is there", any(name.startswith("decoder/") for name in state), state.keys())
+    # Its own walk again holds the state of its own end, and the pictures are those of the walk in one piece.
+    _, rest = walk("decoder_rest", "--resume", str(root / "decoder_half.walk"), "--frames", str(root / "decoder_rest"), controls=[{**WALK[2], "chunk": 0}], chunks=3)
+    check("not asked for, not kept", not any(name.startswith("decoder/") for name in rest), rest.keys())
+    first = len(list((root / "full").iterdir())) - 48
+    for frame in range(48):
+        true, resumed = root / "full" / f"{first + frame:06}.png", root / "decoder_rest" / f"{4 + frame:06}.png"
+        check("the same picture", read_png(true)[2] == read_png(resumed)[2], frame)
+    check("and the same latents", rest == full)
+
+
 def psnr(one, other):
     error = sum((a - b) ** 2 for a, b in zip(one, other)) / len(one)
     return 10 * math.log10(255 * 255 / error) if error else math.inf
@@ -75,7 +126,7 @@ def main():
         held = [c["cache_bytes"] for c in full["chunks"]]
         check("the context ends at 16 latents", held[-1] == held[-2] == max(held) > held[1], held)
         session = json.loads((root / "session.json").read_text())
-        check("session", session["size"] == "192x128" and session["prompt"] == "A quiet street." and session["controls"][1]["mouse"], session)
+        check("session", session["size"] == "192x128" and session["context"] == 16 and session["prompt"] == "A quiet street." and session["controls"][1]["mouse"], session)
         again, _ = walk("again", "--prompt", "A quiet street.")
         check("the same walk again", again["frames_sha256"] == full["frames_sha256"])
         for name, words, controls in (
@@ -120,6 +171,10 @@ def main():
             _, _, resumed, _ = read_png(root / "rest" / f"{4 + frame:06}.png")
             check("the decoder catches up", psnr(true, resumed) >= 40, frame, psnr(true, resumed))
 
+        goes_on_with_its_decoder(small, root, ("--prompt", "A quiet street."), full_state)
+        contexts = {"short_context": ("--context", "12"), "fast_context": ("--context", "12", "--fast-context")}
+        goes_on_under_its_context(small, root, ("--prompt", "A quiet street."), contexts, full_state)
+
         done = run("--path", "w-3,right-4,d-8", "--chunks", "4", "--path-out", str(root / "path.json"))
         check("a pose string", done.returncode == 0, done.stderr)
         poses = json.loads((root / "path.json").read_text())
@@ -136,6 +191,7 @@ def main():
             (("--resume", str(root / "half.walk"), "--size", "256x128"), "take the same --size"),
             (("--size", "200x128"), "multiples of 32"),
             (("--context", "9"), "whole chunks"),
+            (("--walk-decoder",), "--walk-out"),
             (("--start", "nowhere"), "winter_lamps"),
             (("--path", "x-3"), "--path"),
             (("--path", "missing.json"), "no such file"),

@@ -82,7 +82,7 @@ def main():
             sys.exit(f"worldplay: the cache was not switched: {session['controls']}")
 
         walk = saved()[0]
-        process = run("--resume", str(walk))
+        process = run("--resume", str(walk), "--context", "12")  # the walk was walked with 16, and goes on so
         try:
             window = wait_for("a window", lambda: find_window(process), 60)
             xdotool("windowfocus", "--sync", window)
@@ -93,6 +93,8 @@ def main():
             process.kill()
         if session["resume"] != str(walk) or session["chunks"] < 2:
             sys.exit(f"worldplay: the saved walk did not go on: {session}")
+        if session["context"] != 16 or session["fast_context"]:
+            sys.exit(f"worldplay: the saved walk went on with another context: {session}")
     print("worldplay: walked, went back, saved and went on")
 
 

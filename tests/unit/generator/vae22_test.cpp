@@ -94,10 +94,18 @@ TEST(Vae22, ARestoredStateGivesTheSameBits) {
     const auto saved = stream.save();
     const at::Tensor went_on = stream.decode(latents.narrow(0, 2, 2));
     auto other = vae->decode_stream();
-    other.restore(saved);
+    EXPECT_TRUE(other.restore(saved));
     EXPECT_TRUE(at::equal(other.decode(latents.narrow(0, 2, 2)), went_on));
-    stream.restore(saved); // back in time
+    EXPECT_TRUE(stream.restore(saved)); // back in time
     EXPECT_TRUE(at::equal(stream.decode(latents.narrow(0, 2, 2)), went_on));
+    EXPECT_TRUE(stream.restore(saved));
+    auto wrong = saved;
+    wrong.begin()->second = at::zeros({2, 1, 1, 1});
+    EXPECT_FALSE(stream.restore(wrong)) << "another decoder's";
+    wrong = saved;
+    wrong.erase(wrong.begin());
+    EXPECT_FALSE(stream.restore(wrong)) << "a part is missing";
+    EXPECT_TRUE(at::equal(stream.decode(latents.narrow(0, 2, 2)), went_on)) << "refused ones change nothing";
     other.reset();
     EXPECT_EQ(other.decode(latents.narrow(0, 2, 1)).size(0), 1) << "a new video's first latent is one frame";
 }

@@ -73,7 +73,9 @@ UiFrame click(Gui& gui, const UiModel& model, ImVec2 at) {
     UiFrame pressed = one_frame(gui, model);
     io.AddMouseButtonEvent(0, false);
     UiFrame released = one_frame(gui, model);
-    const bool on_release = released.commands.start || released.commands.toggle_record || released.commands.format;
+    const UiCommands& asked = released.commands;
+    const bool on_release =
+        asked.start || asked.toggle_record || asked.format || asked.context_latents || asked.fast_context;
     return on_release ? released : pressed;
 }
 
@@ -414,6 +416,55 @@ TEST(Gui, TheDropDownOfFormatsChoosesTheUsableOnesOnly) {
     const UiFrame chosen = click(gui, model, line_of(*open_combo(), 2, lines));
     ASSERT_TRUE(chosen.commands.format);
     EXPECT_EQ(*chosen.commands.format, "kivi2");
+}
+
+// The lowest row of the Session panel, right across.
+ImVec2 lowest_row(float from_left, float from_right) {
+    const ImGuiWindow* session = ImGui::FindWindowByName(kSessionPanel);
+    const float x = from_left > 0 ? session->InnerRect.Min.x + from_left : session->InnerRect.Max.x - from_right;
+    return {x, session->DC.CursorStartPos.y + session->ContentSize.y - ImGui::GetFrameHeight() / 2};
+}
+
+TEST(Gui, OnlyHyWorldPlayHasAContextToChoose) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_worldplay_model(3);
+    frames(gui, model, 3);
+    ImGui::SetWindowFocus(kSessionPanel);
+    frames(gui, model, 3);
+    ASSERT_TRUE(is_drawn(kSessionPanel));
+    click(gui, model, lowest_row(60, 0));
+    frames(gui, model, 3);
+    ASSERT_TRUE(open_combo());
+    const int lines = static_cast<int>(model.session.contexts.size());
+    const UiFrame chosen = click(gui, model, line_of(*open_combo(), 2, lines));
+    ASSERT_TRUE(chosen.commands.context_latents);
+    EXPECT_EQ(*chosen.commands.context_latents, model.session.contexts[2]);
+    frames(gui, model, 3);
+    for (const bool fast : {false, true}) {
+        model.session.fast_context = fast;
+        frames(gui, model, 2);
+        const UiFrame frame = click(gui, model, lowest_row(0, 30));
+        ASSERT_TRUE(frame.commands.fast_context) << fast;
+        EXPECT_EQ(*frame.commands.fast_context, !fast);
+    }
+    const float with_context = ImGui::FindWindowByName(kSessionPanel)->ContentSize.y;
+    model.session.context_latents = 0; // another model
+    frames(gui, model, 3);
+    EXPECT_LT(ImGui::FindWindowByName(kSessionPanel)->ContentSize.y, with_context - 15);
+}
+
+// The prompt's keys and values have a place of their own in the legend, where there are any.
+TEST(Gui, TheMemoryPanelShowsTheText) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_worldplay_model(3);
+    frames(gui, model, 4);
+    const auto drawn = [] { return ImGui::FindWindowByName(kMemoryPanel)->DrawList->VtxBuffer.Size; };
+    const int without = drawn();
+    ChunkTelemetry chunk = model.history.newest();
+    chunk.ledger.text_bytes = 3'000'000;
+    model.history.add(chunk);
+    frames(gui, model, 3);
+    EXPECT_GT(drawn(), without + 4 * 4) << "a square, a name and a figure more";
 }
 
 TEST(Gui, CellsOfSeveralFormatsAndWithALossyHistoryAreDrawn) {

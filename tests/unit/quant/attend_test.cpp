@@ -95,6 +95,23 @@ TEST(Attend, TextStaysOverClearAndMayChangeBetweenPasses) {
     EXPECT_LT(step_and_compare(*cache, setup, 6, 2, 5), 1e-5);
 }
 
+// Two texts need not be there at once, and neither is part of what the pages hold.
+TEST(Attend, TheLedgerCountsTheTextApart) {
+    CacheSetup setup = small_setup();
+    const auto bare = make_cache(setup);
+    EXPECT_EQ(bare->ledger().text_bytes, 0);
+    setup.text_tokens = 9;
+    const auto cache = make_cache(setup);
+    const std::int64_t bytes = std::int64_t{2} * setup.shape.layers * 9 * setup.shape.heads * setup.shape.head_dim *
+                               static_cast<std::int64_t>(c10::elementSize(setup.compute));
+    EXPECT_EQ(cache->ledger().text_bytes, bytes);
+    EXPECT_EQ(cache->ledger().bytes(), 0);
+    cache->clear();
+    EXPECT_EQ(cache->ledger().text_bytes, bytes) << "it stays";
+    cache->set_text({});
+    EXPECT_EQ(cache->ledger().text_bytes, 0);
+}
+
 // Gaps inside pages and between them, packed pages too; what is chosen must be there, in order.
 TEST(Attend, ReadsTheChosenHistoryAlone) {
     CacheSetup setup = small_setup();

@@ -33,6 +33,7 @@ RunMetrics sample() {
         chunk.ledger.packed_bytes = 42;
         chunk.ledger.packed_bf16_bytes = 294;
         chunk.ledger.peak_bytes = 123;
+        chunk.ledger.text_bytes = 77;
         metrics.chunks.push_back(chunk);
     }
     return metrics;
@@ -71,6 +72,7 @@ TEST(Metrics, FiguresAreThoseOfTheLedger) {
     EXPECT_DOUBLE_EQ(json["cache"]["ratio"], 4.0);
     EXPECT_DOUBLE_EQ(json["cache"]["packed_ratio"], 7.0);
     EXPECT_EQ(json["cache"]["peak_bytes"], 123);
+    EXPECT_EQ(json["cache"]["text_bytes"], 77);
     EXPECT_DOUBLE_EQ(json["ms_p50"]["period"], 100);
     EXPECT_DOUBLE_EQ(json["ms_p99"]["period"], 101);
 }
