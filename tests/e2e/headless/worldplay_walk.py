@@ -68,7 +68,7 @@ def goes_on_under_its_context(small, root, words, contexts, full):
         done = small.run(*rest, *context)
         check(f"{name}: no word where it is asked for", done.returncode == 0 and "goes on so" not in done.stderr, done.stderr)
         without_facts(half, root / "old.walk", ("context", "fast_context"))
-        done = small.run(*rest, "--resume", str(root / "old.walk"), *context)
+        done = small.run("--resume", str(root / "old.walk"), *rest[2:], *context)
         check(f"{name}: an old file goes on as asked", done.returncode == 0 and tensors(root / "rest_of_it.walk") == whole, done.stderr)
 
 
