@@ -205,6 +205,10 @@ void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
     app.add_option("--layers", options.layers, "Layers of a new network; default: 6")
         ->type_name("N")
         ->check(CLI::Range(1, 64));
+    app.add_option("--map-cells", options.map_cells,
+                   "Cells along a side of a place's map; default: as the weights to begin with have them, 64")
+        ->type_name("N")
+        ->check(CLI::Range(8, 512));
     app.add_option_function<std::string>(
            "--size",
            [&options](const std::string& text) {
@@ -235,9 +239,10 @@ Result<void> settle_folders(train::TrainOptions& options, const CLI::App& app) {
             return wrong_use("--out DIR says where the training shall lie; or go on with --resume DIR");
         return {};
     }
-    for (const char* word : {"--from", "--minutes", "--steps", "--decoder-steps", "--vae-steps", "--decoder-share",
-                             "--new-vae", "--seed", "--walks", "--walk-latents", "--clip-latents", "--own-share",
-                             "--context-errors", "--rate", "--end-rate", "--fall-from", "--warm-up", "--size"}) {
+    for (const char* word :
+         {"--from", "--minutes", "--steps", "--decoder-steps", "--vae-steps", "--decoder-share", "--new-vae", "--seed",
+          "--walks", "--walk-latents", "--clip-latents", "--own-share", "--context-errors", "--rate", "--end-rate",
+          "--fall-from", "--warm-up", "--map-cells", "--size"}) {
         if (app.count(word) > 0)
             return wrong_use(fmt::format(
                 "--resume and {}: a training goes on as it began; leave {} out, or begin another with --from", word,
@@ -289,7 +294,7 @@ int run(int argc, const char* const* argv) {
         if (!found) return fail_with(found.error());
         options.themes.push_back(*found);
     }
-    if (options.gpus > 1 && train::worker_place().size == 1) {
+    if (options.gpus > 1 && !train::worker_place().started) {
         const std::vector<std::string> words(argv + 1, argv + argc);
         const auto code = train::run_workers(options.gpus, words, options.device != "cpu");
         return code ? *code : fail_with(code.error());

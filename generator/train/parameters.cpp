@@ -112,27 +112,41 @@ Parameters random_dit(const TensorShapes& shapes, at::Device device, at::Generat
     return Parameters(std::move(tensors));
 }
 
-Result<Parameters> load_dit_for_places(const TensorShapes& shapes, const TensorSource& source, int source_places,
-                                       const std::vector<int>& from_place, at::Device device, at::Generator random) {
-    for (const int from : from_place) {
-        TORCH_CHECK(from < source_places, "load_dit_for_places: place ", from, " of ", source_places);
+at::Tensor resample_maps(const at::Tensor& maps, std::int64_t cells) {
+    at::Tensor result = maps;
+    for (const std::int64_t side : {2, 3}) {
+        const std::int64_t stored = maps.size(side);
+        if (stored == cells) continue;
+        const at::Tensor at_stored =
+            at::arange(cells, at::kDouble) * (static_cast<double>(stored) / static_cast<double>(cells));
+        const at::Tensor before = at_stored.floor();
+        std::vector<std::int64_t> along(4, 1);
+        along[static_cast<std::size_t>(side)] = cells;
+        const at::Tensor weight = (at_stored - before).to(maps.scalar_type()).view(along);
+        const at::Tensor index = before.to(at::kLong);
+        const at::Tensor low = result.index_select(side, index);
+        result = low + weight * (result.index_select(side, (index + 1).remainder(stored)) - low);
     }
-    TensorShapes stored = shapes;
-    for (auto& [name, shape] : stored) {
-        if (!belongs_to_places(name)) continue;
-        TORCH_CHECK(shape[0] == static_cast<std::int64_t>(from_place.size()),
-                    "load_dit_for_places: one entry for each place of the network");
-        shape[0] = source_places;
-    }
+    return result;
+}
+
+Result<Parameters> load_dit_for_places(const TensorShapes& shapes, const TensorSource& source,
+                                       const TensorShapes& stored, const std::vector<int>& from_place,
+                                       at::Device device, at::Generator random) {
     auto loaded = Parameters::load(stored, source, at::kCPU, "transformer");
     if (!loaded) return loaded.error();
     std::map<std::string, at::Tensor> tensors;
     for (const auto& [name, shape] : shapes) {
         at::Tensor values = loaded->at(name);
         if (belongs_to_places(name)) {
+            TORCH_CHECK(shape[0] == static_cast<std::int64_t>(from_place.size()),
+                        "load_dit_for_places: one entry for each place of the network");
+            if (shape.size() == 4) values = resample_maps(values, shape[2]);
             // Drawn for all places, so that a new place's values do not depend on which others are known.
             at::Tensor rows = first_values(name, shape, random);
             for (std::size_t place = 0; place < from_place.size(); ++place) {
+                TORCH_CHECK(from_place[place] < values.size(0), "load_dit_for_places: place ", from_place[place],
+                            " of ", values.size(0));
                 if (from_place[place] >= 0) rows[static_cast<std::int64_t>(place)].copy_(values[from_place[place]]);
             }
             values = rows;

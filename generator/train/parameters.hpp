@@ -59,9 +59,14 @@ Parameters random_dit(const TensorShapes& shapes, at::Device device, at::Generat
                       at::ScalarType type = at::kFloat);
 
 // A transformer for other places. Place i of the new one is place from_place[i] of the source, or new where that is -1:
-// its rows of map_embedding.fine, .coarse and pose_embedding.world are taken or drawn (as random_dit does). Everything
-// else is loaded. `source_places`: how many the source has.
-Result<Parameters> load_dit_for_places(const TensorShapes& shapes, const TensorSource& source, int source_places,
-                                       const std::vector<int>& from_place, at::Device device, at::Generator random);
+// its rows of map_embedding.fine, .coarse and pose_embedding.world are taken or drawn (as random_dit does). Maps of
+// another number of cells are resampled. Everything else is loaded. `stored`: the shapes that the source has.
+Result<Parameters> load_dit_for_places(const TensorShapes& shapes, const TensorSource& source,
+                                       const TensorShapes& stored, const std::vector<int>& from_place,
+                                       at::Device device, at::Generator random);
+
+// Maps [places, channels, cells, cells] read at other cells: bilinear, periodic, cell i of n lies at i / n of the tile
+// (tiny-world.md 4).
+at::Tensor resample_maps(const at::Tensor& maps, std::int64_t cells);
 
 } // namespace wander::train

@@ -21,6 +21,7 @@ nlohmann::json to_json(const TrainOptions& o) {
         {"clip_latents", o.clip_latents},
         {"dim", o.dim},
         {"layers", o.layers},
+        {"map_cells", o.map_cells},
         {"width", o.width},
         {"height", o.height},
         {"own_share", o.own_share},
@@ -52,6 +53,7 @@ Result<TrainOptions> options_from_json(const nlohmann::json& json, const std::st
         json.at("clip_latents").get_to(o.clip_latents);
         json.at("dim").get_to(o.dim);
         json.at("layers").get_to(o.layers);
+        o.map_cells = json.value("map_cells", 0); // runs from before there was this option
         json.at("width").get_to(o.width);
         json.at("height").get_to(o.height);
         json.at("own_share").get_to(o.own_share);

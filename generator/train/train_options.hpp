@@ -41,7 +41,8 @@ struct TrainOptions {
     int clip_latents = 24;
     int dim = 0; // of a new network; 0: as the world it starts from
     int layers = 0;
-    int width = 0; // of the pictures, likewise
+    int map_cells = 0; // along a side of a place's fine map; 0: as the world it starts from
+    int width = 0;     // of the pictures, likewise
     int height = 0;
     double own_share = 0.75;    // of the steps
     double context_errors = 1;  // factor of the noise and of the smooth errors in the history that clips show

@@ -24,6 +24,7 @@ nlohmann::json TrainRun::facts() const {
     TrainOptions kept = options_;
     kept.dim = dit_config_.dim;
     kept.layers = dit_config_.layers;
+    kept.map_cells = dit_config_.map_fine_cells;
     return {{"version", 1},
             {"phase", phase_name(state_.phase)},
             {"step", state_.step},

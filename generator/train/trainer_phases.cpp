@@ -19,7 +19,7 @@ constexpr double kSecondsPerMinute = 60;
 // Of the time, for what is done between the phases and at the end: walks for the decoder, looks, files.
 constexpr double kEndShare = 0.05;
 constexpr int kClipsPerOwnWalk = 8; // 1,024 clips of 128 walks
-constexpr int kMostPoolWalks = 48;  // a theme, with pictures: 3 GB for three of 60 latents
+constexpr int kMostPoolWalks = 48;  // a theme and process, with pictures: 2.2 GB for three of 60 latents
 constexpr int kMostPoolLatents = 60;
 constexpr int kHeldOutWalks = 2; // a theme
 constexpr std::uint64_t kHeldOutSeed = 0x9e1d0u;
@@ -83,7 +83,7 @@ Result<void> TrainRun::make_plan() {
 
 Result<FramePool> TrainRun::make_pool() const {
     WalkPlan walks;
-    walks.walks_per_theme = std::max(1, std::min(options_.walks, kMostPoolWalks) / group_.size());
+    walks.walks_per_theme = std::min(options_.walks, kMostPoolWalks); // of every process: what a GPU holds counts
     walks.latents = std::min(options_.walk_latents, kMostPoolLatents);
     walks.seed = seed_for("pictures");
     return make_frame_pool(themes_, walks, data_sizes(), device_.device, data_progress("drawing pictures"));

@@ -84,6 +84,7 @@ Result<TrainingBase> TrainingBase::open(const std::string& from, const fs::path&
 Result<DitConfig> dit_to_train(const TrainingBase& base, const TrainOptions& options, int places) {
     DitConfig dit = base.world.dit;
     dit.pose_worlds = places;
+    if (options.map_cells > 0) dit.map_fine_cells = options.map_cells;
     const int dim = options.dim > 0 ? options.dim : dit.dim;
     const int layers = options.layers > 0 ? options.layers : dit.layers;
     if (dim % kHeadDim != 0 || dit.head_dim != kHeadDim)
@@ -126,8 +127,8 @@ Result<Parameters> first_dit(const TrainingBase& base, const DitConfig& config, 
     std::vector<int> from_place;
     from_place.reserve(themes.size());
     for (const Theme& theme : themes) from_place.push_back(base.world.world_number(theme.name).value_or(-1));
-    return load_dit_for_places(config.tensor_shapes(), base.dit, static_cast<int>(base.world.worlds.size()), from_place,
-                               device, random);
+    return load_dit_for_places(config.tensor_shapes(), base.dit, base.world.dit.tensor_shapes(), from_place, device,
+                               random);
 }
 
 Result<Parameters> first_vae(const TrainingBase& base, at::Device device) {

@@ -146,7 +146,7 @@ Result<WorkerGroup> WorkerGroup::join(at::Device device) {
     auto state = std::make_unique<State>();
     state->place = worker_place();
     state->device = device;
-    if (state->place.size == 1) return WorkerGroup(std::move(state));
+    if (!state->place.started) return WorkerGroup(std::move(state));
     try {
         c10d::TCPStoreOptions options;
         options.port = static_cast<std::uint16_t>(state->place.port);
@@ -172,7 +172,7 @@ int WorkerGroup::rank() const { return state_->place.rank; }
 int WorkerGroup::size() const { return state_->place.size; }
 
 Result<void> WorkerGroup::average_gradients(const NamedTensors& parameters) {
-    if (size() == 1) return {};
+    if (!state_->store) return {};
     const c10::NoGradGuard no_grad;
     try {
         std::vector<at::Tensor> parts;
@@ -196,7 +196,7 @@ Result<void> WorkerGroup::average_gradients(const NamedTensors& parameters) {
 }
 
 Result<std::vector<double>> WorkerGroup::broadcast(const std::vector<double>& values) {
-    if (size() == 1) return values;
+    if (!state_->store) return values;
     try {
         std::vector<double> theirs = values;
         state_->hand_round(theirs.data(), theirs.size() * sizeof(double));
@@ -207,7 +207,7 @@ Result<std::vector<double>> WorkerGroup::broadcast(const std::vector<double>& va
 }
 
 Result<void> WorkerGroup::broadcast(const NamedTensors& tensors) {
-    if (size() == 1) return {};
+    if (!state_->store) return {};
     const c10::NoGradGuard no_grad;
     try {
         for (const auto& [name, tensor] : tensors) {
@@ -222,7 +222,7 @@ Result<void> WorkerGroup::broadcast(const NamedTensors& tensors) {
 }
 
 Result<void> WorkerGroup::barrier() {
-    if (size() == 1) return {};
+    if (!state_->store) return {};
     try {
         const std::string key = fmt::format("barrier/{}", state_->barriers++);
         if (state_->store->add(key, 1) == size()) state_->store->set(key + "/open", bytes_of("1", 1));

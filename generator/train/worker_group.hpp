@@ -4,7 +4,8 @@
 // c10d of libtorch: a TCPStore on this machine for meeting and small values; gradients through NCCL on GPUs and, on the
 // CPU, through the store itself (libtorch's package has no headers for its other transports). Processes are started by
 // worker_processes.hpp, which hands rank and port over in the environment. One process alone: everything is a no-op.
-// One thread. Waiting for a process that has died ends with an error, since the processes' parent ends all of them.
+// A group of one that was started as a group goes through all of it. One thread. Waiting for a process that has died
+// ends with an error, since the processes' parent ends all of them.
 
 #include "generator/plain/result.hpp"
 #include "generator/train/named_tensors.hpp"

@@ -95,7 +95,8 @@ WorkerPlace worker_place() {
     if (!text) return place;
     WorkerPlace named;
     std::istringstream words(text);
-    return words >> named.rank >> named.size >> named.port >> named.listening ? named : place;
+    named.started = static_cast<bool>(words >> named.rank >> named.size >> named.port >> named.listening);
+    return named.started ? named : place;
 }
 
 Result<int> run_workers(int count, const std::vector<std::string>& arguments, bool one_gpu_each) {
@@ -123,8 +124,8 @@ Result<int> run_workers(int count, const std::vector<std::string>& arguments, bo
         }
         if (worker == 0) {
             if (rank != 0) ::close(listening->socket);
-            become_worker({rank, count, listening->port, rank == 0 ? listening->socket : -1}, arguments, one_gpu_each,
-                          self);
+            become_worker({true, rank, count, listening->port, rank == 0 ? listening->socket : -1}, arguments,
+                          one_gpu_each, self);
         }
         workers.push_back(worker);
     }

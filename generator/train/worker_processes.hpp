@@ -10,13 +10,14 @@ namespace wander::train {
 
 // What a worker finds in its environment.
 struct WorkerPlace {
+    bool started = false; // by run_workers; else alone
     int rank = 0;
     int size = 1;
     int port = 0;       // of the store, on 127.0.0.1
     int listening = -1; // rank 0: the socket of that port, open already, so that nobody can take the port away
 };
 
-// Where this process stands; size 1 where it was not started by start_workers.
+// Where this process stands.
 WorkerPlace worker_place();
 
 // Starts `count` processes of this program with these arguments (without the program's name); process i sees GPU i

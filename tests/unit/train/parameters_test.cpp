@@ -39,8 +39,8 @@ TEST(Parameters, OtherPlacesKeepWhatIsKnown) {
     DitConfig wider = known;
     wider.pose_worlds = 4;
     const Parameters source = test::lively_parameters(known, 1);
-    const auto loaded =
-        load_dit_for_places(wider.tensor_shapes(), source.source(), 2, {1, -1, 0, -1}, at::kCPU, test::generator_of(2));
+    const auto loaded = load_dit_for_places(wider.tensor_shapes(), source.source(), known.tensor_shapes(),
+                                            {1, -1, 0, -1}, at::kCPU, test::generator_of(2));
     ASSERT_TRUE(loaded) << loaded.error().message;
     for (const char* name : {"map_embedding.fine", "map_embedding.coarse", "pose_embedding.world"}) {
         EXPECT_TRUE(at::equal(loaded->at(name)[0], source.at(name)[1])) << name;
@@ -49,6 +49,31 @@ TEST(Parameters, OtherPlacesKeepWhatIsKnown) {
         EXPECT_FALSE(at::equal(loaded->at(name)[1], loaded->at(name)[3])) << name;
     }
     EXPECT_TRUE(at::equal(loaded->at("head.head.weight"), source.at("head.head.weight")));
+}
+
+// A finer map says the same everywhere that lies between two cells of the coarser one, across the tile's border too.
+TEST(Parameters, MapsOfOtherCellsAreResampled) {
+    const DitConfig known = test::small_network();
+    DitConfig finer = known;
+    finer.map_fine_cells = known.map_fine_cells * 3 / 2;
+    const Parameters source = test::lively_parameters(known, 1);
+    const auto loaded = load_dit_for_places(finer.tensor_shapes(), source.source(), known.tensor_shapes(), {1, 0},
+                                            at::kCPU, test::generator_of(2));
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    EXPECT_TRUE(at::equal(loaded->at("map_embedding.coarse")[0], source.at("map_embedding.coarse")[1]));
+    const at::Tensor coarse = source.at("map_embedding.fine")[1], fine = loaded->at("map_embedding.fine")[0];
+    const int n = known.map_fine_cells, m = finer.map_fine_cells;
+    ASSERT_EQ(fine.size(2), m);
+    for (const auto& [row, col] : {std::pair{0, 0}, {3, 6}, {4, 5}, {m - 1, 2}, {m - 1, m - 1}}) {
+        const double z = row * static_cast<double>(n) / m, x = col * static_cast<double>(n) / m;
+        const int z0 = static_cast<int>(z), x0 = static_cast<int>(x), z1 = (z0 + 1) % n, x1 = (x0 + 1) % n;
+        const at::Tensor upper =
+            coarse.select(1, z0).select(1, x0) * (1 - x + x0) + coarse.select(1, z0).select(1, x1) * (x - x0);
+        const at::Tensor lower =
+            coarse.select(1, z1).select(1, x0) * (1 - x + x0) + coarse.select(1, z1).select(1, x1) * (x - x0);
+        const at::Tensor wanted = upper * (1 - z + z0) + lower * (z - z0);
+        EXPECT_LT((fine.select(1, row).select(1, col) - wanted).abs().max().item<double>(), 1e-6) << row << ", " << col;
+    }
 }
 
 TEST(Parameters, MissingTensorsAreNamed) {
