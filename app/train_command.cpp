@@ -199,6 +199,11 @@ void add_recipe_options(CLI::App& app, train::TrainOptions& options) {
     app.add_option("--warm-up", options.warm_up, "Steps of its rise; default: 150")
         ->type_name("N")
         ->check(CLI::Range(0, 100000));
+    app.add_option("--decoder-sharpness", options.decoder_sharpness,
+                   "Factor of the discriminator's weight in the decoder's phase: more looks sharper, less is nearer to "
+                   "the truth; default: 1")
+        ->type_name("X")
+        ->check(CLI::Range(0.0, 100.0));
     app.add_option("--dim", options.dim, "Width of a new network, a multiple of 64; default: 320")
         ->type_name("N")
         ->check(CLI::Range(64, 4096));

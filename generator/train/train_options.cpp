@@ -12,6 +12,7 @@ nlohmann::json to_json(const TrainOptions& o) {
         {"decoder_steps", o.decoder_steps},
         {"vae_steps", o.vae_steps},
         {"decoder_share", o.decoder_share},
+        {"decoder_sharpness", o.decoder_sharpness},
         {"new_vae", o.new_vae},
         {"vae_share", o.vae_share},
         {"seed", o.seed},
@@ -44,6 +45,7 @@ Result<TrainOptions> options_from_json(const nlohmann::json& json, const std::st
         json.at("decoder_steps").get_to(o.decoder_steps);
         json.at("vae_steps").get_to(o.vae_steps);
         json.at("decoder_share").get_to(o.decoder_share);
+        o.decoder_sharpness = json.value("decoder_sharpness", 1.0);
         json.at("new_vae").get_to(o.new_vae);
         json.at("vae_share").get_to(o.vae_share);
         json.at("seed").get_to(o.seed);
@@ -53,7 +55,8 @@ Result<TrainOptions> options_from_json(const nlohmann::json& json, const std::st
         json.at("clip_latents").get_to(o.clip_latents);
         json.at("dim").get_to(o.dim);
         json.at("layers").get_to(o.layers);
-        o.map_cells = json.value("map_cells", 0); // runs from before there was this option
+        // Runs from before there were these options lack them.
+        o.map_cells = json.value("map_cells", 0);
         json.at("width").get_to(o.width);
         json.at("height").get_to(o.height);
         json.at("own_share").get_to(o.own_share);

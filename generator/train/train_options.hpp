@@ -25,7 +25,8 @@ struct TrainOptions {
     std::int64_t steps = 0;         // of the transformer instead of the clock
     std::int64_t decoder_steps = 0; // with steps
     std::int64_t vae_steps = 0;
-    double decoder_share = 0.17; // of the time after the data
+    double decoder_share = 0.17;  // of the time after the data
+    double decoder_sharpness = 1; // factor of what the discriminator says in the decoder's loss
     bool new_vae = false;
     double vae_share = 0.2; // of the time after the data, with new_vae
 

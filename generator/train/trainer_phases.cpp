@@ -243,6 +243,8 @@ Result<bool> TrainRun::train_decoder() {
     config.first_latents = std::min(config.first_latents, longest);
     config.middle_latents = std::min(config.middle_latents, longest);
     if (!device_.is_cuda()) config.clips = options_.batch;
+    config.feature_weight *= options_.decoder_sharpness;
+    config.verdict_weight *= options_.decoder_sharpness;
     DecoderPhase phase(vae, *pool, along.latents, *own, config, seed_for(fmt::format("decoder/{}", state_.step)));
     phase.average_gradients([&](std::vector<at::Tensor>& leaves) {
         NamedTensors list;

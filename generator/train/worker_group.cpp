@@ -71,7 +71,9 @@ struct WorkerGroup::State {
         nccl.reset();
         // The store lives in rank 0, which leaves last.
         try {
-            if (place.rank == 0) {
+            if (place.size == 1) {
+                // Nobody to wait for.
+            } else if (place.rank == 0) {
                 store->wait({kAllLeft}, kFarewell);
             } else if (store->add("left", 1) == place.size - 1) {
                 store->set(kAllLeft, bytes_of("1", 1));
