@@ -91,6 +91,48 @@ TEST(Theme, MapsOfTheKnownPlacesAreThoseOfTheEmbeddedWorld) {
     }
 }
 
+// Is the point inside of the part? Axes of the part, heights from its base.
+bool holds(const scene::Primitive& p, float x, float y, float z) {
+    const float dx = scene::wrapped(x - p.x);
+    const float dz = scene::wrapped(z - p.z);
+    const float side = std::abs(p.cos_turn * dx - p.sin_turn * dz) / p.size_x;
+    const float depth = std::abs(p.sin_turn * dx + p.cos_turn * dz) / p.size_z;
+    const float height = (y - p.y) / p.size_y;
+    if (p.shape == scene::Shape::ellipsoid) return side * side + height * height + depth * depth < 1;
+    if (height < 0 || height > 1) return false;
+    const float round = std::hypot(dx, dz) / p.size_x;
+    switch (p.shape) {
+        case scene::Shape::box: return side < 1 && depth < 1;
+        case scene::Shape::cylinder: return round < 1;
+        case scene::Shape::cone: return round < 1 - height;
+        case scene::Shape::pyramid: return side < 1 - height && depth < 1 - height;
+        default: return side < 1 && depth < 1 - height; // a gable's ridge runs along x
+    }
+}
+
+// A low crown or cap on a thin trunk lets the camera in when only the trunk keeps it away.
+TEST(Theme, NobodyStandsInsideOfSomething) {
+    for (const auto& entry : std::filesystem::directory_iterator(kThemes)) {
+        const auto theme = Theme::read(entry.path());
+        ASSERT_TRUE(theme) << theme.error().message;
+        int inside = 0;
+        int in_the_way = 0; // inside of something, but nobody gets there
+        for (int j = 0; j < kWalkableCells; ++j) {
+            for (int i = 0; i < kWalkableCells; ++i) {
+                const double x = (i + 0.5) / 8;
+                const double z = (j + 0.5) / 8;
+                for (const scene::Primitive& p : theme->scene.primitives) {
+                    if (!holds(p, static_cast<float>(x), scene::kEyeHeight, static_cast<float>(z))) continue;
+                    (theme->map.free_at(x, z) ? inside : in_the_way) += 1;
+                    break;
+                }
+            }
+        }
+        EXPECT_EQ(inside, 0) << theme->name;
+        EXPECT_GT(in_the_way, 100) << theme->name;
+    }
+}
+
 TEST(Theme, ComplaintsNameFileAndKey) {
     struct Case {
         const char* where; // JSON pointer
