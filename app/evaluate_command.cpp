@@ -56,6 +56,9 @@ void add_options(CLI::App& app, EvaluateOptions& options) {
         ->type_name("DIR");
     app.add_option("--formats", options.formats, "Cache formats to walk in as well; all: every one")
         ->type_name("NAME,...|all");
+    app.add_flag(
+        "--fp8", options.evaluation.fp8,
+        "Walk with weights, attention, and both in FP8 as well; attention is emulated, on the CPU weights too");
     app.add_option("--seconds", options.seconds, "Length of the free walks; default: 60")
         ->type_name("N")
         ->check(CLI::Range(1, 60));
@@ -108,6 +111,9 @@ Result<void> evaluate_folder(EvaluateOptions& options) {
     const fs::path folder = model_path(options.model, assets);
     auto world = evaluate::open_evaluated_world(folder, assets, *device);
     if (!world) return world.error();
+    if (evaluation.fp8) {
+        if (auto loaded = evaluate::load_fp8_network(*world); !loaded) return loaded;
+    }
     auto formats = evaluate::parse_formats(options.formats, *world);
     if (!formats) return formats.error();
     evaluation.formats = *formats;

@@ -59,6 +59,12 @@ Result<void> check_rules(const CacheRules& rules, const CacheShape& shape, at::S
 
 Result<void> check_attention([[maybe_unused]] const CacheShape& shape, const CachePolicy& policy,
                              [[maybe_unused]] at::Device device, [[maybe_unused]] at::ScalarType compute) {
+    if (policy.attention == AttentionType::fp8_emulated) {
+        if (compute == at::kBFloat16 && !policy.bias_correction) {
+            return {};
+        }
+        return Error{ErrorCode::wrong_use, "emulated FP8 attention needs BF16 precision and no logit correction"};
+    }
     bool possible = policy.attention == AttentionType::bf16;
 #if WANDER_CUDA
     possible = possible || (device.is_cuda() && cuda_attention_has_fp8(shape, device, compute));
@@ -74,6 +80,9 @@ Result<void> check_attention([[maybe_unused]] const CacheShape& shape, const Cac
 
 std::unique_ptr<Attention> make_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                           at::ScalarType compute) {
+    if (policy.attention == AttentionType::fp8_emulated) {
+        return make_plain_e4m3_attention(shape, policy, device, compute);
+    }
 #if WANDER_CUDA
     if (device.is_cuda()) {
         return make_cuda_attention(shape, policy, device, compute);

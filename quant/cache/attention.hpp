@@ -28,6 +28,9 @@ public:
 
 std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy,
                                               at::ScalarType compute);
+// AttentionType::fp8_emulated. Text and the logit correction are not for it.
+std::unique_ptr<Attention> make_plain_e4m3_attention(const CacheShape& shape, const CachePolicy& policy,
+                                                     at::Device device, at::ScalarType compute);
 #if WANDER_CUDA
 bool cuda_attention_has_fp8(const CacheShape& shape, at::Device device, at::ScalarType compute);
 std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,

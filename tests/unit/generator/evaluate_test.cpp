@@ -205,6 +205,32 @@ TEST_F(ShippedWorld, HowManyWorkAtOnceChangesNothing) {
     EXPECT_TRUE(one->report.all.revisits.empty());
 }
 
+// FP8 is near bf16 and not the same; each half of it by itself is nearer to bf16 than both.
+TEST_F(ShippedWorld, Fp8IsMeasuredAgainstBf16) {
+    EXPECT_EQ(load_fp8_network(world_).error().code, ErrorCode::wrong_use) << "in fp32 there is nothing to compare";
+    options_.fp8 = true;
+    options_.next_chunk = false;
+    options_.workers = 2;
+    auto device = pick_device("cpu", "bf16", 2);
+    ASSERT_TRUE(device);
+    auto opened = open_evaluated_world(kAssets / "world", kAssets, *device);
+    ASSERT_TRUE(opened);
+    EXPECT_EQ(evaluate_world(*opened, options_).error().code, ErrorCode::wrong_use) << "FP8 weights were not loaded";
+    ASSERT_TRUE(load_fp8_network(*opened));
+    const auto found = evaluate_world(*opened, options_);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_TRUE(found->report.formats.empty());
+    ASSERT_EQ(found->report.fp8.size(), 3u);
+    EXPECT_TRUE(found->report.fp8_weights_emulated);
+    const double plain = *found->report.psnr_at(1);
+    for (const FormatFigures& fp8 : found->report.fp8) {
+        EXPECT_NEAR(fp8.free_walk[0].psnr_db, plain, 2.5) << fp8.format; // attention costs 1.6 on these three walks
+        EXPECT_GT(fp8.plain_db[0], 30) << fp8.format;
+        EXPECT_LT(fp8.plain_db[0], 60) << fp8.format;
+    }
+    EXPECT_LT(found->report.fp8[2].plain_db[0], found->report.fp8[0].plain_db[0]);
+}
+
 TEST_F(ShippedWorld, WrongOrdersAndAStopAreSaid) {
     options_.formats = {"int3"};
     const auto format = evaluate_world(world_, options_);
