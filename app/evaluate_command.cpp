@@ -1,6 +1,7 @@
 #include "app/evaluate_command.hpp"
 
 #include "app/exit_code.hpp"
+#include "app/parse_command.hpp"
 #include "app/paths.hpp"
 #include "app/progress.hpp"
 #include "generator/device.hpp"
@@ -12,7 +13,6 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 #include <mutex>
 
 namespace wander {
@@ -131,33 +131,17 @@ Result<void> evaluate_folder(EvaluateOptions& options) {
     return {};
 }
 
-int run(int argc, const char* const* argv) {
+} // namespace
+
+int run_evaluate_command(int argc, const char* const* argv) {
     EvaluateOptions options;
     CLI::App app("Measures a world against its truth: pictures of its places at the same poses.", "wander evaluate");
     app.set_help_flag("-h,--help", "Print this and exit");
     add_options(app, options);
-    try {
-        app.parse(argc - 1, argv + 1);
-    } catch (const CLI::CallForHelp&) {
-        fmt::print("{}", app.help());
-        return kExitDone;
-    } catch (const CLI::Error& error) {
-        std::string text = error.what();
-        std::ranges::replace(text, '\n', ' ');
-        return fail_with(wrong_use(text + "; see wander evaluate --help"));
-    }
-    if (auto done = evaluate_folder(options); !done) return fail_with(done.error());
-    return kExitDone;
-}
-
-} // namespace
-
-int run_evaluate_command(int argc, const char* const* argv) {
-    try {
-        return run(argc, argv);
-    } catch (const std::exception& error) {
-        return fail_with({ErrorCode::internal, std::string("unexpected: ") + error.what()});
-    }
+    return parse_and_run(app, argc, argv, [&] {
+        const auto done = evaluate_folder(options);
+        return done ? kExitDone : fail_with(done.error());
+    });
 }
 
 } // namespace wander
