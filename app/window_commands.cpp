@@ -1,7 +1,5 @@
 #include "app/window_walks.hpp"
 
-#include "generator/world/plain/world_folder.hpp"
-
 namespace wander {
 
 void WindowWalks::execute(const gui::UiCommands& commands, const LiveWalk::Snapshot& walk) {
@@ -38,7 +36,7 @@ void WindowWalks::execute(const gui::UiCommands& commands, const LiveWalk::Snaps
     }
     if (commands.upscale) settings_.upscale = bridge_.model().upscale = *commands.upscale;
     if (commands.browse_models) browse_models();
-    if (commands.model_folder) open_model(*commands.model_folder);
+    if (commands.model_folder) open_chosen(*commands.model_folder, walk);
     if (commands.retry_after_failure) retry(walk);
     if (commands.quit) quit_ = true;
 }
@@ -64,24 +62,25 @@ void WindowWalks::jump() {
     renderer_.clear_frames();
 }
 
-void WindowWalks::open_dropped(const std::filesystem::path& path) {
-    std::error_code ignored;
-    const LiveWalk::Snapshot walk = live_.snapshot();
-    if (find_world_folder(path)) {
-        const bool folder = std::filesystem::is_directory(path, ignored);
-        return open_model((folder ? path : path.parent_path()).string());
+void WindowWalks::use_dropped(const Result<Dropped>& dropped, const LiveWalk::Snapshot& walk) {
+    if (!dropped) return gui_.toast(gui::ToastKind::warning, dropped.error().message);
+    switch (dropped->kind) {
+        case Dropped::Kind::model: return open_model(dropped->path.string());
+        case Dropped::Kind::walk: return resume_walk(dropped->path);
+        case Dropped::Kind::picture: break;
     }
-    if (path.extension() == kWalkExtension) {
-        resume_walk(path);
-    } else if (!std::filesystem::is_regular_file(path, ignored)) {
-        open_model(path.string());
-    } else if (walk.info && walk.info->takes_pictures) {
-        begin(path.string(), std::nullopt);
-    } else {
-        gui_.toast(
-            gui::ToastKind::warning,
-            "This model does not start from a picture alone: drop a model folder, or see --start in wander --help");
-    }
+    if (walk.info && walk.info->takes_pictures) return begin(dropped->path.string(), std::nullopt);
+    const std::string model = walk.info && walk.info->model != "embedded" ? walk.info->model : "the embedded world";
+    gui_.toast(gui::ToastKind::warning, dropped->path.filename().string() + ": " + model +
+                                            " does not begin at a picture; HY-WorldPlay does (docs/models.md)");
+}
+
+void WindowWalks::open_chosen(const std::string& folder, const LiveWalk::Snapshot& walk) {
+    const bool nothing_to_lose = !walk.info || walk.state == WorkerState::failed;
+    std::error_code failed;
+    const auto whole = std::filesystem::absolute(folder, failed);
+    if (folder == "embedded" || nothing_to_lose || failed) return open_model(folder);
+    dropped_.look(whole);
 }
 
 void WindowWalks::change_window(const std::string& text) {

@@ -32,6 +32,7 @@ WindowWalks::WindowWalks(const WindowRun& run, SettingsFiles& files, Settings se
       capture_(run.record_dir.empty() ? std::filesystem::path(settings_.record_dir) : run.record_dir),
       options_(run.walk),
       session_out_(run.session_out),
+      dropped_(&render::Window::wake),
       live_(options_, &render::Window::wake) {
     for (const std::string& line : capture_.finish_leftovers()) gui_.toast(gui::ToastKind::info, line);
     renderer_.set_frame_tap(
@@ -87,8 +88,13 @@ double WindowWalks::draw_interval() const { return renderer_.software_device() ?
 void WindowWalks::handle(const render::WindowEvent& event) {
     gui_.handle(event);
     if (std::holds_alternative<render::CloseEvent>(event)) quit_ = true;
-    if (const auto* drop = std::get_if<render::DropEvent>(&event); drop && !drop->paths.empty())
-        open_dropped(drop->paths.front());
+    if (const auto* drop = std::get_if<render::DropEvent>(&event); drop && !drop->paths.empty()) {
+        if (drop->paths.size() > 1) {
+            gui_.toast(gui::ToastKind::info, "Of the things that were dropped the first is taken: " +
+                                                 std::filesystem::path(drop->paths.front()).filename().string());
+        }
+        dropped_.look(drop->paths.front());
+    }
 }
 
 Result<void> WindowWalks::step(bool had_events) {
@@ -115,7 +121,8 @@ Result<void> WindowWalks::step(bool had_events) {
         gui_.toast(gui::ToastKind::error, recording.unavailable);
         capture_.stop();
     }
-    if (const auto folder = folders_.take()) open_model(*folder);
+    if (const auto folder = folders_.take()) open_chosen(*folder, walk);
+    if (const auto dropped = dropped_.take()) use_dropped(*dropped, walk);
     bridge_.update(walk, chunks, now);
     bridge_.model().recording = recording;
     bridge_.model().packed_format = last_packed_;

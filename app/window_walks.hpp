@@ -4,6 +4,7 @@
 // what else a command asks for; window_keeping.cpp: what is kept, walks, recordings and screenshots.
 
 #include "app/capture.hpp"
+#include "app/dropped.hpp"
 #include "app/folder_dialog.hpp"
 #include "app/live_walk.hpp"
 #include "app/session_notes.hpp"
@@ -73,8 +74,10 @@ private:
     // A walk goes on as it was walked: where the model is open with another context, it is opened with the walk's.
     void resume_walk(const std::filesystem::path& file);
     void list_saved_walks();
-    // A world, a model folder, a saved walk, or a picture to start from.
-    void open_dropped(const std::filesystem::path& path);
+    // A world, a model folder, a saved walk, or a picture to start from. What cannot be used leaves the walk as it is.
+    void use_dropped(const Result<Dropped>& dropped, const LiveWalk::Snapshot& walk);
+    // A walk goes on when the folder cannot be opened; where none goes on, the dialog says why.
+    void open_chosen(const std::string& folder, const LiveWalk::Snapshot& walk);
     // The same model, prompt and seed with another window: history is laid out anew, so the walk begins anew.
     void change_window(const std::string& text);
     // The same with another context: what was kept for the one before is of no use, so the walk begins anew.
@@ -114,6 +117,7 @@ private:
     bool quit_ = false;
     std::string drawn_loading_;
     WorkerState drawn_state_ = WorkerState::empty;
+    DroppedLook dropped_;
     LiveWalk live_; // last: its thread uses nothing above after this is gone
 };
 
