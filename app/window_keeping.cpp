@@ -88,6 +88,7 @@ void WindowWalks::screenshot(const LiveWalk::Snapshot& walk) {
         gui_.toast(gui::ToastKind::error, picture.error().message);
         return;
     }
+    if (picture->size.empty()) return gui_.toast(gui::ToastKind::info, "There is no picture yet");
     auto all = facts(walk);
     if (renderer_.shown()) {
         const FrameTicket& ticket = *renderer_.shown();

@@ -51,8 +51,7 @@ Result<fs::path> check(const fs::path& given) {
         return check_files<TextVideoFolder>(given);
     }
     return Error{ErrorCode::wrong_use,
-                 fmt::format("{}: holds neither a world nor a model; a world's folder has a world.json, and "
-                             "docs/models.md says which files make a model",
+                 fmt::format("{}: holds neither a world (world.json) nor the files of a model (docs/models.md)",
                              given.string())};
 }
 

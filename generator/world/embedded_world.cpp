@@ -239,9 +239,9 @@ Result<at::Tensor> EmbeddedWorld::start_latent(std::size_t start) const {
 }
 
 Result<void> EmbeddedWorld::check_weights() const {
-    for (const auto& [name, shapes] :
+    for (const auto& [file_name, shapes] :
          {std::pair{"dit.safetensors", dit.tensor_shapes()}, {"vae.safetensors", vae.tensor_shapes(true, true)}}) {
-        const auto file = Safetensors::open(folder / name);
+        const auto file = Safetensors::open(folder / file_name);
         if (!file) return file.error();
         for (const auto& [tensor, shape] : shapes) {
             if (const auto found = file->tensor(tensor, shape); !found) return found.error();

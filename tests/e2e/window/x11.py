@@ -3,8 +3,9 @@
 import ctypes
 import ctypes.util
 import struct
+import sys
 import zlib
-from ctypes import POINTER, Structure, Union, byref, c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p
+from ctypes import CFUNCTYPE, POINTER, Structure, Union, byref, c_char_p, c_int, c_long, c_ubyte, c_uint, c_ulong, c_void_p
 
 CLIENT_MESSAGE, SELECTION_REQUEST, SELECTION_NOTIFY = 33, 30, 31
 Z_PIXMAP = 2
@@ -65,11 +66,27 @@ def library():
     return x
 
 
+class ErrorReport(Structure):
+    _fields_ = [("type", c_int), ("display", c_void_p), ("resource", c_ulong), ("serial", c_ulong), ("code", c_ubyte), ("request", c_ubyte),
+                ("minor", c_ubyte)]
+
+
+def note_error(_, report):
+    """Xlib would end the script at once; a window that is gone shows in what comes back as well."""
+    facts = report.contents
+    print(f"x11: error {facts.code} of request {facts.request} about window {facts.resource:#x}", file=sys.stderr)
+    return 0
+
+
+NOTE_ERROR = CFUNCTYPE(c_int, c_void_p, POINTER(ErrorReport))(note_error)
+
+
 class Display:
-    """A connection to the display that DISPLAY names. A wrong window ends the script: Xlib's own way with errors."""
+    """A connection to the display that DISPLAY names."""
 
     def __init__(self):
         self.x = library()
+        self.x.XSetErrorHandler(NOTE_ERROR)
         self.handle = self.x.XOpenDisplay(None)
         assert self.handle, "no X display"
         self.root = self.x.XDefaultRootWindow(self.handle)
@@ -97,7 +114,8 @@ class Display:
 
     def picture(self, window):
         root, x, y, width, height, border, depth = c_ulong(), c_int(), c_int(), c_uint(), c_uint(), c_uint(), c_uint()
-        self.x.XGetGeometry(self.handle, window, byref(root), byref(x), byref(y), byref(width), byref(height), byref(border), byref(depth))
+        there = self.x.XGetGeometry(self.handle, window, byref(root), byref(x), byref(y), byref(width), byref(height), byref(border), byref(depth))
+        assert there, "the window is gone"
         image = self.x.XGetImage(self.handle, window, 0, 0, width, height, c_ulong(-1), Z_PIXMAP)
         assert image, "the window has no picture"
         facts = image.contents

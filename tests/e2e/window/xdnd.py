@@ -58,7 +58,7 @@ class DragSource:
         self._tell(target, "XdndDrop", 0, 0)
         finished = self._answer(target, "XdndFinished", text)
         assert self.served, "the window never asked what was dropped"
-        return bool(finished.data[1] & 1)
+        return finished.data[1] != 0  # bit 0 by the protocol; GLFW puts the number of bytes that it read there
 
     def _tell(self, target, kind, *numbers):
         d, event = self.display, Event()
