@@ -159,6 +159,8 @@ def things_for_a_world(root, wander, assets, pictures):
     (folder / "leer ö").mkdir()
     (folder / "notes.txt").write_text("Bread, milk, a map.\n")
     make_picture(folder / "Müllers Garten.png")
+    latin = Path(os.fsdecode(os.fsencode(folder) + b"/Tr\xfcmmer"))  # a name of the time before UTF-8
+    shutil.copytree(assets / "world", latin)
 
     with Window(root, "world", pictures, wander) as window:
         window.walks("walking in the embedded world", "embedded")
@@ -171,8 +173,12 @@ def things_for_a_world(root, wander, assets, pictures):
         window.walks("walking on after a picture", "embedded", "village_fountain")
         window.refuses("damaged_world", damaged)
         window.walks("walking on after a damaged world", "embedded", "village_fountain")
-        window.drop(world)
+        window.drop(latin)
         window.chunk = -1  # a walk of its own
+        window.walks("walking in a world with a name in Latin-1", "Tr\ufffdmmer")
+        window.picture("latin")
+        window.drop(world, folder / "notes.txt")  # of several the first
+        window.chunk = -1
         facts = window.walks("walking in the dropped world", world.name)
         window.moves("a world")
         window.picture("world")
@@ -183,7 +189,7 @@ def things_for_a_world(root, wander, assets, pictures):
     if not any("yaw_right" in change.get("hold", []) for change in session["controls"]):
         sys.exit(f"drop: the held key did not steer the dropped world: {session['controls']}")
     settings = json.loads((root / "config/wander/settings.json").read_text())
-    if settings["recent_models"] != [str(world)]:
+    if settings["recent_models"][0] != str(world):
         sys.exit(f"drop: remembered as {settings['recent_models']}")
 
 
