@@ -26,7 +26,8 @@ constexpr int kQuickSeconds = 5;
 const char* const kFooter =
     "Walks: the known ones of village, winter and neon, four a place; four random ones of every other place.\n"
     "DIR gets evaluation.md, evaluation.json (docs/formats.md), sheet.png and psnr.png.\n"
-    "The whole protocol of a world of six places is 24 walks of 60 s: about a minute on a GPU, a quarter of an hour on\n"
+    "The whole protocol of a world of six places is 24 walks of 60 s: about a minute on a GPU, a quarter of an hour "
+    "on\n"
     "two CPU cores, and half of that again for each cache format.";
 
 struct EvaluateOptions {
