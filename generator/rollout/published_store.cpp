@@ -96,7 +96,7 @@ void PublishedStore::pack() {
         Kind& kind = kinds_[i];
         const at::Tensor rows = side_by_side(kind.dense);
         kind.spans.push_back(packer_(rows, seed_ + span * kinds_.size() + i));
-        kind.dense = {};
+        kind.dense.reset();
         bytes_.packed += kind.spans.back().bytes;
         bytes_.packed_as_bf16 += 2 * rows.numel();
     }
