@@ -34,6 +34,10 @@ struct StoredWalk {
 // Forms side by side, as the reference stores them: [1, heads, tokens, 2 * head_dim].
 at::Tensor as_stored(const at::Tensor& forms) { return forms.permute({2, 1, 0, 3}).flatten(2).unsqueeze(0); }
 
+// The stand-in jumps between two of its steps: five entries lie so near there that other sums may take them over, and
+// all five together move the latents by 4e-4. Nothing packed moves them by 5e-3 and more.
+constexpr double kJump = 1e-3;
+
 // Of all entries, those that are farther off than the tolerance of the case.
 double share_off(const at::Tensor& got, const at::Tensor& wanted, double tolerance) {
     const at::Tensor off = (got - wanted).abs() > tolerance * wanted.abs().max();
@@ -54,6 +58,7 @@ TEST(ParityWan5BPacking, NothingPackedIsTheStoreOfThePublishedRun) {
         golden.expect("dense.k", as_stored(rows.back().keys));
         golden.expect("dense.v", as_stored(rows.back().values));
         EXPECT_TRUE(stored.store->events().empty());
+        RecordProperty("worst", fmt::format("{}", golden.worst()));
 
         // The pass that made the newest of them computed others for the older ones, and those are not kept.
         const std::int64_t latents = stored.store->latents(), tokens = rows.back().keys.size(1);
@@ -73,12 +78,14 @@ TEST(ParityWan5BPacking, PacksWhatAndWhenThePublishedRunPacks) {
         const GoldenCase golden(folder);
         const SmallWalk walk(golden);
         StoredWalk stored(walk, stand_in(golden.config().at("standin_step")));
+        const at::Tensor events = golden.output("events");
+        const std::int64_t packed_from = kLatentsPerChunk * events[0][0].item<std::int64_t>();
         while (stored.rollout.next_latent() < std::ssize(walk.cameras)) {
             const std::int64_t first = stored.rollout.next_latent();
             golden.expect(fmt::format("packed.x.{}", first),
-                          channels_first(stored.rollout.generate(walk.next(stored.rollout))));
+                          channels_first(stored.rollout.generate(walk.next(stored.rollout))),
+                          first < packed_from ? golden.tolerance() : kJump);
         }
-        const at::Tensor events = golden.output("events");
         ASSERT_EQ(std::ssize(stored.store->events()), events.size(0));
         for (std::int64_t i = 0; i < events.size(0); ++i) {
             const PublishedStore::Event& event = stored.store->events()[static_cast<std::size_t>(i)];
@@ -86,10 +93,10 @@ TEST(ParityWan5BPacking, PacksWhatAndWhenThePublishedRunPacks) {
             EXPECT_EQ(event.first_latent, events[i][1].item<std::int64_t>());
             EXPECT_EQ(event.latents, events[i][2].item<std::int64_t>());
         }
-        // The stand-in jumps where an entry lies between two of its steps.
         const std::vector<quant::TextRows> rows = stored.store->rows();
         for (const auto& [name, kept] : {std::pair{"packed.k", rows.back().keys}, {"packed.v", rows.back().values}})
             EXPECT_LE(share_off(as_stored(kept), golden.output(name), golden.tolerance()), 1e-3) << name;
+        RecordProperty("worst", fmt::format("{}", golden.worst()));
     }
 }
 
