@@ -338,9 +338,12 @@ void KvCache::set_text(std::vector<TextRows> layers) {
     TORCH_CHECK(layers.empty() || std::ssize(layers) == impl.shape.layers, "KvCache: a text needs all layers");
     for (const TextRows& rows : layers) {
         for (const at::Tensor& tensor : {rows.keys, rows.values}) {
-            TORCH_CHECK(tensor.dim() == 3 && tensor.size(0) > 0 && tensor.size(0) == layers.front().keys.size(0) &&
-                            tensor.size(1) == impl.shape.heads && tensor.size(2) == impl.shape.head_dim &&
-                            tensor.is_contiguous() && tensor.scalar_type() == impl.compute,
+            // On the CPU also the rows of each branch, quant/cache/branch_rows.hpp.
+            const bool by_branch = tensor.dim() == 4 && tensor.size(0) == 2 && tensor.is_cpu();
+            TORCH_CHECK((tensor.dim() == 3 || by_branch) && tensor.size(-3) > 0 &&
+                            tensor.sizes() == layers.front().keys.sizes() && tensor.size(-2) == impl.shape.heads &&
+                            tensor.size(-1) == impl.shape.head_dim && tensor.is_contiguous() &&
+                            tensor.scalar_type() == impl.compute,
                         "KvCache: text must be dense [tokens, heads, head_dim] in the cache's compute type");
         }
     }
