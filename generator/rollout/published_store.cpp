@@ -43,6 +43,7 @@ RowPacker published_packer(const PublishedCodec& codec) {
         TORCH_CHECK(shape.dim % shape.block == 0, "published_packer: blocks of ", shape.block, " in rows of ",
                     shape.dim);
         std::vector<std::vector<std::uint32_t>> starts;
+        starts.reserve(static_cast<std::size_t>(shape.stages));
         for (int stage = 0; stage < shape.stages; ++stage) starts.push_back(qvg::drawn_starts(shape, seed, stage));
         const auto dump =
             std::make_shared<const qvg::Dump>(qvg::pack_dump(bf16_bits(rows), shape, starts, codec.iterations));
@@ -107,6 +108,7 @@ void PublishedStore::pack() {
 
 at::Tensor PublishedStore::expanded(const Kind& kind) const {
     std::vector<at::Tensor> parts;
+    parts.reserve(kind.spans.size() + 1);
     for (const PackedRows& span : kind.spans) parts.push_back(as_forms(span.expanded()));
     if (kind.dense.defined()) parts.push_back(kind.dense);
     return at::cat(parts, 1).contiguous();
