@@ -74,7 +74,7 @@ struct ReadView {
     at::Tensor new_inverse;     // float32 [latents, 4, 4] P^-1, CPU
 };
 
-// Keys and values of a text, of one layer: [tokens, heads, head_dim], compute type, dense, on the cache's device.
+// A text's, of a layer: [tokens, heads, head_dim] (CPU: or [2, ..], by branch), compute type, on the cache's device.
 struct TextRows {
     at::Tensor keys, values;
 };

@@ -25,7 +25,9 @@ ChunkInput GuidedWalk::input(int k, bool with_pose) const {
 }
 
 std::vector<WalkVariant> variants_of(const EvaluationOptions& options) {
+    constexpr std::size_t kFp8Variants = 3;
     std::vector<WalkVariant> variants;
+    variants.reserve(options.formats.size() + kFp8Variants);
     for (const std::string& format : options.formats) variants.push_back({.name = format, .format = format});
     if (options.fp8) {
         variants.push_back({.name = "FP8 weights", .fp8_weights = true});
