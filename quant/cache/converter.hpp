@@ -84,6 +84,7 @@ private:
     const PageFormat* format_;
     const PageFormat* planned_format_ = nullptr; // selected when the chunk began
     std::vector<Planned> plan_;                  // first to be packed, then to be converted
+    std::vector<PackStream::Ticket> twin_turns_; // that made the twins of a layer; missing: none, or joined long ago
     int attentions_ = 0;                         // since the plan was made
     int next_twins_ = 0;                         // layer whose twins come next
 };
