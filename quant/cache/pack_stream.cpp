@@ -6,8 +6,6 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-#include <algorithm>
-
 #if WANDER_CUDA
 #include <c10/cuda/CUDAStream.h>
 #endif
@@ -74,6 +72,7 @@ PackStream::Ticket PackStream::pack(int layer, const std::function<void()>& work
         return 0;
     }
     if (layer != kNoPages || layer_ != kNoPages) join();
+    join_turn(newest_ + 1 - kUnderWay);
     home_ = current_stream(side_->device());
     const Turn turn(*this, layer);
     timed();
@@ -98,8 +97,7 @@ void PackStream::join() {
 void PackStream::join_turn(Ticket turn) {
     if (turn <= joined_) return;
     if (turn == newest_) return join();
-    // Of older turns the end is not told apart any more from that of a later one.
-    wait_for(std::max(turn, newest_ - static_cast<Ticket>(kEnds) + 1));
+    wait_for(turn);
 }
 
 } // namespace wander::quant

@@ -3,9 +3,10 @@
 // events; on the CPU, or where a policy asks for it, at once and on the caller's stream.
 //
 // What the packing of one turn read and wrote belongs to it until it is joined. Turns follow each other, and the caller
-// joins one as late as it needs what that one made: the passes have priority, so a turn may end a few layers after the
-// next one was handed over, and nobody should wait for that. Where a turn changes pages, everything before it is joined
-// first. When that happens depends on the calls alone, never on time. Worker thread.
+// joins one as late as it needs what that one made: the passes have priority, so a turn may end after the next one was
+// handed over, and nobody should wait for that. Only a few are under way, though, or a slow one's work would gather and
+// all be waited for at the end of the chunk. Where a turn changes pages, everything before it is joined first. When that
+// happens depends on the calls alone, never on time. Worker thread.
 
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/stage_timer.hpp"
@@ -36,6 +37,7 @@ private:
 class PackStream {
 public:
     static constexpr int kNoPages = -2; // "layer" of work that changes no page: it reads them and makes others
+    static constexpr int kUnderWay = 3; // turns that may be, the newest one included
     using Ticket = std::int64_t;        // of a turn; 0: there is nothing to wait for
 
     // beside: false for everything on the caller's stream. The arena must outlive it.
@@ -61,18 +63,17 @@ public:
 private:
     class Turn;
     static constexpr int kNone = -1;
-    static constexpr std::size_t kEnds = 64; // turns whose ends are told apart: more than a model's layers in a chunk
 
-    c10::Event& end_of(Ticket turn) { return *ends_[static_cast<std::size_t>(turn) % kEnds]; }
+    c10::Event& end_of(Ticket turn) { return *ends_[static_cast<std::size_t>(turn % kUnderWay)]; }
     void wait_for(Ticket turn);
 
     PageArena& arena_;
     std::optional<c10::Stream> side_;
     std::optional<c10::Event> begins_;
-    std::array<std::optional<c10::Event>, kEnds> ends_;
+    std::array<std::optional<c10::Event>, kUnderWay> ends_;
     std::optional<c10::Stream> home_; // where the newest turn came from: its pages' memory is that stream's
     int layer_ = kNone;               // of the newest turn, if it is under way
-    Ticket newest_ = 0, joined_ = 0;
+    Ticket newest_ = 0, joined_ = 0; // at most kUnderWay apart
     StageTimer timer_;
 };
 

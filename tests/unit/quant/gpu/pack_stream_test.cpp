@@ -116,19 +116,21 @@ TEST_F(PackStreamGpu, WhoJoinsATurnWaitsForIt) {
     }
 }
 
-// More turns than ends are told apart: an old one is joined with a later one, never with none.
-TEST_F(PackStreamGpu, TurnsLongAgoAreStillWaitedFor) {
+TEST_F(PackStreamGpu, NoMoreThanAFewTurnsAreUnderWay) {
     quant::PageArena arena(kGpu);
     PackStream packing(arena, kGpu, true);
     const at::Tensor values = bytes(), seen = bytes();
     Gate gate;
-    const PackStream::Ticket first = packing.pack(PackStream::kNoPages, [&] {
+    packing.pack(PackStream::kNoPages, [&] {
         gate.hold_current_stream();
         values.fill_(4);
     });
-    for (int i = 0; i < 100; ++i) packing.pack(PackStream::kNoPages, [] {});
-    packing.join_turn(first);
+    for (int i = 1; i < PackStream::kUnderWay; ++i) packing.pack(PackStream::kNoPages, [] {});
+    EXPECT_TRUE(current_stream_ends()) << "so many may be under way";
+    packing.pack(PackStream::kNoPages, [] {});
     seen.copy_(values);
+    EXPECT_EQ(cudaStreamQuery(c10::cuda::getCurrentCUDAStream().stream()), cudaErrorNotReady);
+    (void)cudaGetLastError();
     gate.open();
     EXPECT_TRUE(seen.eq(4).all().item<bool>());
     EXPECT_FALSE(gate.timed_out());
