@@ -5,8 +5,8 @@
 // What the packing of one turn read and wrote belongs to it until it is joined. Turns follow each other, and the caller
 // joins one as late as it needs what that one made: the passes have priority, so a turn may end after the next one was
 // handed over, and nobody should wait for that. Only a few are under way, though, or a slow one's work would gather and
-// all be waited for at the end of the chunk. Where a turn changes pages, everything before it is joined first. When that
-// happens depends on the calls alone, never on time. Worker thread.
+// all be waited for at the end of the chunk. Where a turn changes pages, everything before it is joined first. When
+// that happens depends on the calls alone, never on time. Worker thread.
 
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/stage_timer.hpp"
@@ -73,7 +73,7 @@ private:
     std::array<std::optional<c10::Event>, kUnderWay> ends_;
     std::optional<c10::Stream> home_; // where the newest turn came from: its pages' memory is that stream's
     int layer_ = kNone;               // of the newest turn, if it is under way
-    Ticket newest_ = 0, joined_ = 0; // at most kUnderWay apart
+    Ticket newest_ = 0, joined_ = 0;  // at most kUnderWay apart
     StageTimer timer_;
 };
 
