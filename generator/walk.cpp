@@ -55,7 +55,12 @@ WalkInfo describe(const WalkModel& model) {
 
 Walk::Walk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Walk::~Walk() {
-    const WalkStream stream(impl_->model.device.device);
+    std::optional<WalkStream> stream;
+    try {
+        stream.emplace(impl_->model.device.device);
+    } catch (...) {
+        stream.reset(); // the device has failed, and its memory's order with it
+    }
     impl_.reset();
 }
 
