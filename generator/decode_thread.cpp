@@ -2,6 +2,7 @@
 
 #include "generator/errors.hpp"
 #include "generator/frame_pixels.hpp"
+#include "generator/gpu_streams.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
@@ -22,9 +23,6 @@ namespace wander {
 
 namespace {
 
-// Measured at 480x832 beside the transformer, see docs/performance.md, "Decoding".
-constexpr bool kHighPriority = false;
-
 void* native_stream([[maybe_unused]] const std::optional<c10::Stream>& stream) {
 #if WANDER_CUDA
     if (stream) return c10::cuda::CUDAStream(*stream).stream();
@@ -32,18 +30,15 @@ void* native_stream([[maybe_unused]] const std::optional<c10::Stream>& stream) {
     return nullptr;
 }
 
-c10::Stream decode_stream_of(at::Device device) {
-    static const c10::Stream stream =
-        c10::impl::VirtualGuardImpl(at::kCUDA).getStreamFromGlobalPool(device, kHighPriority);
-    return stream;
-}
-
 } // namespace
 
 void warm_up_decoder(const VideoDecoder& decoder, const ComputeDevice& device, int latent_rows, int latent_cols) {
     if (!device.is_cuda()) return;
     const c10::InferenceMode inference;
-    const c10::Stream cuda_stream = decode_stream_of(device.device);
+    const c10::Stream cuda_stream = decode_stream(device.device);
+    c10::Event loaded(at::kCUDA); // the weights are there in the caller's stream
+    loaded.record(c10::impl::VirtualGuardImpl(at::kCUDA).getStream(device.device));
+    loaded.block(cuda_stream);
     const c10::StreamGuard guard(cuda_stream);
     const auto stream = decoder.open_stream();
     const auto options = at::TensorOptions().device(device.device).dtype(at::kFloat);
@@ -71,7 +66,7 @@ DecodeThread::DecodeThread(const VideoDecoder& decoder, Settings settings, Frame
       settings_(std::move(settings)),
       sink_(sink),
       reports_(reports) {
-    if (settings_.device.is_cuda()) cuda_stream_ = decode_stream_of(settings_.device.device);
+    if (settings_.device.is_cuda()) cuda_stream_ = decode_stream(settings_.device.device);
     thread_ = std::jthread([this](std::stop_token own) { work(own); });
     outer_stop_.emplace(std::move(stop), [this] { thread_.request_stop(); });
 }

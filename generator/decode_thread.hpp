@@ -3,8 +3,8 @@
 //
 // One job may wait while another is decoded; the worker waits for that place before it samples controls, so
 // back-pressure from the sink (acquire blocks) reaches the worker early and no control grows old in a queue. On CUDA it
-// has a stream of its own, one for all runs, so that torch's allocator finds the memory of the last run again. A
-// failure is kept and handed to the worker. The destructor drops what is left and joins.
+// has a stream of its own (generator/gpu_streams.hpp). A failure is kept and handed to the worker. The destructor drops
+// what is left and joins.
 
 #include "generator/chunk_reports.hpp"
 #include "generator/device.hpp"

@@ -3,6 +3,7 @@
 #include "generator/camera/pose_json.hpp"
 #include "generator/decode_thread.hpp"
 #include "generator/errors.hpp"
+#include "generator/gpu_streams.hpp"
 #include "generator/saved_walk.hpp"
 #include "generator/walk_model.hpp"
 #include "generator/walk_run.hpp"
@@ -53,13 +54,22 @@ WalkInfo describe(const WalkModel& model) {
 } // namespace
 
 Walk::Walk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Walk::~Walk() = default;
+Walk::~Walk() {
+    std::optional<WalkStream> stream;
+    try {
+        stream.emplace(impl_->model.device.device);
+    } catch (...) {
+        stream.reset(); // the device has failed, and its memory's order with it
+    }
+    impl_.reset();
+}
 
 Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
     try {
         const c10::InferenceMode inference;
         auto device = pick_device(options.device, options.precision, options.threads);
         if (!device) return device.error();
+        const WalkStream stream(device->device);
         set_own_thread_count(device->threads);
         WalkOptions open = options;
         if (!options.resume.empty()) {
@@ -90,6 +100,7 @@ const WalkInfo& Walk::info() const { return impl_->info; }
 Result<void> Walk::run(const ControlSource& source, FrameSink& sink, const Report& report, std::stop_token stop) {
     try {
         const c10::InferenceMode inference;
+        const WalkStream stream(impl_->model.device.device);
         return walk_run(impl_->model, impl_->start, source, sink, report, stop);
     } catch (...) {
         return current_exception_as_error("walking");
@@ -99,6 +110,7 @@ Result<void> Walk::run(const ControlSource& source, FrameSink& sink, const Repor
 Result<void> Walk::save(const std::filesystem::path& file) const {
     try {
         const c10::InferenceMode inference;
+        const WalkStream stream(impl_->model.device.device);
         return save_walk(impl_->model, file);
     } catch (...) {
         return current_exception_as_error("saving the walk");
@@ -108,6 +120,7 @@ Result<void> Walk::save(const std::filesystem::path& file) const {
 Result<std::string> Walk::pose_json() const {
     try {
         const c10::InferenceMode inference;
+        const WalkStream stream(impl_->model.device.device);
         const auto memory = impl_->model.loop->memory();
         if (!memory) {
             return Error{ErrorCode::wrong_use,
@@ -122,6 +135,7 @@ Result<std::string> Walk::pose_json() const {
 Result<void> Walk::restart(const std::string& start, std::optional<std::uint64_t> seed) {
     try {
         const c10::InferenceMode inference;
+        const WalkStream stream(impl_->model.device.device);
         if (!start.empty()) {
             auto chosen = choose_start(impl_->model, start, {});
             if (!chosen) return chosen.error();

@@ -281,7 +281,9 @@ at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, 
     impl.check_rows(v, "v");
     impl.packing.join_layer(layer);
     impl.converter.attention_begins();
-    return impl.attention->attend(layer, impl.segments, q, k, v);
+    at::Tensor result = impl.attention->attend(layer, impl.segments, q, k, v);
+    impl.converter.attention_ends();
+    return result;
 }
 
 void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {

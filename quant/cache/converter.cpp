@@ -5,6 +5,7 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 namespace wander::quant {
@@ -12,12 +13,22 @@ namespace {
 
 constexpr std::uint32_t kUndecided = 0xffffffffU; // PageGroup::kept
 
+// WANDER_PACK_BEHIND_ATTENTION=1: packing starts beside the products behind an attention, not beside the attention.
+bool behind_attention() {
+    static const bool behind = [] {
+        const char* const set = std::getenv("WANDER_PACK_BEHIND_ATTENTION");
+        return set && *set == '1';
+    }();
+    return behind;
+}
+
 } // namespace
 
 void Converter::plan(std::int64_t first_latent, int latents) {
     std::vector<Planned> before = std::move(plan_);
     plan_.clear();
     planned_format_ = format_;
+    twin_turns_.clear(); // a chunk begins with everything joined
     attentions_ = 0;
     next_twins_ = 0;
     for (PageGroup* group : due(first_latent, latents)) add_to_plan(*group, before);
@@ -103,6 +114,14 @@ void Converter::decide_latents(Planned& planned) {
 }
 
 void Converter::attention_begins() {
+    if (!behind_attention()) hand_over_twins();
+}
+
+void Converter::attention_ends() {
+    if (behind_attention()) hand_over_twins();
+}
+
+void Converter::hand_over_twins() {
     if (!policy_.pack_beside || plan_.empty() || attentions_++ % kAttentionsALayer != 0) return;
     const int layers = static_cast<int>(plan_.front().group->keys.size());
     // What a pruning format keeps is on its way to the host, which should not wait before a whole pass is handed over.
@@ -115,9 +134,11 @@ void Converter::attention_begins() {
             if (wants_twins(planned, next_twins_)) wanting.push_back(&planned);
         }
         if (wanting.empty()) continue;
-        packing_.pack(PackStream::kNoPages, [&] {
+        const PackStream::Ticket turn = packing_.pack(PackStream::kNoPages, [&] {
             for (Planned* planned : wanting) make_twins(*planned, next_twins_);
         });
+        twin_turns_.resize(static_cast<std::size_t>(next_twins_));
+        twin_turns_.push_back(turn);
         ++next_twins_;
         return;
     }
@@ -144,7 +165,8 @@ void Converter::make_twins(Planned& planned, int layer) {
 }
 
 void Converter::leave_layer(int layer) {
-    if (layer + 1 == next_twins_) packing_.join(); // the newest twins; older ones are there
+    // The passes go on reading the page until its twin is there. Turns behind that one may still be under way.
+    if (layer < std::ssize(twin_turns_)) packing_.join_turn(twin_turns_[static_cast<std::size_t>(layer)]);
     for (Planned& planned : plan_) take_twins(planned, layer);
     const bool more = std::any_of(plan_.begin(), plan_.end(),
                                   [&](const Planned& planned) { return needs_change(*planned.group, layer); });

@@ -39,8 +39,9 @@ public:
     // `convert_groups_per_commit` other ones, oldest first. Twins that an abandoned chunk left are kept where they fit.
     void plan(std::int64_t first_latent, int latents);
     std::int64_t twin_bytes() const; // of all twins that the plan will have at most
-    // A layer is attended to.
+    // A layer is attended to: called before and behind it. Twins are handed over at one of both.
     void attention_begins();
+    void attention_ends();
     // Nothing reads this layer's pages before the commit any more, or the twins may be read instead.
     void leave_layer(int layer);
     // What is left of the plan for the chunk that plan() was told of, which is history now.
@@ -67,6 +68,7 @@ private:
     void add_to_plan(PageGroup& group, std::vector<Planned>& before);
     void sketch_latents();
     void decide_latents(Planned& planned);
+    void hand_over_twins();
     bool needs_change(const PageGroup& group, int layer) const;
     bool wants_twins(Planned& planned, int layer);
     void make_twins(Planned& planned, int layer);
@@ -84,6 +86,7 @@ private:
     const PageFormat* format_;
     const PageFormat* planned_format_ = nullptr; // selected when the chunk began
     std::vector<Planned> plan_;                  // first to be packed, then to be converted
+    std::vector<PackStream::Ticket> twin_turns_; // that made the twins of a layer; missing: none, or joined long ago
     int attentions_ = 0;                         // since the plan was made
     int next_twins_ = 0;                         // layer whose twins come next
 };

@@ -1,8 +1,14 @@
 #include "quant/cache/pack_stream.hpp"
 
+#include "quant/plain/stream_priority.hpp"
+
 #include <ATen/Functions.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+
+#if WANDER_CUDA
+#include <c10/cuda/CUDAStream.h>
+#endif
 
 namespace wander::quant {
 namespace {
@@ -27,15 +33,15 @@ const at::Tensor& HostCopy::wait() {
 // The side stream is current while it lives. What was handed over counts as under way even if the work threw.
 class PackStream::Turn {
 public:
-    Turn(PackStream& owner, int layer)
-        : owner_(owner), home_(current_stream(owner.side_->device())), guard_(*owner.side_) {
-        owner_.begins_->record(home_);
+    Turn(PackStream& owner, int layer) : owner_(owner), guard_(*owner.side_) {
+        owner_.begins_->record(*owner_.home_);
         owner_.begins_->block(*owner_.side_);
-        owner_.arena_.begin_beside(home_);
+        owner_.arena_.begin_beside(*owner_.home_);
         owner_.layer_ = layer;
+        ++owner_.newest_;
     }
     ~Turn() {
-        owner_.ends_->record(*owner_.side_);
+        owner_.end_of(owner_.newest_).record(*owner_.side_);
         owner_.arena_.end_beside();
     }
     Turn(const Turn&) = delete;
@@ -43,35 +49,55 @@ public:
 
 private:
     PackStream& owner_;
-    c10::Stream home_;
     c10::StreamGuard guard_;
 };
 
 PackStream::PackStream(PageArena& arena, at::Device device, bool beside) : arena_(arena), timer_(device) {
     if (!beside || !device.is_cuda()) return;
-    // Streams of normal priority have the lowest there is.
-    side_ = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device, false);
+#if WANDER_CUDA
+    side_ = c10::cuda::getStreamFromPool(kPackPriority, device.index());
+#endif
     begins_.emplace(device.type());
-    ends_.emplace(device.type());
+    for (std::optional<c10::Event>& end : ends_) end.emplace(device.type());
 }
 
-void PackStream::pack(int layer, const std::function<void()>& work) {
+PackStream::Ticket PackStream::pack(int layer, const std::function<void()>& work) {
     const auto timed = [&] {
         timer_.begin();
         work();
         timer_.end();
     };
-    join();
-    if (!side_) return timed();
+    if (!side_) {
+        timed();
+        return 0;
+    }
+    if (layer != kNoPages || layer_ != kNoPages) join();
+    join_turn(newest_ + 1 - kUnderWay);
+    home_ = current_stream(side_->device());
     const Turn turn(*this, layer);
     timed();
+    return newest_;
+}
+
+void PackStream::wait_for(Ticket turn) {
+    const c10::Stream current = current_stream(side_->device());
+    end_of(turn).block(current);
+    // A cache may go in another stream than it was filled in.
+    if (*home_ != current) end_of(turn).block(*home_);
+    joined_ = turn;
 }
 
 void PackStream::join() {
     if (layer_ == kNone) return;
-    ends_->block(current_stream(side_->device()));
+    wait_for(newest_);
     arena_.free_released();
     layer_ = kNone;
+}
+
+void PackStream::join_turn(Ticket turn) {
+    if (turn <= joined_) return;
+    if (turn == newest_) return join();
+    wait_for(turn);
 }
 
 } // namespace wander::quant

@@ -1,5 +1,7 @@
 #include "quant/cache/part_streams.hpp"
 
+#include "quant/plain/stream_priority.hpp"
+
 #if WANDER_CUDA
 
 namespace wander::quant {
@@ -16,7 +18,8 @@ PartStreams::PartStreams(c10::DeviceIndex device)
     : device_(device),
       fill_(c10::cuda::getStreamFromPool(true, device)),
       merge_(c10::cuda::getStreamFromPool(true, device)),
-      attend_{c10::cuda::getStreamFromPool(false, device), c10::cuda::getStreamFromPool(false, device)} {
+      attend_{c10::cuda::getStreamFromPool(pass_priority(), device),
+              c10::cuda::getStreamFromPool(pass_priority(), device)} {
     const auto create = [](cudaEvent_t& event) { cudaEventCreateWithFlags(&event, cudaEventDisableTiming); };
     for_all_events(create);
 }

@@ -4,7 +4,10 @@
 // packing itself, in ms; the slowest chunk over the median; peaks of the ledger and of torch's allocator in MiB. The
 // uncompressed cache comes first and last. Prints one line a run and one JSON object.
 //
+// As in a walk the passes have priority over packing; WANDER_EQUAL_PRIORITY=1 takes that away.
+//
 //     packing_bench [--formats int2,...] [--chunks 9] [--modes beside,commit] [--attention bf16|fp8]
+#include "generator/gpu_streams.hpp"
 #include "generator/rollout/rollout.hpp"
 #include "tests/support/cuda_runtime.hpp"
 
@@ -157,6 +160,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     at::globalContext().lazyInitDevice(at::kCUDA);
+    const WalkStream stream(at::Device(at::kCUDA, 0));
     cudaDeviceProp properties{};
     cudaGetDeviceProperties(&properties, 0);
     auto loaded =

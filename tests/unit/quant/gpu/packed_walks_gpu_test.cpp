@@ -1,9 +1,13 @@
 // Packing beside the context pass, on a stream of its own: the same bits as packing at the commit, run after run.
 #include "quant/format.hpp"
+#include "quant/plain/stream_priority.hpp"
 #include "tests/support/cuda_runtime.hpp"
 #include "tests/unit/quant/packed_walks.hpp"
 
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 
 namespace wander::test {
 namespace {
@@ -47,6 +51,18 @@ TEST_F(PackedWalksGpu, EqualThoseThatPackAtTheCommit) {
     for (const std::string& format : formats()) expect_same_walks(setup(), false, {format}, false);
     expect_same_walks(setup(), false, formats(), true);
     expect_same_walks(setup(), false, {"qvg-stream", "bf16", "soft4", "int2"}, true);
+}
+
+// As in a walk: packing gets what the passes leave, and is late.
+TEST_F(PackedWalksGpu, EqualThoseThatPackAtTheCommitWithPassesOfHigherPriority) {
+    cudaDeviceSynchronize(); // rows that other tests drew are there
+    {
+        const c10::cuda::CUDAStreamGuard guard(c10::cuda::getStreamFromPool(quant::pass_priority(), 0));
+        for (const char* format : {"int2", "qvg-pro", "pca2"}) expect_same_walks(setup(), false, {format}, false);
+        expect_same_walks(setup(), false, formats(), true);
+        expect_same_walks(setup(), true, {"qvg-stream", "bf16", "soft4", "int2"}, true);
+    }
+    cudaDeviceSynchronize();
 }
 
 TEST_F(PackedWalksGpu, RepeatThemselves) {
