@@ -87,7 +87,7 @@ private:
             // All of the context is made in one piece, so all of it is packed when that is done.
             cache_options.cache_rules.keep_recent = 0;
         }
-        auto cache = make_cache(model_, shape, cache_options);
+        auto cache = make_cache(model_, shape, cache_options, kWorldPlaySliceBytes);
         if (!cache) return cache.error();
         if (!config.fast_context) model_.capacity.view_latents = context.latents + kLatentsPerChunk;
         auto rollout =
