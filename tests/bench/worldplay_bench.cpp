@@ -1,25 +1,26 @@
-// HY-WorldPlay's 8B at 480x832 on an NVIDIA GPU: whole chunks with a full context of 20 latents, steered straight
-// ahead, the full decoder beside, as the program runs them. Random weights of the published sizes, made on the GPU, a
-// random text of 850 tokens and a random history, so no folder is needed. One JSON object a line: what the loop's
-// weights take, then one for each run:
+// HY-WorldPlay on an NVIDIA GPU: whole chunks with a full context, steered straight ahead, the full decoder beside, as
+// the program runs them. Random weights of the published sizes, made on the GPU, a random text and a random history, so
+// no folder is needed. One JSON object a line, one for each run:
 //   period_ms           from the end of a chunk's context to the next one's; every chunk, and the median behind the
 //                       first, which makes plans
 //   denoise_ms, context_ms, decode_ms   medians of the same chunks; they overlap
 //   cache               bytes at the end, packed ratio, most at one time
-//   peak_mib            torch's allocations at their highest, and of them the weights, the text, the cache, the state
-//                       of the decoder; in_use_mib: all that the GPU counts as used, at the end
+//   peak_mib            torch's allocations at their highest since the weights were there, these included; in_use_mib:
+//                       all that the GPU counts as used, at the end
 //   off                 each chunk's latents against those of the first run, relative; the noise is the same
 //
-//     worldplay_bench [--fp8-weights] [--parts] [RUN...]
+//     worldplay_bench [--model 8b|wan-5b|wan-5b-small] [--fp8-weights] [--parts] [RUN...]
 //
-// RUN: words joined by commas: a cache format (bf16), fp8-attention, fast (context), plain or none (decoder),
-// slice:MIB (CachePolicy's; the program's), to:FORMAT (the cache's format from chunk `at:N` on, back from the next one
-// on), chunks:N (3). Without any: one of
-// the default. --parts: what attention (everything counted: turning, expansion) and the products take alone, one layer
-// after the other without a walk, in ms a chunk and TFLOP/s.
+// 8b and wan-5b-small are at 480x832, wan-5b at 704x1280. RUN: words joined by commas: a cache format (bf16),
+// fp8-attention, fast (context), plain or none (decoder), slice:MIB (CachePolicy's; the program's), to:FORMAT (the
+// cache's format from chunk `at:N` on, back from the next one on), chunks:N (3). Without any: one of the default.
+// --parts: what attention (everything counted: turning, expansion) takes alone with scratch of several sizes, and of
+// the 8B the products, one layer after the other without a walk, in ms a chunk and TFLOP/s.
 #include "generator/hunyuan/hunyuan_dit_weights.hpp"
 #include "generator/hunyuan/hunyuan_vae.hpp"
 #include "generator/rollout/worldplay_rollout.hpp"
+#include "generator/wan/vae22.hpp"
+#include "generator/wan/wan5b_names.hpp"
 #include "tests/support/cuda_runtime.hpp"
 
 #include <ATen/ATen.h>
@@ -47,9 +48,8 @@ namespace {
 using namespace wander;
 using nlohmann::json;
 
-constexpr int kRows = 30, kCols = 52, kTokens = kRows * kCols;
 constexpr int kHistory = 24; // latents before the first chunk that is made: its context is full
-constexpr int kText = 850;
+constexpr int kText = 850;   // tokens in front of the 8B's history
 constexpr double kMiB = 1024.0 * 1024.0;
 
 at::TensorOptions on_gpu(at::ScalarType type) { return at::TensorOptions().dtype(type).device(at::kCUDA); }
@@ -156,7 +156,7 @@ private:
 // On its own stream, a latent a call, as decode_thread.hpp does it; the caller's thread hands the work over.
 class Decoding {
 public:
-    explicit Decoding(const HunyuanVae& vae)
+    explicit Decoding(const VideoDecoder& vae)
         : vae_(vae), stream_(vae.open_stream()), cuda_stream_(c10::cuda::getStreamFromPool(false, 0)) {}
     void chunk(const at::Tensor& latents) {
         if (busy_) ms_.push_back(end_.ms_since(begin_)); // one chunk at a time
@@ -181,7 +181,7 @@ public:
     double state_mib() const { return mib(stream_->state_bytes()); }
 
 private:
-    const HunyuanVae& vae_;
+    const VideoDecoder& vae_;
     std::unique_ptr<VideoDecodeStream> stream_;
     c10::cuda::CUDAStream cuda_stream_;
     Event begin_, end_;
@@ -190,33 +190,83 @@ private:
     std::vector<double> ms_;
 };
 
+struct Model {
+    std::shared_ptr<const WorldPlayNet> net;
+    std::shared_ptr<const HunyuanDit> dit; // of the 8B
+    std::vector<quant::TextRows> text;     // likewise
+    WorldPlaySchedule schedule;
+    int rows = 30, cols = 52, patch = 1; // latents, and of a side of a token
+    int layers = 0, heads = 0, head_dim = 0;
+    double weights_mib = 0;
+
+    int tokens() const { return rows * cols / patch / patch; }
+    quant::CacheShape shape() const { return {layers, heads, head_dim, tokens(), kLatentsPerChunk, 0, 0}; }
+};
+
+template <class T>
+T unwrap(Result<T> result) {
+    TORCH_CHECK(result, "worldplay_bench: ", result ? "" : result.error().message);
+    return std::move(*result);
+}
+
+Model open_8b(nn::WeightType weights) {
+    Model model;
+    const auto before = allocated().current;
+    model.dit = std::make_shared<HunyuanDit>(
+        unwrap(HunyuanDit::load({}, random_weight, at::Device(at::kCUDA, 0), at::kBFloat16, weights)));
+    model.weights_mib = mib(allocated().current - before);
+    model.net = model.dit;
+    const HunyuanConfig& c = model.dit->config();
+    model.layers = c.layers;
+    model.heads = c.heads;
+    model.head_dim = c.head_dim;
+    model.schedule = WorldPlaySchedule::worldplay_8b();
+    for (int layer = 0; layer < c.layers; ++layer) {
+        const auto rows = [&](const char* what) {
+            return random_values(what + std::to_string(layer), {kText, c.heads, c.head_dim}).to(at::kBFloat16);
+        };
+        model.text.push_back({rows("keys"), rows("values")});
+    }
+    return model;
+}
+
+Model open_wan_5b(nn::WeightType weights, bool small) {
+    Model model;
+    const DitConfig c = wan5b_config();
+    const auto before = allocated().current;
+    auto dit = std::make_shared<WanDit>(
+        unwrap(WanDit::load(c, random_weight, at::Device(at::kCUDA, 0), at::kBFloat16, weights)));
+    dit->set_text(random_values("text", {120, c.text_dim}));
+    model.weights_mib = mib(allocated().current - before);
+    model.net = worldplay_net(std::move(dit));
+    model.layers = c.layers;
+    model.heads = c.heads;
+    model.head_dim = c.head_dim;
+    model.patch = 2;
+    if (!small) {
+        model.rows = 44;
+        model.cols = 80;
+    }
+    model.schedule = WorldPlaySchedule::wan_5b();
+    return model;
+}
+
 class Bench {
 public:
-    explicit Bench(nn::WeightType weights) {
-        const auto before = allocated().current;
-        auto dit = HunyuanDit::load({}, random_weight, at::Device(at::kCUDA, 0), at::kBFloat16, weights);
-        TORCH_CHECK(dit, "worldplay_bench: ", dit ? "" : dit.error().message);
-        dit_ = std::make_shared<HunyuanDit>(std::move(*dit));
-        dit_mib_ = mib(allocated().current - before);
-        const HunyuanConfig& c = dit_->config();
-        for (int layer = 0; layer < c.layers; ++layer) {
-            const auto rows = [&](const char* what) {
-                return random_values(what + std::to_string(layer), {kText, c.heads, c.head_dim}).to(at::kBFloat16);
-            };
-            text_.push_back({rows("keys"), rows("values")});
-        }
+    explicit Bench(Model model) : model_(std::move(model)) {
         // Steps of a straight path.
         cameras_ = cameras_from_moves(std::vector<CameraMove>(kHistory + 128, CameraMove{.forward = 0.08}));
     }
 
-    const HunyuanDit& dit() const { return *dit_; }
+    const Model& model() const { return model_; }
 
     json run(const Run& run) {
-        const HunyuanVae* vae = run.decoder == "none" ? nullptr : &decoder(run.decoder == "plain");
+        const VideoDecoder* vae = run.decoder == "none" ? nullptr : &decoder(run.decoder == "plain");
         c10::cuda::CUDACachingAllocator::emptyCache();
         const auto before = allocated().current;
         c10::cuda::CUDACachingAllocator::resetPeakStats(0);
-        WorldPlayRollout rollout = open(run);
+        const auto opened = open(run);
+        WorldPlayRollout& rollout = *opened;
         std::optional<Decoding> decoding;
         if (vae) decoding.emplace(*vae);
         rollout.prepare(next(rollout));
@@ -261,7 +311,7 @@ public:
             result["finite_frames"] = decoding->finite();
             result["decoder_state_mib"] = decoding->state_mib();
         }
-        result["weights_mib"] = {{"transformer", dit_mib_}, {"decoder", vae ? decoder_mib_ : 0}};
+        result["weights_mib"] = {{"transformer", model_.weights_mib}, {"decoder", vae ? decoder_mib_ : 0}};
         result["loop_at_its_beginning_mib"] = mib(before);
         result["peak_mib"] = mib(allocated().peak);
         result["in_use_mib"] = in_use_mib();
@@ -269,44 +319,46 @@ public:
     }
 
 private:
-    const HunyuanVae& decoder(bool plain) {
+    const VideoDecoder& decoder(bool plain) {
         if (!vae_ || plain != vae_is_plain_) {
             vae_.reset();
             c10::cuda::CUDACachingAllocator::emptyCache();
             const auto before = allocated().current;
             DecodeTuning tuning;
             tuning.plain = plain;
-            auto vae =
-                HunyuanVae::load({}, random_weight, at::Device(at::kCUDA, 0), at::kBFloat16, false, true, tuning);
-            TORCH_CHECK(vae, "worldplay_bench: ", vae ? "" : vae.error().message);
-            vae_.emplace(std::move(*vae));
+            const auto load = [&]<class Vae>(const auto& config) -> std::shared_ptr<const VideoDecoder> {
+                return std::make_shared<Vae>(unwrap(
+                    Vae::load(config, random_weight, at::Device(at::kCUDA, 0), at::kBFloat16, false, true, tuning)));
+            };
+            vae_ = model_.dit ? load.operator()<HunyuanVae>(HunyuanVaeConfig{})
+                              : load.operator()<Wan22Vae>(Vae22Config::published());
             vae_is_plain_ = plain;
             decoder_mib_ = mib(allocated().current - before);
         }
         return *vae_;
     }
 
-    WorldPlayRollout open(const Run& run) const {
-        const HunyuanConfig& c = dit_->config();
+    std::unique_ptr<WorldPlayRollout> open(const Run& run) const {
         WorldPlayRollout::Config config;
-        config.schedule = WorldPlaySchedule::worldplay_8b();
-        config.rows = kRows;
-        config.cols = kCols;
+        config.schedule = model_.schedule;
+        config.rows = model_.rows;
+        config.cols = model_.cols;
         config.fast_context = run.fast;
-        quant::CacheShape shape{c.layers, c.heads, c.head_dim, kTokens, kLatentsPerChunk, 0, 0};
+        quant::CacheShape shape = model_.shape();
         if (run.fast) {
             shape.sink_latents = config.schedule.context.anchor;
             shape.window_latents = 2 * config.schedule.context.latents;
         }
-        auto cache = quant::KvCache::create(shape, run.policy, at::Device(at::kCUDA, 0), at::kBFloat16);
-        TORCH_CHECK(cache, "worldplay_bench: ", cache ? "" : cache.error().message);
-        (*cache)->set_text(text_);
-        WorldPlayRollout rollout(dit_, std::move(*cache), config, keyed_noise(7), ViewOverlap::of_seed(0));
+        auto cache = unwrap(quant::KvCache::create(shape, run.policy, at::Device(at::kCUDA, 0), at::kBFloat16));
+        if (!model_.text.empty()) cache->set_text(model_.text);
+        auto rollout = std::make_unique<WorldPlayRollout>(model_.net, std::move(cache), config, keyed_noise(7),
+                                                          ViewOverlap::of_seed(0));
         WorldPlayHistory history;
-        history.latents = random_values("history", {kHistory, c.channels, kRows, kCols});
+        const int channels = model_.net->channels();
+        history.latents = random_values("history", {kHistory, channels, model_.rows, model_.cols});
         history.cameras.assign(cameras_.begin(), cameras_.begin() + kHistory);
-        history.picture = random_values("picture", {c.channels, kRows, kCols});
-        rollout.restore(history);
+        history.picture = random_values("picture", {channels, model_.rows, model_.cols});
+        rollout->restore(history);
         return rollout;
     }
 
@@ -324,11 +376,10 @@ private:
         return ((latents - want).norm() / want.norm()).item<double>();
     }
 
-    std::shared_ptr<HunyuanDit> dit_;
-    double dit_mib_ = 0, decoder_mib_ = 0;
-    std::optional<HunyuanVae> vae_;
+    Model model_;
+    double decoder_mib_ = 0;
+    std::shared_ptr<const VideoDecoder> vae_;
     bool vae_is_plain_ = false;
-    std::vector<quant::TextRows> text_;
     std::vector<LatentCamera> cameras_;
     std::vector<at::Tensor> first_, remembered_; // latents of the first run's chunks
     bool made_first_ = false;
@@ -344,55 +395,55 @@ double mean_ms(int runs, Work&& work) {
     return end.ms_since(begin) / runs;
 }
 
-quant::ReadView view_of(const HunyuanDit& dit, int history, int latents) {
+quant::ReadView view_of(const Model& model, int history, int latents) {
     quant::ReadView view;
     view.prope = true;
     view.first_latent = history;
     view.latents = latents;
     for (int i = 0; i < history + latents; ++i)
         (i < history ? view.history_positions : view.new_positions).push_back(static_cast<float>(i));
-    dit.fill_rope(view, kRows, kCols);
+    model.net->fill_rope(view, model.rows, model.cols);
     view.history_inverse = at::eye(4).repeat({history, 1, 1});
     view.new_inverse = at::eye(4).repeat({latents, 1, 1});
     view.new_projection = view.new_inverse;
     return view;
 }
 
-// One layer's attention of the context pass and of a step behind 20 latents, in both branches.
-json attention_alone(const HunyuanDit& dit, const quant::CachePolicy& policy) {
-    const HunyuanConfig& c = dit.config();
-    const int context = 20, latents = kLatentsPerChunk;
-    auto cache = quant::KvCache::create({1, c.heads, c.head_dim, kTokens, latents, 0, 0}, policy,
-                                        at::Device(at::kCUDA, 0), at::kBFloat16);
-    TORCH_CHECK(cache, "worldplay_bench: ", cache ? "" : cache.error().message);
-    (*cache)->set_text({{random_values("keys", {kText, c.heads, c.head_dim}).to(at::kBFloat16),
-                         random_values("values", {kText, c.heads, c.head_dim}).to(at::kBFloat16)}});
+// One layer's attention of the context pass and of a step behind a full context, in both branches.
+json attention_alone(const Model& model, const quant::CachePolicy& policy) {
+    const int context = model.schedule.context.latents, latents = kLatentsPerChunk;
+    const std::int64_t heads = model.heads, head_dim = model.head_dim, tokens = model.tokens();
+    quant::CacheShape shape = model.shape();
+    shape.layers = 1;
+    auto cache = unwrap(quant::KvCache::create(shape, policy, at::Device(at::kCUDA, 0), at::kBFloat16));
+    if (!model.text.empty()) cache->set_text({model.text.front()});
+    const std::int64_t text = model.text.empty() ? 0 : kText;
     json result;
     double ms_a_chunk = 0, tflop_a_chunk = 0;
     const auto measure = [&](const char* name, int history, int count, int times) {
-        const at::Tensor rows =
-            random_values("rows", {std::int64_t{count} * kTokens, 3, c.heads, c.head_dim}).to(at::kBFloat16);
-        (*cache)->begin_chunk(view_of(dit, history, count));
+        const at::Tensor rows = random_values("rows", {count * tokens, 3, heads, head_dim}).to(at::kBFloat16);
+        cache->begin_chunk(view_of(model, history, count));
         const double ms =
-            mean_ms(5, [&] { (*cache)->attend(0, rows.select(1, 0), rows.select(1, 1), rows.select(1, 2)); });
-        const double keys = static_cast<double>(kText + (history + count) * kTokens);
-        const double tflop = 2 * 4e-12 * c.dim * count * kTokens * keys;
+            mean_ms(5, [&] { cache->attend(0, rows.select(1, 0), rows.select(1, 1), rows.select(1, 2)); });
+        const double queries = static_cast<double>(count * tokens);
+        const double keys = static_cast<double>(text + (history + count) * tokens);
+        const double tflop = 2 * 4e-12 * static_cast<double>(heads * head_dim) * queries * keys;
         result[name] = {{"ms", ms}, {"tflops", tflop / ms * 1e3}};
         ms_a_chunk += times * ms;
         tflop_a_chunk += times * tflop;
-        (*cache)->write(0, rows.select(1, 1), rows.select(1, 2));
+        cache->write(0, rows.select(1, 1), rows.select(1, 2));
     };
-    measure("context", 0, context, c.layers - 1);
-    (*cache)->commit();
-    measure("step", context, latents, 4 * c.layers);
+    measure("context", 0, context, model.layers - 1);
+    cache->commit();
+    measure("step", context, latents, 4 * model.layers);
     result["ms_a_chunk"] = ms_a_chunk;
     result["tflops"] = tflop_a_chunk / ms_a_chunk * 1e3;
     return result;
 }
 
 // The products of one layer for a step's rows and for the context's.
-json products_alone(const HunyuanDit& dit) {
-    const auto& w = dit.weights();
+json products_alone(const Model& model) {
+    const auto& w = model.dit->weights();
     json result;
     double ms_a_chunk = 0, tflop_a_chunk = 0;
     const auto as_input = [](const nn::Linear& layer, const at::Tensor& rows) {
@@ -400,7 +451,7 @@ json products_alone(const HunyuanDit& dit) {
     };
     const HunyuanBlock& block = w.blocks.front();
     const auto measure = [&](const char* name, int latents, int times) {
-        const std::int64_t n = std::int64_t{latents} * kTokens, dim = w.config.dim;
+        const std::int64_t n = std::int64_t{latents} * model.tokens(), dim = w.config.dim;
         const at::Tensor both = random_values("both", {n, 2 * dim}).to(at::kBFloat16);
         const at::Tensor hidden = random_values("hidden", {n, w.config.mlp}).to(at::kBFloat16);
         const nn::Activation in = as_input(block.qkv, random_values("in", {n, dim}).to(at::kBFloat16));
@@ -429,6 +480,7 @@ int main(int argc, char** argv) {
     const c10::InferenceMode inference;
     nn::WeightType weights = nn::WeightType::compute;
     bool parts = false;
+    std::string name = "8b";
     std::vector<Run> runs;
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
@@ -436,10 +488,13 @@ int main(int argc, char** argv) {
             weights = nn::WeightType::e4m3;
         } else if (word == "--parts") {
             parts = true;
+        } else if (word == "--model" && i + 1 < argc) {
+            name = argv[++i];
         } else if (auto run = word.starts_with("--") ? std::nullopt : read_run(word)) {
             runs.push_back(*run);
         } else {
-            std::fprintf(stderr, "usage: worldplay_bench [--fp8-weights] [--parts] [RUN...]\n");
+            std::fprintf(
+                stderr, "usage: worldplay_bench [--model 8b|wan-5b|wan-5b-small] [--fp8-weights] [--parts] [RUN...]\n");
             return 2;
         }
     }
@@ -452,21 +507,24 @@ int main(int argc, char** argv) {
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, 0));
     const double begin = now_ms();
-    Bench bench(weights);
-    std::printf("%s\n", json({{"device", properties.name}, {"weights_made_in_ms", now_ms() - begin}}).dump().c_str());
+    Bench bench(name == "8b" ? open_8b(weights) : open_wan_5b(weights, name == "wan-5b-small"));
+    std::printf(
+        "%s\n",
+        json({{"device", properties.name}, {"model", name}, {"weights_made_in_ms", now_ms() - begin}}).dump().c_str());
     for (const Run& run : runs) {
         std::printf("%s\n", bench.run(run).dump().c_str());
         std::fflush(stdout);
     }
     if (parts) {
-        json report = {{"products", products_alone(bench.dit())}};
+        json report;
+        if (bench.model().dit) report["products"] = products_alone(bench.model());
         for (const auto type : {quant::AttentionType::bf16, quant::AttentionType::fp8}) {
             for (const std::int64_t slice : {40, 80, 160, 320}) {
                 quant::CachePolicy policy;
                 policy.attention = type;
                 policy.slice_bytes = slice << 20;
                 report[std::string("attention, ") + quant::attention_name(type)][std::to_string(slice) + " MiB"] =
-                    attention_alone(bench.dit(), policy);
+                    attention_alone(bench.model(), policy);
             }
         }
         std::printf("%s\n", report.dump().c_str());
