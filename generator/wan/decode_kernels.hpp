@@ -18,7 +18,8 @@ enum class PictureLayout {
     plain,    // [frames, rows, columns, channels]
     quarters, // [frames, rows / 2 + 1, columns / 2 + 1, 4, channels], which up_conv of decode_ops.hpp leaves: (row,
               // column) is quarter 2 (row % 2) + column % 2 of the square (row / 2 + row % 2, column / 2 + column % 2)
-    boxes, // [.., rows / 2, columns / 2, 4 times, channels]: (row, column) of frame t is part ((first + t) % times * 2
+    boxes, // [.., rows / 2, columns / 2, 4 * times, channels]: (row, column) of frame t is part ((first + t) % times *
+           // 2
            // + row % 2) * 2 + column % 2 of pixel (row / 2, column / 2) of frame (first + t) / times
 };
 
@@ -30,17 +31,17 @@ struct CausalInputJob {
     PictureLayout layout = PictureLayout::plain;
     int times = 1; // of boxes and `around`
     int first = 0;
-    const float* bias = nullptr;    // [channels], of boxes [4 times, channels], or null
+    const float* bias = nullptr;    // [channels], of boxes [4 * times, channels], or null
     const void* residual = nullptr; // [frames, rows, columns, channels], or null
     // With quarters or boxes and without residual: a smaller picture that is added enlarged, bf16 [.., rows / 2,
     // columns / 2, its channels], frame t its frame (first + t) / times. With quarters channel c of row r takes its
-    // channel c (around_step 1) or 2 c + r % 2 (around_step 2). With boxes it has 4 times channels / around_repeat
-    // channels and channel c of part p takes its channel p channels / around_repeat + c / around_repeat.
+    // channel c (around_step 1) or 2 c + r % 2 (around_step 2). With boxes it has 4 * times * channels /
+    // around_repeat channels and channel c of part p takes its channel (p * channels + c) / around_repeat.
     const void* around = nullptr;
     int around_step = 1;
     int around_repeat = 1; // 1, 2, 4 or a multiple of 8; divides `channels`
-    void* sum = nullptr;   // [frames, rows, columns, channels]: v, which is rounded to bf16 before the norm sees it;
-                         // null: not kept
+    // [frames, rows, columns, channels]: v, which is rounded to bf16 before the norm sees it; null: not kept
+    void* sum = nullptr;
     const float* gamma = nullptr; // [channels]; null: no norm
     float eps = 0;
     bool silu = false;
