@@ -26,6 +26,8 @@ at::Tensor new_pictures(const at::Tensor& like, std::int64_t frames, std::int64_
 #if WANDER_CUDA
 cuda::Stream stream_of(const at::Tensor& x) { return c10::cuda::getCurrentCUDAStream(x.device().index()).stream(); }
 
+bool has_kernels(const at::Tensor& x) { return x.is_cuda() && x.scalar_type() == at::kBFloat16; }
+
 const float* floats(const at::Tensor& x) { return x.defined() ? x.const_data_ptr<float>() : nullptr; }
 const void* bytes(const at::Tensor& x) { return x.defined() ? x.const_data_ptr() : nullptr; }
 
@@ -44,10 +46,7 @@ std::optional<at::Tensor> bias_of(const PlainConv& conv) {
 
 at::Tensor enlarge_torch(const Unsummed& unsummed, int times, std::int64_t drop) {
     at::Tensor x = unsummed.summed();
-    if (times == 2) {
-        const std::int64_t half = x.size(1) / 2;
-        x = at::stack({x.narrow(1, 0, half), x.narrow(1, half, half)}, 1).flatten(0, 1);
-    }
+    if (times == 2) x = double_time(x);
     if (drop > 0) x = x.narrow(0, drop, x.size(0) - drop);
     return at::upsample_nearest2d(x.contiguous(kLast), {2 * x.size(2), 2 * x.size(3)});
 }
@@ -130,6 +129,7 @@ at::Tensor Unsummed::summed() const {
         const at::Tensor large = repeat_up(around, channels(), times, 2, false);
         return Unsummed{whole, bias, large.narrow(0, first, frames())}.summed();
     }
+    const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     if (layout == Layout::boxes) {
         const auto spread = [this](const at::Tensor& cells) {
             return channels_to_space(cells, times).narrow(0, first, shown);
@@ -140,18 +140,55 @@ at::Tensor Unsummed::summed() const {
             large = few.repeat_interleave(channels() / few.size(1), 1);
         }
         // The bias is of the channels before they are spread.
-        const at::Tensor whole =
-            bias.defined() ? at::add(x.to(at::kFloat), bias.view({1, -1, 1, 1})) : x.to(at::kFloat);
+        const at::Tensor whole = bias.defined() ? x.to(wide) + bias.to(wide).view({1, -1, 1, 1}) : x.to(wide);
         const at::Tensor sum = spread(whole);
-        return (large.defined() ? sum + large.to(at::kFloat) : sum).to(x.scalar_type());
+        return (large.defined() ? sum + large.to(wide) : sum).to(x.scalar_type());
     }
     if (!bias.defined() && !residual.defined()) return x;
-    const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     at::Tensor sum = x.to(wide);
     if (bias.defined()) sum = sum + bias.to(wide).view({1, -1, 1, 1});
     if (residual.defined()) sum = sum + residual.to(wide);
     return sum.to(x.scalar_type());
 }
+
+namespace {
+
+// `frames` behind the two before them, each beside its two predecessors; `past` is made or brought up to date.
+at::Tensor beside_their_past(const at::Tensor& frames, at::Tensor& past, bool replicate) {
+    const std::int64_t count = frames.size(0);
+    if (!past.defined()) {
+        const at::Tensor first = frames.narrow(0, 0, 1);
+        past = (replicate ? first : at::zeros_like(first)).repeat({2, 1, 1, 1});
+    }
+    const at::Tensor all = at::cat({past, frames});
+    past = all.narrow(0, count, 2).clone(kLast);
+    return at::cat({all.narrow(0, 0, count), all.narrow(0, 1, count), all.narrow(0, 2, count)}, 1).contiguous(kLast);
+}
+
+CausalInputResult causal_input_torch(const Unsummed& x, const CausalInput& how) {
+    CausalInputResult result;
+    const at::Tensor sum = x.summed();
+    if (how.keep_sum) result.sum = sum;
+    result.frames = how.gamma.defined() ? norm_silu(sum, how.gamma, VaeNorm::mean_square, how.eps, how.silu) : sum;
+    if (how.replicate) result.frames = at::replication_pad2d(result.frames, {1, 1, 1, 1});
+    if (how.past) result.frames = beside_their_past(result.frames, *how.past, how.replicate);
+    return result;
+}
+
+void conv_by_products_torch(const at::Tensor& x, const at::Tensor& taps, const at::Tensor& bias, at::Tensor& past,
+                            const at::Tensor& out, bool replicate) {
+    const std::int64_t in = x.size(1), patch = out.size(2) / (x.size(2) - (replicate ? 2 : 0));
+    const std::int64_t outputs = 3 * patch * patch;
+    const at::Tensor weight = taps.narrow(0, 0, 27 * outputs)
+                                  .view({3, 3, 3, outputs, in})
+                                  .permute({3, 0, 4, 1, 2})
+                                  .reshape({outputs, 3 * in, 3, 3});
+    const at::Tensor made =
+        at::conv2d(beside_their_past(x, past, replicate), weight, bias.to(x.scalar_type()), 1, replicate ? 0 : 1);
+    out.copy_(from_column_patches(made, static_cast<int>(patch)));
+}
+
+} // namespace
 
 #if WANDER_CUDA
 namespace {
@@ -210,6 +247,7 @@ at::Tensor tap_weight(const at::Tensor& side_by_side) {
 }
 
 at::Tensor attend_by_products(const at::Tensor& qkv) {
+    if (!qkv.is_cuda()) return attend_in_frames(qkv);
     const std::int64_t c = qkv.size(1) / 3, h = qkv.size(2), w = qkv.size(3);
     std::vector<at::Tensor> frames;
     for (std::int64_t i = 0; i < qkv.size(0); ++i) {
@@ -223,8 +261,6 @@ at::Tensor attend_by_products(const at::Tensor& qkv) {
 }
 
 #if WANDER_CUDA
-
-bool causal_input_serves(std::int64_t channels) { return cuda::causal_input_serves(static_cast<int>(channels)); }
 
 namespace {
 
@@ -251,9 +287,7 @@ void add_around(cuda::CausalInputJob& job, const Unsummed& x, const at::Tensor& 
     job.around_repeat = static_cast<int>(repeat);
 }
 
-} // namespace
-
-CausalInputResult causal_input(const Unsummed& x, const CausalInput& how) {
+CausalInputResult causal_input_fused(const Unsummed& x, const CausalInput& how) {
     const at::Tensor in = packed(x.x);
     const at::Tensor residual = packed(x.residual);
     const at::Tensor around = packed(x.around);
@@ -292,10 +326,8 @@ CausalInputResult causal_input(const Unsummed& x, const CausalInput& how) {
     return result;
 }
 
-at::Tensor doubled_frames(const Unsummed& x) { return enlarge_fused(x, 1, 2, 0); }
-
-void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& past,
-                      const at::Tensor& out, bool replicate) {
+void conv_by_products_fused(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& past,
+                            const at::Tensor& out, bool replicate) {
     const std::int64_t border = replicate ? 1 : 0;
     const std::int64_t frames = x.size(0), rows = x.size(2) - 2 * border, columns = x.size(3) - 2 * border;
     const std::int64_t planes = weight.size(0);
@@ -306,10 +338,11 @@ void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::T
     };
     if (!past.defined()) {
         past = new_pictures(x, 2, x.size(1), x.size(2), x.size(3));
-        if (replicate)
+        if (replicate) {
             past.copy_(x.narrow(0, 0, 1).expand_as(past));
-        else
+        } else {
             past.zero_();
+        }
     }
     const at::Tensor products = products_of(x);
     const at::Tensor before = products_of(past);
@@ -330,20 +363,36 @@ void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::T
     past = frames == 1 ? at::cat({past.narrow(0, 1, 1), x}) : x.narrow(0, frames - 2, 2).clone(kLast);
 }
 
+} // namespace
+
+bool causal_input_serves(std::int64_t channels) { return cuda::causal_input_serves(static_cast<int>(channels)); }
+
 #else
 
 bool causal_input_serves(std::int64_t) { return false; }
 
-CausalInputResult causal_input(const Unsummed&, const CausalInput&) {
-    TORCH_CHECK(false, "this program was built without CUDA");
-}
-
-at::Tensor doubled_frames(const Unsummed&) { TORCH_CHECK(false, "this program was built without CUDA"); }
-
-void conv_by_products(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&, const at::Tensor&, bool) {
-    TORCH_CHECK(false, "this program was built without CUDA");
-}
-
 #endif
+
+CausalInputResult causal_input(const Unsummed& x, const CausalInput& how) {
+#if WANDER_CUDA
+    if (has_kernels(x.x)) return causal_input_fused(x, how);
+#endif
+    return causal_input_torch(x, how);
+}
+
+at::Tensor doubled_frames(const Unsummed& x) {
+#if WANDER_CUDA
+    if (has_kernels(x.x)) return enlarge_fused(x, 1, 2, 0);
+#endif
+    return double_time(x.summed());
+}
+
+void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& past,
+                      const at::Tensor& out, bool replicate) {
+#if WANDER_CUDA
+    if (has_kernels(x)) return conv_by_products_fused(x, weight, bias, past, out, replicate);
+#endif
+    conv_by_products_torch(x, weight, bias, past, out, replicate);
+}
 
 } // namespace wander

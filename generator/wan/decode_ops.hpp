@@ -61,11 +61,13 @@ Unsummed up_conv(const at::Tensor& x, const at::Tensor& up_weight, const at::Ten
 // Every pixel to a square of four; times = 2: every frame to two, the first half of the channels being the earlier one.
 // The first `drop` frames of the result are left out.
 at::Tensor enlarge(const Unsummed& x, int times, std::int64_t drop, bool fused);
-// x + bias + residual, every frame to two as above. bf16 on CUDA.
+// x + bias + residual, every frame to two as above.
 at::Tensor doubled_frames(const Unsummed& x);
 
+// What follows runs in our kernels for bf16 on CUDA, else in torch's own operations: their twin.
+//
 // What a convolution reads that is causal in time: norm (with gamma defined) and SiLU of the sum, then each frame
-// beside the two before it. bf16 on CUDA; the plain twin is norm_silu and run_conv of vae_ops.hpp.
+// beside the two before it.
 struct CausalInput {
     at::Tensor gamma; // float32 [channels] or undefined
     double eps = 0;   // added to the mean square
@@ -89,12 +91,12 @@ CausalInputResult causal_input(const Unsummed& x, const CausalInput& how);
 // rows.
 at::Tensor tap_weight(const at::Tensor& side_by_side);
 // x: [frames, in, rows, columns], with `replicate` as causal_input leaves it; past: the two frames before, made where
-// undefined; out: [frames, 3, patch rows, patch columns], channels last, for 3 patch^2 channels. bf16 on CUDA.
+// undefined; out: [frames, 3, patch rows, patch columns], channels last, for 3 patch^2 channels.
 void conv_by_products(const at::Tensor& x, const at::Tensor& tap_weight, const at::Tensor& bias, at::Tensor& past,
                       const at::Tensor& out, bool replicate = false);
 
-// qkv: [frames, 3 * channels, rows, columns]. Every frame on its own, one head over all pixels. bf16 on CUDA, scores in
-// float32; the plain twin is attend_in_frames of vae_ops.hpp.
+// qkv: [frames, 3 * channels, rows, columns]. Every frame on its own, one head over all pixels, scores in float32. The
+// twin is attend_in_frames of vae_ops.hpp.
 at::Tensor attend_by_products(const at::Tensor& qkv);
 
 } // namespace wander

@@ -262,7 +262,7 @@ bool serves(const VaeHalf& decoder) {
 FusedVae::FusedVae(VaeHalf decoder, const FusedVaeForm& form, at::Device device, at::ScalarType compute,
                    const DecodeTuning& tuning)
     : decoder_(std::move(decoder)), form_(form), tuning_(tuning) {
-    on_ = device.is_cuda() && compute == at::kBFloat16 && !tuning.plain && serves(decoder_);
+    on_ = tuning.twin || (device.is_cuda() && compute == at::kBFloat16 && !tuning.plain && serves(decoder_));
 }
 
 void FusedVae::prepare(std::map<std::string, VaeConv>& convs) {

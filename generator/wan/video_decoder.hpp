@@ -25,6 +25,7 @@ struct PixelRange {
 // more time (docs/performance.md).
 struct DecodeTuning {
     bool plain = false;               // torch's own operations, for tests and benches
+    bool twin = false;                // the GPU's path on any device and in any type, step by step in torch: for tests
     std::int64_t pixels_per_pass = 0; // see FusedVaeForm
     int latents_per_call = 0;
 };
