@@ -1,6 +1,7 @@
 #include "app/evaluate_command.hpp"
 
 #include "app/exit_code.hpp"
+#include "app/parse_command.hpp"
 #include "app/paths.hpp"
 #include "app/progress.hpp"
 #include "generator/device.hpp"
@@ -12,7 +13,6 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
 #include <mutex>
 
 namespace wander {
@@ -26,8 +26,9 @@ constexpr int kQuickSeconds = 5;
 const char* const kFooter =
     "Walks: the known ones of village, winter and neon, four a place; four random ones of every other place.\n"
     "DIR gets evaluation.md, evaluation.json (docs/formats.md), sheet.png and psnr.png.\n"
-    "The whole protocol of a world of three places is 12 walks of 60 s: about a minute on a GPU, half an hour on two\n"
-    "CPU cores, and half of that again for each cache format.";
+    "The whole protocol of a world of six places is 24 walks of 60 s: about a minute on a GPU, a quarter of an hour "
+    "on\n"
+    "two CPU cores, and half of that again for each cache format.";
 
 struct EvaluateOptions {
     std::string model = "embedded";
@@ -56,6 +57,9 @@ void add_options(CLI::App& app, EvaluateOptions& options) {
         ->type_name("DIR");
     app.add_option("--formats", options.formats, "Cache formats to walk in as well; all: every one")
         ->type_name("NAME,...|all");
+    app.add_flag(
+        "--fp8", options.evaluation.fp8,
+        "Walk with weights, attention, and both in FP8 as well; attention is emulated, on the CPU weights too");
     app.add_option("--seconds", options.seconds, "Length of the free walks; default: 60")
         ->type_name("N")
         ->check(CLI::Range(1, 60));
@@ -108,6 +112,9 @@ Result<void> evaluate_folder(EvaluateOptions& options) {
     const fs::path folder = model_path(options.model, assets);
     auto world = evaluate::open_evaluated_world(folder, assets, *device);
     if (!world) return world.error();
+    if (evaluation.fp8) {
+        if (auto loaded = evaluate::load_fp8_network(*world); !loaded) return loaded;
+    }
     auto formats = evaluate::parse_formats(options.formats, *world);
     if (!formats) return formats.error();
     evaluation.formats = *formats;
@@ -125,33 +132,17 @@ Result<void> evaluate_folder(EvaluateOptions& options) {
     return {};
 }
 
-int run(int argc, const char* const* argv) {
+} // namespace
+
+int run_evaluate_command(int argc, const char* const* argv) {
     EvaluateOptions options;
     CLI::App app("Measures a world against its truth: pictures of its places at the same poses.", "wander evaluate");
     app.set_help_flag("-h,--help", "Print this and exit");
     add_options(app, options);
-    try {
-        app.parse(argc - 1, argv + 1);
-    } catch (const CLI::CallForHelp&) {
-        fmt::print("{}", app.help());
-        return kExitDone;
-    } catch (const CLI::Error& error) {
-        std::string text = error.what();
-        std::ranges::replace(text, '\n', ' ');
-        return fail_with(wrong_use(text + "; see wander evaluate --help"));
-    }
-    if (auto done = evaluate_folder(options); !done) return fail_with(done.error());
-    return kExitDone;
-}
-
-} // namespace
-
-int run_evaluate_command(int argc, const char* const* argv) {
-    try {
-        return run(argc, argv);
-    } catch (const std::exception& error) {
-        return fail_with({ErrorCode::internal, std::string("unexpected: ") + error.what()});
-    }
+    return parse_and_run(app, argc, argv, [&] {
+        const auto done = evaluate_folder(options);
+        return done ? kExitDone : fail_with(done.error());
+    });
 }
 
 } // namespace wander

@@ -5,7 +5,6 @@
 #include "generator/models/convert.hpp"
 #include "generator/models/text_video_folder.hpp"
 #include "generator/models/worldplay_folder.hpp"
-#include "generator/weights/safetensors.hpp"
 #include "generator/world/embedded_world.hpp"
 #include "generator/world/plain/world_folder.hpp"
 
@@ -133,17 +132,6 @@ int print_folder(const WorldPlayFolder& model) {
     return print_state(model);
 }
 
-// A file of weights with every tensor of a network, in its shape.
-Result<void> check_tensors(const std::filesystem::path& path,
-                           const std::map<std::string, std::vector<std::int64_t>>& shapes) {
-    const auto file = Safetensors::open(path);
-    if (!file) return file.error();
-    for (const auto& [name, shape] : shapes) {
-        if (const auto tensor = file->tensor(name, shape); !tensor) return tensor.error();
-    }
-    return {};
-}
-
 // The embedded world, or a trained one. Its files are opened as a walk would open them.
 int print_world(const std::string& model) {
     const auto world = EmbeddedWorld::read(model_path(model, assets_folder()));
@@ -166,15 +154,13 @@ int print_world(const std::string& model) {
                               world->dit.heads, world->dit.head_dim));
     line("picture", fmt::format("{}x{} at {} frames a second, {} latents a chunk", world->latent_cols() * 8,
                                 world->latent_rows() * 8, world->fps, world->chunk_latents));
-    std::string obstacle;
-    for (const auto& [file, shapes] : {std::pair{"dit.safetensors", world->dit.tensor_shapes()},
-                                       {"vae.safetensors", world->vae.tensor_shapes(true, true)}}) {
-        const auto path = world->folder / file;
+    for (const char* file : {"dit.safetensors", "vae.safetensors"}) {
         std::error_code failed;
-        const auto bytes = std::filesystem::file_size(path, failed);
+        const auto bytes = std::filesystem::file_size(world->folder / file, failed);
         if (!failed) line(file, size_text(bytes));
-        if (const auto fits = check_tensors(path, shapes); !fits) obstacle = fits.error().message;
     }
+    const auto fits = world->check_weights();
+    const std::string obstacle = fits ? "" : fits.error().message;
     if (!obstacle.empty()) line("in the way", obstacle);
     line("can run", obstacle.empty() ? "yes; it needs no download" : "no: see what is in the way");
     return kExitDone;

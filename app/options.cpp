@@ -199,11 +199,15 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
 // What only the headless run takes would be ignored silently otherwise.
 Result<void> check_headless_only(const Options& options) {
     if (options.headless) return {};
-    const std::pair<const char*, bool> given[] = {
-        {"--controls", !options.controls.empty()}, {"--chunks", options.chunks.has_value()},
-        {"--out", !options.out.empty()},           {"--frames", !options.frames.empty()},
-        {"--walk-out", !options.walk_out.empty()}, {"--path-out", !options.path_out.empty()},
-        {"--walk-decoder", options.walk_decoder},  {"--metrics", !options.metrics.empty()}};
+    const std::pair<const char*, bool> given[] = {{"--controls", !options.controls.empty()},
+                                                  {"--chunks", options.chunks.has_value()},
+                                                  {"--out", !options.out.empty()},
+                                                  {"--frames", !options.frames.empty()},
+                                                  {"--walk-out", !options.walk_out.empty()},
+                                                  {"--path-out", !options.path_out.empty()},
+                                                  {"--walk-decoder", options.walk_decoder},
+                                                  {"--metrics", !options.metrics.empty()},
+                                                  {"--cache qvg-published", options.cache == "qvg-published"}};
     for (const auto& [name, is_given] : given) {
         if (is_given) return wrong_use(std::string(name) + " needs --headless");
     }

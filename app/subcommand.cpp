@@ -2,40 +2,16 @@
 
 #include "app/convert.hpp"
 #include "app/evaluate_command.hpp"
-#include "app/exit_code.hpp"
 #include "app/info.hpp"
+#include "app/parse_command.hpp"
 #include "app/train_command.hpp"
 #include "app/world_command.hpp"
 
-#include <cstdio>
-#include <exception>
-#include <functional>
 #include <string>
 
 #include <CLI/CLI.hpp>
 
 namespace wander {
-
-namespace {
-
-int parse_and_run(CLI::App& app, int argc, const char* const* argv, const std::string& help_of,
-                  const std::function<int()>& run) {
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::CallForHelp&) {
-        std::fputs(app.help().c_str(), stdout);
-        return kExitDone;
-    } catch (const CLI::Error& error) {
-        std::string text = error.what();
-        for (char& c : text) {
-            if (c == '\n') c = ' ';
-        }
-        return fail_with({ErrorCode::wrong_use, text + "; see wander " + help_of + " --help"});
-    }
-    return run();
-}
-
-} // namespace
 
 std::optional<int> run_subcommand(int argc, const char* const* argv) {
     const std::string word = argc > 1 ? argv[1] : "";
@@ -56,12 +32,8 @@ std::optional<int> run_subcommand(int argc, const char* const* argv) {
         app.add_option("--system-prompt-from", system_prompt_from,
                        "HY-WorldPlay 8B: the file of its own code with the instruction for its text encoder")
             ->type_name("FILE.py");
-    try {
-        return parse_and_run(app, argc - 1, argv + 1, word,
-                             [&] { return word == "info" ? run_info(model) : run_convert(model, system_prompt_from); });
-    } catch (const std::exception& error) {
-        return fail_with({ErrorCode::internal, std::string("unexpected: ") + error.what()});
-    }
+    return parse_and_run(app, argc, argv,
+                         [&] { return word == "info" ? run_info(model) : run_convert(model, system_prompt_from); });
 }
 
 } // namespace wander

@@ -1,6 +1,7 @@
 #include "app/train_command.hpp"
 
 #include "app/exit_code.hpp"
+#include "app/parse_command.hpp"
 #include "app/paths.hpp"
 #include "generator/train/stop_request.hpp"
 #include "generator/train/trainer.hpp"
@@ -270,25 +271,9 @@ int train_here(const train::TrainOptions& options) {
     return kExitDone;
 }
 
-int run(int argc, const char* const* argv) {
-    train::TrainOptions options;
-    std::vector<std::string> themes;
-    CLI::App app("Trains a world of your own: places out of theme files, networks like the embedded world's.",
-                 "wander train");
-    app.set_help_flag("-h,--help", "Print this and exit");
-    app.footer(kFooter);
-    add_run_options(app, options, themes);
-    add_recipe_options(app, options);
-    try {
-        app.parse(argc - 1, argv + 1);
-    } catch (const CLI::CallForHelp&) {
-        fmt::print("{}", app.help());
-        return kExitDone;
-    } catch (const CLI::Error& error) {
-        std::string text = error.what();
-        std::replace(text.begin(), text.end(), '\n', ' ');
-        return fail_with(wrong_use(text + "; see wander train --help"));
-    }
+// What the command line says, once it is read.
+int run(train::TrainOptions& options, const std::vector<std::string>& themes, const CLI::App& app, int argc,
+        const char* const* argv) {
     options.assets = assets_folder();
     if (auto settled = settle_folders(options, app); !settled) return fail_with(settled.error());
     if (themes.empty() && options.resume.empty())
@@ -310,11 +295,15 @@ int run(int argc, const char* const* argv) {
 } // namespace
 
 int run_train_command(int argc, const char* const* argv) {
-    try {
-        return run(argc, argv);
-    } catch (const std::exception& error) {
-        return fail_with({ErrorCode::internal, std::string("unexpected: ") + error.what()});
-    }
+    train::TrainOptions options;
+    std::vector<std::string> themes;
+    CLI::App app("Trains a world of your own: places out of theme files, networks like the embedded world's.",
+                 "wander train");
+    app.set_help_flag("-h,--help", "Print this and exit");
+    app.footer(kFooter);
+    add_run_options(app, options, themes);
+    add_recipe_options(app, options);
+    return parse_and_run(app, argc, argv, [&] { return run(options, themes, app, argc, argv); });
 }
 
 } // namespace wander

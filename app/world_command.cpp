@@ -2,6 +2,7 @@
 
 #include "app/controls_script.hpp"
 #include "app/exit_code.hpp"
+#include "app/parse_command.hpp"
 #include "app/paths.hpp"
 #include "generator/device.hpp"
 #include "generator/plain/atomic_file.hpp"
@@ -322,7 +323,9 @@ void add_render_options(CLI::App& render, RenderOptions& options) {
         ->check(CLI::Range(0, 1024));
 }
 
-int run(int argc, const char* const* argv) {
+} // namespace
+
+int run_world_command(int argc, const char* const* argv) {
     RenderOptions options;
     CLI::App app("Draws the procedural worlds that world models are trained on.", "wander world");
     app.set_help_flag("-h,--help", "Print this and exit");
@@ -330,29 +333,11 @@ int run(int argc, const char* const* argv) {
     auto* list = app.add_subcommand("list", "Names the themes in the assets, their size and start points");
     auto* render = app.add_subcommand("render", "Draws the start points, or a walk and its poses, into a folder");
     add_render_options(*render, options);
-    try {
-        app.parse(argc - 1, argv + 1);
-    } catch (const CLI::CallForHelp&) {
-        fmt::print("{}", app.help());
-        return kExitDone;
-    } catch (const CLI::Error& error) {
-        std::string text = error.what();
-        std::replace(text.begin(), text.end(), '\n', ' ');
-        return fail_with(wrong_use(text + "; see wander world --help"));
-    }
-    if (list->parsed()) return list_themes();
-    if (auto done = render_theme(options); !done) return fail_with(done.error());
-    return kExitDone;
-}
-
-} // namespace
-
-int run_world_command(int argc, const char* const* argv) {
-    try {
-        return run(argc, argv);
-    } catch (const std::exception& error) {
-        return fail_with({ErrorCode::internal, std::string("unexpected: ") + error.what()});
-    }
+    return parse_and_run(app, argc, argv, [&] {
+        if (list->parsed()) return list_themes();
+        const auto done = render_theme(options);
+        return done ? kExitDone : fail_with(done.error());
+    });
 }
 
 } // namespace wander

@@ -1,5 +1,6 @@
-# GoogleTest and wander_add_test(name SOURCES ... LIBS ... [LABELS one] [TIMEOUT seconds] [TORCH] [SERIAL]).
+# GoogleTest and wander_add_test(name SOURCES ... LIBS ... [LABELS one] [TIMEOUT seconds] [COST seconds] [TORCH] [SERIAL]).
 # SERIAL: never beside other tests (timings, memory peaks, one window at a time).
+# COST: about how long its longest test takes; ctest starts long ones first, so that none is left over for one core at the end.
 # The sources of GoogleTest in .travel/ serve machines that have no package of it.
 find_package(GTest QUIET)
 if(NOT GTest_FOUND AND EXISTS "${WANDER_TRAVEL_DIR}/googletest/CMakeLists.txt")
@@ -15,7 +16,7 @@ endif()
 include(GoogleTest)
 
 function(wander_add_test name)
-  cmake_parse_arguments(arg "TORCH;SERIAL" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "TORCH;SERIAL" "TIMEOUT;COST" "SOURCES;LIBS;LABELS" ${ARGN})
   if(NOT arg_SOURCES)
     return()
   endif()
@@ -36,6 +37,9 @@ function(wander_add_test name)
   set(properties TIMEOUT ${arg_TIMEOUT})
   if(arg_SERIAL)
     list(APPEND properties RUN_SERIAL TRUE)
+  endif()
+  if(arg_COST)
+    list(APPEND properties COST ${arg_COST})
   endif()
   # PRE_TEST: test names are read when ctest runs, so building one target never starts a program.
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"

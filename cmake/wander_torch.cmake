@@ -26,6 +26,10 @@ target_include_directories(wander_torch SYSTEM INTERFACE "${WANDER_TORCH_DIR}/to
 target_link_libraries(wander_torch INTERFACE "-Wl,--no-as-needed" "${torch_lib}/libtorch_cpu.so" "${torch_lib}/libc10.so" "-Wl,--as-needed")
 target_link_options(wander_torch INTERFACE "-Wl,-rpath,${torch_lib}" "-Wl,-rpath,${nvidia_lib}")
 target_compile_definitions(wander_torch INTERFACE WANDER_TORCH_LIB_DIR="${torch_lib}")
+wander_fmt_once(wander_fmt_torch_body "${WANDER_TORCH_DIR}/torch/include")
+if(WANDER_FMT_ONCE)
+  target_link_libraries(wander_torch INTERFACE wander_fmt_torch_body)
+endif()
 
 if(WANDER_CUDA)
   add_library(wander_cuda_host INTERFACE)

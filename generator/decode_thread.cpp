@@ -105,6 +105,11 @@ void DecodeThread::wait_for_first_latent() {
     changed_.wait(lock, thread_.get_stop_token(), [this] { return begun_ == submitted_ || error_; });
 }
 
+std::shared_ptr<c10::Event> DecodeThread::first_latent_decoded() {
+    const std::lock_guard lock(mutex_);
+    return first_decoded_;
+}
+
 Result<void> DecodeThread::finish() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, thread_.get_stop_token(), [this] { return (!waiting_ && !busy_) || error_; });
@@ -180,8 +185,14 @@ void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
             first_latent_ ? 1 : std::min<std::int64_t>(decoder_.latents_per_call(), job.latents.size(0) - next);
         const at::Tensor frames = decode_latents(job.latents.narrow(0, next, count));
         if (next == 0) {
+            std::shared_ptr<c10::Event> decoded;
+            if (cuda_stream_) {
+                decoded = std::make_shared<c10::Event>(at::kCUDA);
+                decoded->record(*cuda_stream_);
+            }
             const std::lock_guard lock(mutex_);
             ++begun_;
+            first_decoded_ = std::move(decoded);
             changed_.notify_all();
         }
         std::int64_t begin_frame = 0;

@@ -60,6 +60,8 @@ public:
     void submit(DecodeJob job);
     // Waits until the first latent of every job was handed to the GPU (or the thread stopped or failed).
     void wait_for_first_latent();
+    // Behind it, on CUDA: the first latent of the newest job is decoded when this has happened; null for none.
+    std::shared_ptr<c10::Event> first_latent_decoded();
     // Waits until every job is done (or the thread stopped or failed).
     Result<void> finish();
     // The decoder's state on the CPU. Behind finish(), with nothing submitted since.
@@ -85,8 +87,9 @@ private:
     std::condition_variable_any changed_;
     std::optional<DecodeJob> waiting_;
     bool busy_ = false;
-    std::uint64_t submitted_ = 0; // jobs
-    std::uint64_t begun_ = 0;     // jobs whose first latent was handed over
+    std::uint64_t submitted_ = 0;               // jobs
+    std::uint64_t begun_ = 0;                   // jobs whose first latent was handed over
+    std::shared_ptr<c10::Event> first_decoded_; // of the newest of those
     std::optional<Error> error_;
     std::optional<std::stop_callback<std::function<void()>>> outer_stop_;
     std::jthread thread_;

@@ -94,7 +94,15 @@ private:
         decode_due_ = false;
         turn_.give();
         decoder_.wait_for_first_latent();
+        if (std::exchange(first_picture_due_, false)) let_first_picture_pass();
         turn_.take();
+    }
+
+    // The first picture of a video is waited for: what is left of the pass comes behind it on the GPU, which decodes
+    // one latent in a few milliseconds alone, and in many where each of its kernels waits for one of the pass.
+    void let_first_picture_pass() {
+        const auto decoded = decoder_.first_latent_decoded();
+        if (decoded) decoded->block(c10::impl::VirtualGuardImpl(at::kCUDA).getStream(model_.device.device));
     }
 
     void begin() {
@@ -204,13 +212,8 @@ private:
             });
         }
 
+        // A GPU is still at the passes: what the host can say without them it says now, and last what waits for them.
         chunk.contexts_made_again = loop_.contexts_made_again();
-        const RolloutTimes times = loop_.last_times();
-        const auto cache_times = loop_.cache().take_times();
-        chunk.ms.denoise = times.denoise_ms;
-        chunk.ms.context = times.context_ms;
-        chunk.ms.encode = cache_times.encode_ms;
-        chunk.ms.expand = cache_times.expand_ms;
         chunk.ledger = loop_.cache().ledger();
         chunk.pages = loop_.cache().pages();
         chunk.cache_bytes = chunk.ledger.bytes();
@@ -224,6 +227,12 @@ private:
                                             .device_used_bytes = memory.used_bytes,
                                             .device_total_bytes = memory.total_bytes,
                                             .ratio = ratio_of(chunk.format)});
+        const RolloutTimes times = loop_.last_times();
+        const auto cache_times = loop_.cache().take_times();
+        chunk.ms.denoise = times.denoise_ms;
+        chunk.ms.context = times.context_ms;
+        chunk.ms.encode = cache_times.encode_ms;
+        chunk.ms.expand = cache_times.expand_ms;
         reports_.generated(std::move(chunk), sampled_at);
     }
 
@@ -234,6 +243,7 @@ private:
 
     void submit(const at::Tensor& latents, std::int64_t chunk, const std::vector<Pose>& poses, double sampled_at,
                 std::int64_t hidden = 0) {
+        first_picture_due_ = restart_video_ || !any_shown_;
         DecodeJob job{latents, chunk, poses, sampled_at, nullptr, std::exchange(restart_video_, false), hidden, {}};
         job.state_after = std::exchange(decoder_after_, {});
         if (model_.device.is_cuda()) {
@@ -256,6 +266,7 @@ private:
     std::map<std::string, at::Tensor> decoder_after_; // of the resumed walk, until its first latents are submitted
     bool any_shown_ = false;                          // a latent was submitted: the video has begun
     bool restart_video_ = false;                      // the next latents begin a new video
+    bool first_picture_due_ = false;                  // those latents are the first of their video
     bool decode_due_ = false;                         // a chunk was submitted and its first latent not let in yet
     DecodeThread decoder_;                            // last: its thread uses what is above
 };

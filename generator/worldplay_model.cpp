@@ -1,6 +1,7 @@
 // HY-WorldPlay out of its folder, made ready to walk.
 
 #include "generator/camera/pose_json.hpp"
+#include "generator/rollout/published_store.hpp"
 #include "generator/walk_model_parts.hpp"
 #include "generator/world/theme_starts.hpp"
 #include "generator/worldplay_networks.hpp"
@@ -19,6 +20,8 @@ namespace {
 constexpr int kFastWindow = 2;
 // Points that views are compared by: the same for every walk, so that a kept one goes on the same under any seed.
 constexpr std::uint64_t kOverlapSeed = 0;
+// WAN-5B's context as Quant-VideoGen keeps it: to a person a format of the cache, here a store of the roll-out's own.
+constexpr std::string_view kPublishedCache = "qvg-published";
 
 class WorldPlayLoader {
 public:
@@ -87,8 +90,14 @@ private:
             // All of the context is made in one piece, so all of it is packed when that is done.
             cache_options.cache_rules.keep_recent = 0;
         }
+        const bool as_published =
+            folder_->model == WorldPlayFolder::Model::wan_5b && options_.cache_format == kPublishedCache;
+        if (as_published) {
+            if (auto done = keep_as_published(config, cache_options); !done) return done;
+        }
         auto cache = make_cache(model_, shape, cache_options, kWorldPlaySliceBytes);
         if (!cache) return cache.error();
+        if (as_published) refuse_other_formats();
         if (!config.fast_context) model_.capacity.view_latents = context.latents + kLatentsPerChunk;
         auto rollout =
             std::make_unique<WorldPlayRollout>(networks.net, std::move(*cache), std::move(config),
@@ -98,6 +107,29 @@ private:
         model_.loop =
             std::make_shared<WorldPlayWalk>(networks.text, std::move(rollout), SteeringRules{}, std::move(*path));
         return {};
+    }
+
+    // The parity mode: the cache itself holds one pass at a time, uncompressed.
+    Result<void> keep_as_published(WorldPlayRollout::Config& config, WalkOptions& cache_options) const {
+        const PublishedCodec codec;
+        std::string reason;
+        if (model_.device.is_cuda()) reason = "is for comparisons on the CPU; use --device cpu, or int2";
+        if (config.fast_context) reason = "and --fast-context are two ways to keep a context; leave one out";
+        if (!options_.cache_rules.layer_formats.empty()) reason = "packs all layers alike; leave out --cache-layers";
+        if (2 * model_.network.head_dim % codec.block != 0)
+            reason = fmt::format("needs heads of a multiple of {} channels", codec.block / 2);
+        if (!reason.empty()) return Error{ErrorCode::wrong_use, fmt::format("--cache {} {}", kPublishedCache, reason)};
+        config.published_store = std::make_shared<PublishedStore>(published_packer(codec));
+        cache_options.cache_format = "bf16";
+        return {};
+    }
+
+    void refuse_other_formats() {
+        for (FormatInfo& format : model_.formats) {
+            if (format.name == "bf16") continue;
+            format.refusal = fmt::format("this walk's context is kept as --cache {} says, to its end", kPublishedCache);
+            format.ratio = 0;
+        }
     }
 
     // As published, as asked for, or, of a saved walk, as it was walked: under another context it would be another

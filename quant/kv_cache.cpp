@@ -59,6 +59,12 @@ Result<void> check_rules(const CacheRules& rules, const CacheShape& shape, at::S
 
 Result<void> check_attention([[maybe_unused]] const CacheShape& shape, const CachePolicy& policy,
                              [[maybe_unused]] at::Device device, [[maybe_unused]] at::ScalarType compute) {
+    if (policy.attention == AttentionType::fp8_emulated) {
+        if (compute == at::kBFloat16 && !policy.bias_correction) {
+            return {};
+        }
+        return Error{ErrorCode::wrong_use, "emulated FP8 attention needs BF16 precision and no logit correction"};
+    }
     bool possible = policy.attention == AttentionType::bf16;
 #if WANDER_CUDA
     possible = possible || (device.is_cuda() && cuda_attention_has_fp8(shape, device, compute));
@@ -74,6 +80,9 @@ Result<void> check_attention([[maybe_unused]] const CacheShape& shape, const Cac
 
 std::unique_ptr<Attention> make_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                           at::ScalarType compute) {
+    if (policy.attention == AttentionType::fp8_emulated) {
+        return make_plain_e4m3_attention(shape, policy, device, compute);
+    }
 #if WANDER_CUDA
     if (device.is_cuda()) {
         return make_cuda_attention(shape, policy, device, compute);
@@ -329,9 +338,12 @@ void KvCache::set_text(std::vector<TextRows> layers) {
     TORCH_CHECK(layers.empty() || std::ssize(layers) == impl.shape.layers, "KvCache: a text needs all layers");
     for (const TextRows& rows : layers) {
         for (const at::Tensor& tensor : {rows.keys, rows.values}) {
-            TORCH_CHECK(tensor.dim() == 3 && tensor.size(0) > 0 && tensor.size(0) == layers.front().keys.size(0) &&
-                            tensor.size(1) == impl.shape.heads && tensor.size(2) == impl.shape.head_dim &&
-                            tensor.is_contiguous() && tensor.scalar_type() == impl.compute,
+            // On the CPU also the rows of each branch, quant/cache/branch_rows.hpp.
+            const bool by_branch = tensor.dim() == 4 && tensor.size(0) == 2 && tensor.is_cpu();
+            TORCH_CHECK((tensor.dim() == 3 || by_branch) && tensor.size(-3) > 0 &&
+                            tensor.sizes() == layers.front().keys.sizes() && tensor.size(-2) == impl.shape.heads &&
+                            tensor.size(-1) == impl.shape.head_dim && tensor.is_contiguous() &&
+                            tensor.scalar_type() == impl.compute,
                         "KvCache: text must be dense [tokens, heads, head_dim] in the cache's compute type");
         }
     }

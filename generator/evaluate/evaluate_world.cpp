@@ -80,7 +80,8 @@ struct Revisit {
 
 class Evaluator {
 public:
-    Evaluator(const EvaluatedWorld& world, const EvaluationOptions& options) : world_(world), options_(options) {}
+    Evaluator(const EvaluatedWorld& world, const EvaluationOptions& options)
+        : world_(world), options_(options), variants_(variants_of(options)) {}
 
     Result<Evaluation> run() {
         const double begun = steady_seconds();
@@ -122,8 +123,8 @@ private:
             return Error{ErrorCode::bad_input,
                          fmt::format("{}: its places repeat after {} units, those of themes after {}",
                                      world_.world.folder.string(), world_.world.camera.period, scene::kPeriod)};
-        for (const std::string& format : options_.formats) {
-            if (auto opened = open_rollout(world_, format, 0); !opened) return opened.error();
+        for (const WalkVariant& variant : variants_) {
+            if (auto opened = open_rollout(world_, variant, 0); !opened) return opened.error();
         }
         return {};
     }
@@ -133,6 +134,7 @@ private:
         context.world = &world_;
         context.options = &options_;
         context.truth = &*truth_;
+        context.variants = variants_;
         context.seconds = seconds_;
         context.latents_per_second = latents_per_second_;
         context.seed = options_.seed + number;
@@ -168,6 +170,7 @@ private:
         MeasureContext sizes;
         sizes.world = &world_;
         sizes.options = &options_;
+        sizes.variants = variants_;
         sizes.latents_per_second = latents_per_second_;
         double work = walk_work(sizes) * static_cast<double>(walks_.size());
         for (const Revisit& revisit : revisits_) work += revisit_work(*revisit.script);
@@ -297,19 +300,19 @@ private:
 
     FormatFigures format_figures(std::size_t number) const {
         FormatFigures figures;
-        figures.format = options_.formats[number];
+        figures.format = variants_[number].name;
         figures.free_walk = seconds_of(
-            -1, [number](const WalkSamples& s) -> const SamplesBySecond& { return s.formats[number].against_truth; });
+            -1, [number](const WalkSamples& s) -> const SamplesBySecond& { return s.variants[number].against_truth; });
         for (const int second : seconds_) {
             std::vector<double> all;
             for (const WalkSamples& samples : walk_samples_)
-                append(all, samples.formats[number].against_plain_db.at(second));
+                append(all, samples.variants[number].against_plain_db.at(second));
             figures.plain_db.push_back(mean(all));
         }
         const auto walks = static_cast<double>(walk_samples_.size());
         for (const WalkSamples& samples : walk_samples_) {
-            figures.packed_ratio += samples.formats[number].packed_ratio / walks;
-            figures.whole_ratio += samples.formats[number].whole_ratio / walks;
+            figures.packed_ratio += samples.variants[number].packed_ratio / walks;
+            figures.whole_ratio += samples.variants[number].whole_ratio / walks;
         }
         return figures;
     }
@@ -329,7 +332,9 @@ private:
         report.seconds = options_.seconds;
         report.all = figures_of(-1);
         for (int place = 0; place < places(); ++place) report.places.push_back(figures_of(place));
-        for (std::size_t i = 0; i < options_.formats.size(); ++i) report.formats.push_back(format_figures(i));
+        for (std::size_t i = 0; i < variants_.size(); ++i)
+            (i < options_.formats.size() ? report.formats : report.fp8).push_back(format_figures(i));
+        report.fp8_weights_emulated = options_.fp8 && !world_.device.is_cuda();
         return report;
     }
 
@@ -354,14 +359,15 @@ private:
             const std::string& name = world_.themes[static_cast<std::size_t>(walks_[i].place)].name;
             sheet.rows.push_back({name, sheet_row(samples.true_shown), i > 0});
             sheet.rows.push_back({"model", sheet_row(samples.shown), false});
-            for (std::size_t f = 0; f < options_.formats.size(); ++f)
-                sheet.rows.push_back({options_.formats[f], sheet_row(samples.formats[f].shown), false});
+            for (std::size_t f = 0; f < variants_.size(); ++f)
+                sheet.rows.push_back({variants_[f].name, sheet_row(samples.variants[f].shown), false});
         }
         return sheet;
     }
 
     const EvaluatedWorld& world_;
     const EvaluationOptions& options_;
+    std::vector<WalkVariant> variants_;
     int latents_per_second_ = 4;
     std::vector<int> seconds_;
     std::vector<EvaluationWalk> walks_;
@@ -383,7 +389,7 @@ Result<std::vector<std::string>> parse_formats(const std::string& text, const Ev
     if (text == "all") {
         for (const quant::PageFormat* format : registry.formats()) {
             const std::string known(format->name());
-            if (open_rollout(world, known, 0)) add(known);
+            if (open_rollout(world, {.name = known, .format = known}, 0)) add(known);
         }
         return names;
     }

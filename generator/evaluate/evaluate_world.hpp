@@ -29,7 +29,8 @@ struct EvaluatedWorld {
     EmbeddedWorld world;       // sizes, sampler, names of places; maps and starts are not used
     std::vector<Theme> themes; // by number of the place: truth, free cells, first start
     std::shared_ptr<const WanDit> dit;
-    std::shared_ptr<const WanVae> vae; // both halves
+    std::shared_ptr<const WanDit> fp8_dit; // the same with its large matrices in E4M3; load_fp8_network()
+    std::shared_ptr<const WanVae> vae;     // both halves
     ComputeDevice device;
     std::filesystem::path assets; // known walks, fonts
 };
@@ -39,10 +40,15 @@ struct EvaluatedWorld {
 Result<EvaluatedWorld> open_evaluated_world(const std::filesystem::path& folder, const std::filesystem::path& assets,
                                             const ComputeDevice& device);
 
+// For EvaluationOptions::fp8: real FP8 on a GPU, the same roundings emulated on the CPU. wrong_use where the world is
+// not computed in bf16.
+Result<void> load_fp8_network(EvaluatedWorld& world);
+
 struct EvaluationOptions {
     int seconds = 60;                 // of the free walks; 1 to 60
     int walks_per_place = 4;          // 1 to 4
     std::vector<std::string> formats; // beside bf16, which is always measured
+    bool fp8 = false;                 // the free walks with weights, attention, and both in FP8; load_fp8_network()
     bool next_chunk = true;
     bool revisits = true;
     std::uint64_t seed = 0; // of the noise

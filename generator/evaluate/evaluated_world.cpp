@@ -35,7 +35,7 @@ Result<EvaluatedWorld> open_evaluated_world(const std::filesystem::path& folder,
     const c10::InferenceMode inference;
     auto read = EmbeddedWorld::read(folder);
     if (!read) return read.error();
-    EvaluatedWorld world{std::move(*read), {}, {}, {}, device, assets};
+    EvaluatedWorld world{std::move(*read), {}, {}, {}, {}, device, assets};
     for (const std::string& place : world.world.worlds) {
         auto theme = theme_of(place, folder, assets);
         if (!theme) return theme.error();
@@ -48,6 +48,17 @@ Result<EvaluatedWorld> open_evaluated_world(const std::filesystem::path& folder,
     if (!vae) return vae.error();
     world.vae = *vae;
     return world;
+}
+
+Result<void> load_fp8_network(EvaluatedWorld& world) {
+    if (world.device.compute != at::kBFloat16)
+        return Error{ErrorCode::wrong_use, "--fp8: FP8 is compared with bf16; take --precision bf16"};
+    const c10::InferenceMode inference;
+    auto dit = load_world_dit(world.world, world.device,
+                              world.device.is_cuda() ? nn::WeightType::e4m3 : nn::WeightType::e4m3_emulated);
+    if (!dit) return dit.error();
+    world.fp8_dit = *dit;
+    return {};
 }
 
 } // namespace wander::evaluate

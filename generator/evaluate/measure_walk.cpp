@@ -1,6 +1,5 @@
 #include "generator/evaluate/measure_walk.hpp"
 
-#include "generator/evaluate/model_walk.hpp"
 #include "generator/frame_pixels.hpp"
 
 #include <ATen/ATen.h>
@@ -61,17 +60,17 @@ public:
     Result<WalkSamples> measure() {
         if (auto done = prepare(); !done) return done.error();
         PicturesByFrame plain;
-        if (auto done = walk_freely("bf16",
+        if (auto done = walk_freely({},
                                     [&](int frame, const Picture& picture) {
                                         sample(samples_.free_walk, frame, picture);
                                         if (context_.keep_shown && shown_.contains(frame))
                                             samples_.shown[frame] = picture;
-                                        if (!context_.options->formats.empty()) plain[frame] = picture;
+                                        if (!context_.variants.empty()) plain[frame] = picture;
                                     });
             !done)
             return done.error();
-        for (const std::string& format : context_.options->formats) {
-            if (auto done = measure_format(format, plain); !done) return done.error();
+        for (const WalkVariant& variant : context_.variants) {
+            if (auto done = measure_variant(variant, plain); !done) return done.error();
         }
         if (context_.options->next_chunk) {
             measure_ceiling();
@@ -159,8 +158,8 @@ private:
             sampled(first_frame + static_cast<int>(i), pictures[static_cast<std::size_t>(i - wanted.front())]);
     }
 
-    Result<void> walk_freely(const std::string& format, const Sampled& sampled, FormatSamples* ratios = nullptr) {
-        auto rollout = open_rollout(world_, format, context_.seed);
+    Result<void> walk_freely(const WalkVariant& variant, const Sampled& sampled, FormatSamples* ratios = nullptr) {
+        auto rollout = open_rollout(world_, variant, context_.seed);
         if (!rollout) return rollout.error();
         const bool whole = walk_by_model(
             world_, guided_, latents_[0], **rollout, guided_.latents(), context_.latents_per_second,
@@ -175,10 +174,10 @@ private:
         return {};
     }
 
-    Result<void> measure_format(const std::string& format, const PicturesByFrame& plain) {
+    Result<void> measure_variant(const WalkVariant& variant, const PicturesByFrame& plain) {
         FormatSamples samples;
         auto done = walk_freely(
-            format,
+            variant,
             [&](int frame, const Picture& picture) {
                 sample(samples.against_truth, frame, picture);
                 if (const auto second = second_of_.find(frame); second != second_of_.end())
@@ -187,7 +186,7 @@ private:
             },
             &samples);
         if (!done) return done;
-        samples_.formats.push_back(std::move(samples));
+        samples_.variants.push_back(std::move(samples));
         return {};
     }
 
@@ -203,7 +202,7 @@ private:
 
     // Latent `start` after the start picture and `history` true latents before it.
     Result<at::Tensor> next_latent(int start, int history, bool with_pose) {
-        auto rollout = open_rollout(world_, "bf16", context_.seed);
+        auto rollout = open_rollout(world_, {}, context_.seed);
         if (!rollout) return rollout.error();
         (*rollout)->prefill(latents_.narrow(0, 0, 1), guided_.input(0, with_pose));
         for (int k = start - history; k < start; ++k)
@@ -268,7 +267,7 @@ std::vector<int> measured_seconds(int seconds) {
 
 double walk_work(const MeasureContext& context) {
     const int latents = context.options->seconds * context.latents_per_second;
-    const auto walks = static_cast<double>(1 + context.options->formats.size());
+    const auto walks = static_cast<double>(1 + context.variants.size());
     const double chunks = context.options->next_chunk ? next_chunk_work(context, latents) : 0;
     return (kPrepareWork + walks) * latents + chunks;
 }
@@ -293,7 +292,7 @@ Result<RevisitSamples> measure_revisit(const MeasureContext& context, int place,
     const at::Tensor first_frame =
         drawn->narrow(0, 0, 1).permute({0, 3, 1, 2}).to(world.device.compute).div_(127.5).sub_(1).contiguous();
     const GuidedWalk guided(world, place, walk);
-    auto rollout = open_rollout(world, "bf16", context.seed);
+    auto rollout = open_rollout(world, {}, context.seed);
     if (!rollout) return rollout.error();
     PicturesByFrame pictures;
     const auto keep = [&](int first, const at::Tensor& frames) {

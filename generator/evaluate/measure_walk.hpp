@@ -2,6 +2,7 @@
 // The measurements along one walk, and along one script that comes back. One thread, in InferenceMode.
 
 #include "generator/evaluate/evaluation_walks.hpp"
+#include "generator/evaluate/model_walk.hpp"
 #include "generator/evaluate/plain/picture_measures.hpp"
 #include "generator/evaluate/true_pictures.hpp"
 
@@ -20,7 +21,7 @@ struct SecondSamples {
 using SamplesBySecond = std::map<int, SecondSamples>;
 using PicturesByFrame = std::map<int, Picture>; // 0: the start picture
 
-struct FormatSamples {
+struct FormatSamples { // of a walk that is computed in another way
     SamplesBySecond against_truth;
     std::map<int, std::vector<double>> against_plain_db;
     double packed_ratio = 0;
@@ -39,7 +40,7 @@ struct WalkSamples {
     SamplesBySecond free_walk;
     SamplesBySecond ceiling;
     NextChunkSamples next_chunk;
-    std::vector<FormatSamples> formats;
+    std::vector<FormatSamples> variants; // as variants_of()
     PicturesByFrame true_shown;
     PicturesByFrame shown;
 };
@@ -48,6 +49,7 @@ struct MeasureContext {
     const EvaluatedWorld* world = nullptr;
     const EvaluationOptions* options = nullptr;
     const TruePictures* truth = nullptr;
+    std::vector<WalkVariant> variants;
     std::vector<int> seconds; // that are measured
     int latents_per_second = 4;
     std::uint64_t seed = 0;                // of this walk's noise

@@ -24,13 +24,28 @@ ChunkInput GuidedWalk::input(int k, bool with_pose) const {
     return input;
 }
 
-Result<std::unique_ptr<Rollout>> open_rollout(const EvaluatedWorld& world, const std::string& format,
+std::vector<WalkVariant> variants_of(const EvaluationOptions& options) {
+    std::vector<WalkVariant> variants;
+    for (const std::string& format : options.formats) variants.push_back({.name = format, .format = format});
+    if (options.fp8) {
+        variants.push_back({.name = "FP8 weights", .fp8_weights = true});
+        variants.push_back({.name = "FP8 attention", .fp8_attention = true});
+        variants.push_back({.name = "FP8 weights and attention", .fp8_weights = true, .fp8_attention = true});
+    }
+    return variants;
+}
+
+Result<std::unique_ptr<Rollout>> open_rollout(const EvaluatedWorld& world, const WalkVariant& variant,
                                               std::uint64_t seed) {
     quant::CachePolicy policy; // everything else as the program has it at first
-    policy.format = format;
+    policy.format = variant.format;
+    if (variant.fp8_attention) policy.attention = quant::AttentionType::fp8_emulated;
+    if (variant.fp8_weights && !world.fp8_dit)
+        return Error{ErrorCode::wrong_use, "a walk with FP8 weights: they were not loaded"};
     auto cache = quant::KvCache::create(world.world.cache_shape(), policy, world.device.device, world.device.compute);
     if (!cache) return cache.error();
-    return std::make_unique<Rollout>(world.dit, std::move(*cache), world.world.rollout_config(), keyed_noise(seed));
+    return std::make_unique<Rollout>(variant.fp8_weights ? world.fp8_dit : world.dit, std::move(*cache),
+                                     world.world.rollout_config(), keyed_noise(seed));
 }
 
 bool walk_by_model(const EvaluatedWorld& world, const GuidedWalk& walk, const at::Tensor& start, Rollout& rollout,

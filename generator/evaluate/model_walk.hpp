@@ -28,7 +28,17 @@ private:
     std::vector<at::Tensor> tokens_; // pose embedding of each latent
 };
 
-Result<std::unique_ptr<Rollout>> open_rollout(const EvaluatedWorld& world, const std::string& format,
+// How a walk is computed.
+struct WalkVariant {
+    std::string name = "bf16";
+    std::string format = "bf16"; // of the cache
+    bool fp8_weights = false;    // EvaluatedWorld::fp8_dit
+    bool fp8_attention = false;  // emulated: a world's pictures are too small for the kernels
+};
+// Those that are walked beside the plain one: the formats, then FP8.
+std::vector<WalkVariant> variants_of(const EvaluationOptions& options);
+
+Result<std::unique_ptr<Rollout>> open_rollout(const EvaluatedWorld& world, const WalkVariant& variant,
                                               std::uint64_t seed);
 
 // Latents 1 to `latents` by the model alone, `per_call` of them decoded at a time. `start`: [C, rows, cols]. `show`

@@ -31,6 +31,12 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, at::Device devi
         wide_bias_ = bias_.to(at::kFloat);
         return;
     }
+    if (type == WeightType::e4m3_emulated) {
+        emulated_ = true;
+        weight_ = plain::dequantised(plain::quantise_rows(weight.to(device), false));
+        if (bias.defined()) bias_ = bias.to(device, compute).to(at::kFloat);
+        return;
+    }
     const at::Tensor dense = weight.to(device, compute).contiguous();
     auto packed = std::make_shared<Packed>();
     if (device.is_cpu() && compute == at::kFloat) packed->kernel = cpu::float_gemm();
@@ -71,7 +77,12 @@ void Linear::run(const at::Tensor& x, at::Tensor& y, bool accumulate) const {
     cpu::run_gemm(packed_->kernel, task);
 }
 
+at::Tensor Linear::emulated(const at::Tensor& x) const {
+    return at::linear(plain::dequantised(plain::quantise_rows(x, false)), weight_, bias_);
+}
+
 at::Tensor Linear::operator()(const at::Tensor& x) const {
+    if (emulated_) return emulated(x).to(compute_);
     if (column_scale_.defined()) return (*this)(quantise_rows(x, false));
     if (!packed_) return at::linear(x, weight_, bias_);
     const auto type = packed_->kernel == cpu::GemmKernel::float_avx512 ? at::kFloat : at::kBFloat16;
@@ -87,8 +98,9 @@ at::Tensor Linear::operator()(const Activation& x) const {
 
 Activation Linear::with_gelu(const Activation& x, const Linear& next) const {
     if (next.input_type() == at::kFloat8_e4m3fn) return quantise_rows((*this)(x), true);
+    if (next.emulated_) return {at::gelu((*this)(x).to(at::kFloat), "tanh"), {}};
     // cuBLASLt does it behind the product, in float32.
-    if (!column_scale_.defined() && bias_.defined() && x.values.is_cuda() && compute_ == at::kBFloat16) {
+    if (!column_scale_.defined() && !emulated_ && bias_.defined() && x.values.is_cuda() && compute_ == at::kBFloat16) {
         return {at::_addmm_activation(bias_, x.values, weight_.t(), 1, 1, true), {}};
     }
     at::Tensor y = (*this)(x);
@@ -110,6 +122,7 @@ Addend Linear::addend(const Activation& x) const {
 }
 
 at::Tensor Linear::to_stream(const at::Tensor& x) const {
+    if (emulated_) return emulated(x);
     if (column_scale_.defined()) return (*this)(x);
     if (!packed_) return at::linear(x, weight_, bias_);
     at::Tensor y = at::empty({x.size(0), out_}, at::kFloat);
@@ -119,7 +132,7 @@ at::Tensor Linear::to_stream(const at::Tensor& x) const {
 
 void Linear::add_to(at::Tensor& y, const at::Tensor& x) const {
     if (packed_) return run(x, y, true);
-    if (column_scale_.defined()) {
+    if (column_scale_.defined() || emulated_) {
         y.add_((*this)(x));
         return;
     }

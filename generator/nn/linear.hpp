@@ -7,6 +7,8 @@
 //
 // E4M3 weights (an NVIDIA GPU of compute capability 8.9 or newer, compute type bfloat16, in and out multiples of 16):
 // each output channel has a factor, each row of the input one of its own; products are summed by the tensor cores.
+// e4m3_emulated: the same roundings of weights and inputs, multiplied in float32, on any device; for measuring what
+// they cost. (Tensor cores may add up with fewer bits.)
 
 #include "generator/nn/rows.hpp"
 
@@ -17,7 +19,7 @@
 
 namespace wander::nn {
 
-enum class WeightType { compute, e4m3 };
+enum class WeightType { compute, e4m3, e4m3_emulated };
 
 class Linear {
 public:
@@ -31,7 +33,9 @@ public:
     std::int64_t out() const { return out_; }
 
     // The type of input that needs no conversion.
-    at::ScalarType input_type() const { return column_scale_.defined() ? at::kFloat8_e4m3fn : compute_; }
+    at::ScalarType input_type() const {
+        return column_scale_.defined() ? at::kFloat8_e4m3fn : emulated_ ? at::kFloat : compute_;
+    }
 
     // [n, in] -> [n, out], compute type.
     at::Tensor operator()(const at::Tensor& x) const;
@@ -48,11 +52,13 @@ public:
 private:
     struct Packed;
     void run(const at::Tensor& x, at::Tensor& y, bool accumulate) const;
+    at::Tensor emulated(const at::Tensor& x) const; // float32
 
     std::int64_t in_ = 0;
     std::int64_t out_ = 0;
     at::ScalarType compute_ = at::kFloat;
-    at::Tensor weight_; // undefined when packed
+    bool emulated_ = false; // then weight_ and bias_ are float32
+    at::Tensor weight_;     // undefined when packed
     at::Tensor bias_;
     at::Tensor column_scale_, wide_bias_; // E4M3: [1, out], [out] float32
     std::shared_ptr<const Packed> packed_;

@@ -47,6 +47,8 @@ Activation quantise_rows(const at::Tensor& x, bool gelu) {
     return {(wide / scale).clamp(-448, 448).to(at::kFloat8_e4m3fn), scale};
 }
 
+at::Tensor dequantised(const Activation& x) { return x.values.to(at::kFloat) * x.scale; }
+
 } // namespace plain
 
 namespace {
@@ -173,6 +175,9 @@ at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 #if WANDER_CUDA
     if (x.is_cuda()) {
+        // torch's kernel: one launch in place of seven, and a short text's encoder is bound by launches.
+        if (x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && x.is_contiguous())
+            return at::rms_norm(x, {x.size(1)}, weight, eps);
         std::vector<at::Tensor> out = {at::empty(x.sizes(), x.options())};
         if (rms_on_gpu({x}, {weight}, eps, out)) return out[0];
     }

@@ -53,6 +53,7 @@ void add_gated(at::Tensor& x, const at::Tensor& y, const at::Tensor& gate);
 void gelu_(at::Tensor& x);
 at::Tensor widen(const Addend& y);                        // to float32
 Activation quantise_rows(const at::Tensor& x, bool gelu); // x of any type, in float32
+at::Tensor dequantised(const Activation& x);              // what E4M3 rows stand for, float32
 } // namespace plain
 
 } // namespace wander::nn

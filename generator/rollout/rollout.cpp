@@ -17,6 +17,14 @@ namespace {
 
 enum Mark { denoise_begins, denoise_ends, context_begins, context_ends };
 
+// For a GPU into pinned memory: a copy from there waits for nothing, neither the host for the passes before it nor they
+// for the host.
+at::Tensor for_device(const at::Tensor& drawn, at::Device device) {
+    if (!device.is_cuda()) return drawn;
+    return at::empty(drawn.sizes(), drawn.options().pinned_memory(true)).copy_(drawn);
+}
+at::Tensor to_device(const at::Tensor& drawn, at::Device device) { return drawn.to(device, /*non_blocking=*/true); }
+
 struct CleanChunk {
     std::int64_t first_latent = 0;
     at::Tensor latents;
@@ -49,9 +57,10 @@ struct Rollout::Impl {
     DitPass pass_of(const at::Tensor& latents, const ChunkInput& input, double timestep) const;
     at::Tensor draw(std::int64_t first, int latents, int step) const;
     at::Tensor draw_all(std::int64_t first, int latents) const;
-    std::vector<at::Tensor> take_noise(const ChunkInput& input);
+    // What was drawn ahead for this chunk, on the device; undefined where nothing was.
+    at::Tensor take_noise(const ChunkInput& input);
     std::future<Drawn> draw_ahead(const ChunkInput& input) const;
-    at::Tensor denoise(const ChunkInput& input, const std::vector<at::Tensor>& drawn) const;
+    at::Tensor denoise(const ChunkInput& input, const at::Tensor& drawn) const;
 };
 
 void Rollout::Impl::begin_chunk(const ChunkInput& input) {
@@ -143,12 +152,11 @@ at::Tensor Rollout::Impl::draw_all(std::int64_t first, int latents) const {
     return at::stack(drawn);
 }
 
-// Before the first pass of a chunk: on a GPU the host then runs ahead of the device.
-std::vector<at::Tensor> Rollout::Impl::take_noise(const ChunkInput& input) {
+at::Tensor Rollout::Impl::take_noise(const ChunkInput& input) {
     const bool at_hand = ahead.values.defined() && ahead.first_latent == next && ahead.latents == input.latents;
-    const at::Tensor values = at_hand ? ahead.values : draw_all(next, input.latents);
+    const at::Tensor values = at_hand ? to_device(ahead.values, dit->device()) : at::Tensor();
     ahead = {};
-    return values.to(dit->device()).unbind();
+    return values;
 }
 
 // Drawing takes the host tens of milliseconds at 480x832, in which a GPU would have nothing to do. One thread beside
@@ -157,14 +165,20 @@ std::future<Rollout::Impl::Drawn> Rollout::Impl::draw_ahead(const ChunkInput& in
     if (!config.draw_ahead || !dit->device().is_cuda()) return {};
     return std::async(std::launch::async, [this, first = next + input.latents, latents = input.latents] {
         set_own_thread_count(1);
-        return Drawn{draw_all(first, latents), first, latents};
+        return Drawn{for_device(draw_all(first, latents), dit->device()), first, latents};
     });
 }
 
-at::Tensor Rollout::Impl::denoise(const ChunkInput& input, const std::vector<at::Tensor>& drawn) const {
+// Where nothing was drawn ahead, in a walk's first chunk, each step's noise is drawn when it is due: a GPU then has the
+// first pass to do while the host draws for the second.
+at::Tensor Rollout::Impl::denoise(const ChunkInput& input, const at::Tensor& drawn) const {
     const SamplerConfig& sampler = config.sampler;
     const std::size_t steps = sampler.timesteps.size();
-    at::Tensor x = drawn[0];
+    const auto noise_of = [&](std::size_t step) {
+        if (drawn.defined()) return drawn[static_cast<std::int64_t>(step)];
+        return to_device(for_device(draw(next, input.latents, static_cast<int>(step)), dit->device()), dit->device());
+    };
+    at::Tensor x = noise_of(0);
     for (std::size_t step = 0; step < steps; ++step) {
         const at::Tensor velocity = dit->forward(pass_of(x, input, sampler.timesteps[step]), *cache);
         if (config.on_step) config.on_step(static_cast<int>(step), x, velocity);
@@ -178,7 +192,7 @@ at::Tensor Rollout::Impl::denoise(const ChunkInput& input, const std::vector<at:
         x = at::sub(x.to(at::kDouble), velocity.to(at::kDouble), sampler.sigmas[step]).to(type);
         if (step + 1 < steps) {
             const double sigma = sampler.sigmas[step + 1];
-            x = at::add(x * (1 - sigma), drawn[step + 1].to(type), sigma);
+            x = at::add(x * (1 - sigma), noise_of(step + 1).to(type), sigma);
         }
     }
     return x;
@@ -206,7 +220,7 @@ void Rollout::prefill(const at::Tensor& latents, const ChunkInput& input) {
 at::Tensor Rollout::generate(const ChunkInput& input, const std::function<void(const at::Tensor&)>& denoised) {
     impl_->clock.mark(denoise_begins);
     impl_->begin_chunk(input);
-    const std::vector<at::Tensor> drawn = impl_->take_noise(input);
+    const at::Tensor drawn = impl_->take_noise(input);
     std::future<Impl::Drawn> ahead = impl_->draw_ahead(input);
     const at::Tensor latents = impl_->denoise(input, drawn);
     impl_->clock.mark(denoise_ends);

@@ -1,5 +1,6 @@
 #include "generator/rollout/worldplay_rollout.hpp"
 
+#include "generator/rollout/published_store.hpp"
 #include "generator/rollout/store_matrix.hpp"
 
 #include <ATen/ATen.h>
@@ -39,12 +40,19 @@ WorldPlayRollout::WorldPlayRollout(std::shared_ptr<const WorldPlayNet> dit, std:
                 (shape.sink_latents >= rules.anchor && shape.window_latents >= rules.recent + rules.clip),
             "WorldPlayRollout: fast context needs a cache that keeps the anchor, the recent latents and a clip");
     }
+    TORCH_CHECK(!config_.published_store ||
+                    (!config_.fast_context && dit_->prope() && dit_->device().is_cpu() && cache_->format() == "bf16"),
+                "WorldPlayRollout: a published store is for an uncompressed cache and two branches on the CPU");
     view_.prope = dit_->prope();
     dit_->fill_rope(view_, config_.rows, config_.cols);
 }
 
 void WorldPlayRollout::start(const LatentCamera& camera, const at::Tensor& picture) {
     cache_->clear();
+    if (config_.published_store) {
+        config_.published_store->clear();
+        cache_->set_text({});
+    }
     latents_.clear();
     cameras_.assign(1, camera);
     cameras_.front().label = 0;
@@ -70,10 +78,13 @@ PropeMatrices WorldPlayRollout::matrices(const LatentCamera& camera) const {
 }
 
 // The cache counts latents as they stand in the context: 0..n-1, then the chunk. So do the time positions. With fast
-// context the cache counts the walk's, and the time positions alone begin anew.
+// context the cache counts the walk's, and the time positions alone begin anew. What a published store holds is no
+// history to the cache, but has its time positions.
 void WorldPlayRollout::begin_pass(const std::vector<std::int64_t>& history, const std::vector<std::int64_t>& chunk,
                                   const std::vector<LatentCamera>& cameras) {
-    const ChunkPositions positions = reframed_positions(history.size(), static_cast<int>(chunk.size()));
+    const std::size_t before = config_.published_store ? static_cast<std::size_t>(chunk.front()) : history.size();
+    ChunkPositions positions = reframed_positions(before, static_cast<int>(chunk.size()));
+    positions.context.resize(history.size());
     view_.first_latent = config_.fast_context ? chunk.front() : std::ssize(history);
     if (config_.fast_context) view_.chosen = history;
     view_.latents = static_cast<int>(chunk.size());
@@ -95,6 +106,11 @@ void WorldPlayRollout::begin_pass(const std::vector<std::int64_t>& history, cons
 }
 
 ContextChoice WorldPlayRollout::choose(std::int64_t first, const std::vector<LatentCamera>& cameras) const {
+    if (config_.published_store) {
+        ContextChoice everything;
+        everything.latents = range(0, first);
+        return everything;
+    }
     const int window = config_.fast_context ? cache_->shape().window_latents : 0;
     const std::span until(cameras.data(), std::min(cameras.size(), static_cast<std::size_t>(first) + kLatentsPerChunk));
     return choose_context(config_.schedule.context, first, until, overlap_, window > 0 ? first - window : 0);
@@ -107,11 +123,27 @@ void WorldPlayRollout::make_context(const std::vector<LatentCamera>& cameras) {
     if (config_.fast_context) {
         for (; stored_ < next_; stored_ += kLatentsPerChunk)
             store(choose(stored_, cameras).latents, range(stored_, kLatentsPerChunk), cameras);
+    } else if (config_.published_store) {
+        read_published_store(cameras);
     } else {
         cache_->clear();
         if (!context_.latents.empty()) store({}, context_.latents, cameras);
     }
     clock_.mark(context_ends);
+}
+
+// Of the pass over all earlier latents only the newest chunk's keys and values are kept, beside older ones as they
+// were.
+void WorldPlayRollout::read_published_store(const std::vector<LatentCamera>& cameras) {
+    PublishedStore& published = *config_.published_store;
+    while (published.latents() < next_) {
+        cache_->set_text({});
+        cache_->clear();
+        store({}, range(0, published.latents() + kLatentsPerChunk), cameras);
+        published.take(*cache_, view_);
+    }
+    cache_->clear();
+    cache_->set_text(published.rows());
 }
 
 void WorldPlayRollout::store(const std::vector<std::int64_t>& history, const std::vector<std::int64_t>& latents,
@@ -160,7 +192,7 @@ at::Tensor WorldPlayRollout::generate(std::span<const LatentCamera> cameras) {
     at::Tensor x = at::stack(drawn).to(dit_->device());
     if (chunk.fixed > 0) x = at::cat({picture_.to(x.scalar_type()), x.narrow(0, chunk.fixed, x.size(0) - chunk.fixed)});
 
-    begin_pass(context_.latents, indices, all);
+    begin_pass(config_.published_store ? std::vector<std::int64_t>{} : context_.latents, indices, all);
     WorldPlayPass pass;
     if (next_ == 0) pass.picture = picture_;
     for (const std::int64_t latent : indices) pass.labels.push_back(all[static_cast<std::size_t>(latent)].label);

@@ -27,6 +27,8 @@ namespace wander {
 // (quant/cuda/hopper_work.hpp).
 inline constexpr std::int64_t kWorldPlaySliceBytes = std::int64_t{160} << 20;
 
+class PublishedStore;
+
 struct WorldPlayHistory {
     at::Tensor latents; // [n, C, h, w]; undefined while there is none
     std::vector<LatentCamera> cameras;
@@ -45,6 +47,10 @@ public:
         // once, reading the context that the chunk had, and stay in the cache; later chunks read the chosen ones under
         // new positions. So a chunk costs a context pass over four latents, whatever it reads.
         bool fast_context = false;
+        // The parity mode of long contexts: every earlier latent is read, whatever the rules of context say, out of
+        // this store, which packs when and what Quant-VideoGen packs. WAN-5B on the CPU, an uncompressed cache, no
+        // fast context; null: none.
+        std::shared_ptr<PublishedStore> published_store;
         // Sees every denoise pass: its input and the flow.
         std::function<void(std::size_t step, const at::Tensor& input, const at::Tensor& flow)> on_step;
         std::function<void()> between_blocks; // DitPass::between_blocks of every pass
@@ -69,7 +75,8 @@ public:
     // Optional, before the input of the next chunk is read: makes the context with cameras as they are expected to be.
     // The next generate() uses it if the real cameras choose the same context, else makes it again.
     void prepare(std::span<const LatentCamera> expected);
-    // What was prepared holds no longer, say under another text. Fast context keeps what earlier texts made.
+    // What was prepared holds no longer, say under another text. Fast context and a published store keep what earlier
+    // texts made.
     void forget_prepared() { prepared_ = false; }
 
     // Denoises the next chunk. Returns clean latents [4, C, h, w], float32 (or double).
@@ -80,8 +87,8 @@ public:
     std::int64_t contexts_made_again() const { return made_again_; }
 
     WorldPlayHistory history() const;
-    // history.latents: whole chunks, those of `cameras`. With fast context the next prepare() or generate() makes the
-    // keys and values of all its chunks, one by one, under the text of now.
+    // history.latents: whole chunks, those of `cameras`. With fast context or a published store the next prepare() or
+    // generate() makes the keys and values of all its chunks, one by one, under the text of now.
     void restore(const WorldPlayHistory& history);
 
     quant::KvCache& cache() { return *cache_; }
@@ -99,6 +106,7 @@ private:
     std::vector<LatentCamera> with_new(std::span<const LatentCamera> cameras) const;
     ContextChoice choose(std::int64_t first, const std::vector<LatentCamera>& cameras) const;
     void make_context(const std::vector<LatentCamera>& cameras);
+    void read_published_store(const std::vector<LatentCamera>& cameras);
     // Keys and values of `latents`, which read those of `history` and themselves.
     void store(const std::vector<std::int64_t>& history, const std::vector<std::int64_t>& latents,
                const std::vector<LatentCamera>& cameras);

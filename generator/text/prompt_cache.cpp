@@ -88,7 +88,9 @@ Result<void> PromptCache::store(const std::string& key, const at::Tensor& embedd
     // A name of this process and this call: two that store the same prompt do not write into each other's file.
     static std::atomic<unsigned> counter{0};
     const fs::path fresh = folder_ / fmt::format("{}.{}.{}.new", key, ::getpid(), counter++);
-    auto written = write_safetensors(fresh, {{kTensor, dense}}, {{"sha256", checksum(dense)}});
+    // A picture waits for this: the disk is not waited for. What a power cut damages has another checksum and is
+    // removed when it is looked for.
+    auto written = write_safetensors(fresh, {{kTensor, dense}}, {{"sha256", checksum(dense)}}, false);
     if (!written) return written;
     fs::rename(fresh, file(key), failed);
     if (failed) {

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 
 namespace wander::train {
 
@@ -76,6 +77,10 @@ Result<TrainOutcome> TrainRun::go() {
             return current_exception_as_error("training");
         }
         if (!done) return done.error();
+        std::error_code ignored;
+        if (!*done && !std::filesystem::exists(file("checkpoint.safetensors"), ignored) &&
+            !std::filesystem::exists(file("portable"), ignored))
+            return TrainOutcome{false, "stopped while its walks were drawn: nothing is learnt yet, begin it again"};
         if (!*done)
             return TrainOutcome{false, fmt::format("stopped at step {} of the {}; go on with wander train --resume {}",
                                                    state_.step, phase_name(state_.phase), options_.out.string())};

@@ -3,6 +3,7 @@
 #include "generator/plain/hash.hpp"
 #include "generator/train/decoder_phase.hpp"
 #include "generator/train/dit_phase.hpp"
+#include "generator/train/stop_request.hpp"
 #include "generator/train/trainer_run.hpp"
 #include "generator/train/vae_phase.hpp"
 
@@ -33,6 +34,12 @@ OptimizerConfig vae_rates() {
     return config;
 }
 
+// What a phase ends with whose walks could not be made: no error where that was asked for.
+Result<bool> drawing_ended(const Error& error) {
+    if (error.code == ErrorCode::unavailable && stop_requested()) return false;
+    return error;
+}
+
 } // namespace
 
 DataSizes TrainRun::data_sizes() const {
@@ -50,7 +57,8 @@ DataProgress TrainRun::data_progress(const char* doing) const {
         told.share = static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(1, all));
         if (done > 0) told.seconds_left = (session_seconds() - began) * (1 / told.share - 1);
         report(told);
-        return true;
+        // Several processes stop together at their first step: one that left the others here would keep them waiting.
+        return group_.size() > 1 || !stop_requested();
     };
 }
 
@@ -97,7 +105,7 @@ Result<Parameters> TrainRun::make_live_vae() const {
 
 Result<bool> TrainRun::train_vae() {
     auto pool = make_pool();
-    if (!pool) return pool.error();
+    if (!pool) return drawing_ended(pool.error());
     if (auto planned = make_plan(); !planned) return planned.error();
     auto made_live = make_live_vae();
     if (!made_live) return made_live.error();
@@ -150,7 +158,7 @@ Result<bool> TrainRun::train_dit() {
     walks.seed = fnv1a64(fmt::format("{}/{}/walks", options_.seed, group_.rank()));
     const double began = session_seconds();
     auto data = make_training_data(themes_, vae, walks, data_sizes(), data_progress("drawing walks"));
-    if (!data) return data.error();
+    if (!data) return drawing_ended(data.error());
     say(fmt::format("{} walks of {} latents drawn and encoded in {:.1f} s", data->latents.size(0) * group_.size(),
                     walks.latents, session_seconds() - began));
     if (first()) {
@@ -217,7 +225,7 @@ Result<bool> TrainRun::train_decoder() {
     if (options_.steps > 0 ? options_.decoder_steps == 0 : options_.decoder_share <= 0) return true;
     const double began = session_seconds();
     auto pool = make_pool();
-    if (!pool) return pool.error();
+    if (!pool) return drawing_ended(pool.error());
     if (auto planned = make_plan(); !planned) return planned.error();
     auto made_live = make_live_vae();
     if (!made_live) return made_live.error();

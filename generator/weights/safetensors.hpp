@@ -58,6 +58,6 @@ private:
 
 // Writes tensors (any dtype of the list above) atomically: to a temporary name, then renamed.
 Result<void> write_safetensors(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& tensors,
-                               const std::map<std::string, std::string>& metadata = {});
+                               const std::map<std::string, std::string>& metadata = {}, bool on_disk = true);
 
 } // namespace wander

@@ -31,8 +31,9 @@ public:
                                             const std::map<std::string, std::string>& metadata);
 
     Result<void> write(const void* bytes, std::size_t size);
-    // wrong_use where the bytes are not as many as announced.
-    Result<void> finish();
+    // wrong_use where the bytes are not as many as announced. Waits for the disk, unless `on_disk` is false: then a
+    // power cut may leave a damaged file.
+    Result<void> finish(bool on_disk = true);
 
 private:
     struct Part;

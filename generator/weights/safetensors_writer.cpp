@@ -8,7 +8,7 @@
 namespace wander {
 
 Result<void> write_safetensors(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& tensors,
-                               const std::map<std::string, std::string>& metadata) {
+                               const std::map<std::string, std::string>& metadata, bool on_disk) {
     std::vector<StreamedTensor> entries;
     for (const auto& [name, tensor] : tensors) {
         const auto dtype = stored_dtype(tensor.scalar_type());
@@ -23,7 +23,7 @@ Result<void> write_safetensors(const std::filesystem::path& path, const std::map
         const at::Tensor dense = tensor.detach().cpu().contiguous();
         if (auto written = stream->write(dense.const_data_ptr(), dense.nbytes()); !written) return written;
     }
-    return stream->finish();
+    return stream->finish(on_disk);
 }
 
 } // namespace wander

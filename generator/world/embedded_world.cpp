@@ -238,4 +238,16 @@ Result<at::Tensor> EmbeddedWorld::start_latent(std::size_t start) const {
     return latent->to(at::kFloat, false, true);
 }
 
+Result<void> EmbeddedWorld::check_weights() const {
+    for (const auto& [file_name, shapes] :
+         {std::pair{"dit.safetensors", dit.tensor_shapes()}, {"vae.safetensors", vae.tensor_shapes(true, true)}}) {
+        const auto file = Safetensors::open(folder / file_name);
+        if (!file) return file.error();
+        for (const auto& [tensor, shape] : shapes) {
+            if (const auto found = file->tensor(tensor, shape); !found) return found.error();
+        }
+    }
+    return {};
+}
+
 } // namespace wander

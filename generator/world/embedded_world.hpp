@@ -55,6 +55,8 @@ struct EmbeddedWorld {
     std::string world_names() const;
     // [16, rows, cols] float32 CPU.
     Result<at::Tensor> start_latent(std::size_t start) const;
+    // Have the files of both networks every tensor, in its shape? Weights are not read.
+    Result<void> check_weights() const;
 };
 
 } // namespace wander

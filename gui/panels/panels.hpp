@@ -17,6 +17,7 @@ struct OverlayState {
     bool show_keys = false;
     bool ask_model_folder = false; // opens the dialog in the next frame
     bool show_card = false;        // the world panel shows the card instead of the places
+    std::string shown_start;       // start point whose picture was last brought into view
     // World and session share a place at first: which of them is seen.
     std::string tab_of;             // model that it was last chosen for
     const char* bring = nullptr;    // is to be seen as soon as it can be

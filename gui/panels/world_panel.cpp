@@ -4,6 +4,8 @@
 #include "gui/panels/panels.hpp"
 #include "gui/widgets.hpp"
 
+#include <imgui_internal.h> // ScrollToItem
+
 #include <algorithm>
 #include <cmath>
 
@@ -22,13 +24,18 @@ std::string_view short_name(const StartTile& tile) {
     return name;
 }
 
-void tile_picture(const PanelContext& ui, const StartTile& tile, ImVec2 size) {
+void tile_picture(const PanelContext& ui, OverlayState& overlay, const StartTile& tile, ImVec2 size) {
     const bool current = tile.name == ui.model.start;
     const ImVec2 at = ImGui::GetCursorScreenPos();
     const ImVec2 end = {at.x + size.x, at.y + size.y};
     ImGui::PushID(tile.name.c_str());
     if (ImGui::InvisibleButton("tile", size)) {
         ui.commands.start = tile.name;
+    }
+    // Once a walk: afterwards a person may scroll elsewhere.
+    if (current && overlay.shown_start != tile.name) {
+        ImGui::ScrollToItem(ImGuiScrollFlags_KeepVisibleEdgeY);
+        overlay.shown_start = tile.name;
     }
     const bool hovered = ImGui::IsItemHovered();
     if (hovered) {
@@ -102,7 +109,7 @@ void header(const PanelContext& ui, OverlayState& overlay) {
 }
 
 // A column for each place, its start points below each other; three columns, then the next below.
-void places(const PanelContext& ui) {
+void places(const PanelContext& ui, OverlayState& overlay) {
     const auto& starts = ui.model.session.starts;
     std::vector<std::string_view> names;
     for (const StartTile& tile : starts) {
@@ -131,7 +138,7 @@ void places(const PanelContext& ui) {
             if (tile.place != names[p]) continue;
             ImGui::SetCursorPos(at);
             const float height = std::floor(width / std::max(tile.aspect, 0.2f));
-            tile_picture(ui, tile, {width, height});
+            tile_picture(ui, overlay, tile, {width, height});
             at.y += height + gap;
         }
         bottom = std::max(bottom, at.y);
@@ -205,7 +212,7 @@ void world_panel(const PanelContext& ui, OverlayState& overlay) {
     if (overlay.show_card && card) {
         card_view(ui, *card);
     } else {
-        places(ui);
+        places(ui, overlay);
     }
     ImGui::End();
 }

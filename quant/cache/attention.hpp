@@ -19,7 +19,8 @@ public:
     virtual at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q,
                               const at::Tensor& k, const at::Tensor& v) = 0;
     virtual void set_bias_correction(bool on) = 0; // between chunks
-    // Between chunks. Rows of every layer that are read first and never turned, see KvCache::set_text.
+    // Between chunks. Rows of every layer that are read first and never turned, see KvCache::set_text; on the CPU
+    // possibly those of each branch (quant/cache/branch_rows.hpp).
     virtual void set_text(std::vector<TextRows> layers) = 0;
     virtual std::int64_t scratch_bytes() const = 0;
     virtual double take_expand_ms() = 0;    // since the last call
@@ -28,6 +29,9 @@ public:
 
 std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy,
                                               at::ScalarType compute);
+// AttentionType::fp8_emulated. Text and the logit correction are not for it.
+std::unique_ptr<Attention> make_plain_e4m3_attention(const CacheShape& shape, const CachePolicy& policy,
+                                                     at::Device device, at::ScalarType compute);
 #if WANDER_CUDA
 bool cuda_attention_has_fp8(const CacheShape& shape, at::Device device, at::ScalarType compute);
 std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,

@@ -22,7 +22,8 @@ using Clock = std::chrono::steady_clock;
 template <class E>
 struct Tile {
     const PageGroup* group = nullptr; // of a packed page; null: the rows lie uncompressed in memory
-    bool text = false;                // both branches read its rows as they are
+    bool text = false;                // its rows are read as they are
+    std::ptrdiff_t branch_stride = 0; // text: from the first branch's rows to the second's; 0: both read the same
     const Page* keys = nullptr;       // packed pages
     const Page* values = nullptr;
     float log_weight = 0;        // ln of the tokens that one row stands for
@@ -212,7 +213,8 @@ private:
     void add_text(const TextRows& rows) {
         Tile<E> tile;
         tile.text = true;
-        const auto count = static_cast<int>(rows.keys.size(0));
+        const auto count = static_cast<int>(rows.keys.size(-3));
+        if (rows.keys.dim() == 4) tile.branch_stride = count * row_stride();
         for (int row = 0; row < count; row += tile_tokens_) {
             tile.key_rows = static_cast<const E*>(rows.keys.const_data_ptr()) + row * row_stride();
             tile.value_rows = static_cast<const E*>(rows.values.const_data_ptr()) + row * row_stride();
@@ -279,15 +281,23 @@ private:
     }
 
     void expand_text(const Tile<E>& tile, int head) {
-        const std::ptrdiff_t offset = static_cast<std::ptrdiff_t>(head) * shape_.head_dim;
-        Read rows{tile.key_rows + offset, row_stride(), tile.value_rows + offset, row_stride()};
-        if constexpr (kRowsTogether != 1) {
-            kernels_.expand_values(
-                {rows.values, row_stride(), tile.tokens, shape_.head_dim, values_plain_.data(), nullptr}, {});
-            rows.values = values_plain_.data();
-            rows.value_stride = static_cast<std::ptrdiff_t>(shape_.head_dim) * kRowsTogether;
+        for (int branch = 0; branch < branches(); ++branch) {
+            if (branch > 0 && tile.branch_stride == 0) {
+                read_[branch] = read_[0];
+                break;
+            }
+            const std::ptrdiff_t offset =
+                branch * tile.branch_stride + static_cast<std::ptrdiff_t>(head) * shape_.head_dim;
+            Read rows{tile.key_rows + offset, row_stride(), tile.value_rows + offset, row_stride()};
+            if constexpr (kRowsTogether != 1) {
+                E* const together = branch == 0 ? values_plain_.data() : values_prope_.data();
+                kernels_.expand_values({rows.values, row_stride(), tile.tokens, shape_.head_dim, together, nullptr},
+                                       {});
+                rows.values = together;
+                rows.value_stride = static_cast<std::ptrdiff_t>(shape_.head_dim) * kRowsTogether;
+            }
+            read_[branch] = rows;
         }
-        read_[0] = read_[1] = rows;
     }
 
     void expand(const Tile<E>& tile, int layer, int head) {

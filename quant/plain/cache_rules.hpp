@@ -21,9 +21,12 @@ struct LayerFormat {
 
 // What a GPU multiplies in while it attends. fp8: queries, keys, values and probabilities as E4M3; faster than BF16,
 // and each layer's result is off by some percent (docs/performance.md). Only where cuDNN has it (compute
-// capability 9.0), only for BF16 caches of pictures of at least 256 tokens.
-enum class AttentionType : std::uint8_t { bf16, fp8 };
-inline const char* attention_name(AttentionType type) { return type == AttentionType::fp8 ? "fp8" : "bf16"; }
+// capability 9.0), only for BF16 caches of pictures of at least 256 tokens. fp8_emulated: the same roundings one by
+// one, for BF16 caches of any picture on any device; slow, for measuring what they cost (wander evaluate --fp8).
+enum class AttentionType : std::uint8_t { bf16, fp8, fp8_emulated };
+inline const char* attention_name(AttentionType type) {
+    return type == AttentionType::fp8 ? "fp8" : type == AttentionType::bf16 ? "bf16" : "fp8, emulated";
+}
 
 struct CacheRules {
     std::vector<LayerFormat> layer_formats; // later entries win

@@ -6,8 +6,6 @@ and prints what the driver counted, by chunk, against what the forecast said fro
 was off by more than 2 % of the memory in use at the end.
 
     card_size.py --wander build/release/bin/wander --model DIR --card 12 --latents 42 [--cache int2] [--decoder tiny] [--sink 3]
-
-Needs a python3 with torch for holding the memory.
 """
 import argparse
 import json
@@ -17,16 +15,26 @@ import sys
 import tempfile
 
 GIB = 2**30
+# Through the driver's own library: nothing else is needed to hold memory.
 HOLDER = """
-import sys, torch
-free, total = torch.cuda.mem_get_info()
-held = []
-left = free - int(float(sys.argv[1]) * 2**30)
+import ctypes, sys
+driver = ctypes.CDLL("libcuda.so.1")
+def call(name, *words):
+    status = getattr(driver, name)(*words)
+    if status:
+        sys.exit(f"card_size: {name} answers {status}")
+device, context, free, total, piece = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_size_t(), ctypes.c_uint64()
+call("cuInit", 0)
+call("cuDeviceGet", ctypes.byref(device), 0)
+call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+call("cuCtxSetCurrent", context)
+call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+left = free.value - int(float(sys.argv[1]) * 2**30)
 while left > 0:
-    held.append(torch.empty(min(left, 2**30), dtype=torch.uint8, device="cuda"))
+    call("cuMemAlloc_v2", ctypes.byref(piece), ctypes.c_size_t(min(left, 2**30)))
     left -= 2**30
-free, total = torch.cuda.mem_get_info()
-print(total - free, flush=True)
+call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+print(total.value - free.value, flush=True)
 sys.stdin.readline()
 """
 
@@ -43,7 +51,10 @@ def main():
     options = parser.parse_args()
     chunks = options.latents // 3 + 6
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(options.card)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    held = int(holder.stdout.readline())
+    answer = holder.stdout.readline()
+    if not answer:
+        sys.exit("card_size: the memory could not be held")
+    held = int(answer)
     try:
         with tempfile.TemporaryDirectory() as folder:
             metrics, controls = pathlib.Path(folder) / "metrics.json", pathlib.Path(folder) / "controls.jsonl"

@@ -4,8 +4,10 @@
 Usage: tidy.py --clang-tidy PROGRAM --root DIR --build DIR --cache DIR [--jobs N] [FILE...]
 
 A file is skipped when its own text, the text of every header of ours that it can reach, its flags, .clang-tidy and the program's version are
-those of an earlier clean run. GCC's precompiled header of torch means nothing to clang: it is left out, and only a
-file that does not stand alone is read again with all of torch (10 s more). Compiler warnings are GCC's; CUDA files are left to nvcc.
+those of an earlier clean run. GCC's precompiled header of torch means nothing to clang: clang reads ATen.h once as a module of its own
+and keeps that beside the remembered files, which saves a quarter of the time. A module might be seen otherwise than its text, so only
+findings of a plain reading count: a file with any is read again without the module. One that does not stand alone is read with ATen.h
+before it, as GCC does. Compiler warnings are GCC's; CUDA files are left to nvcc.
 """
 
 import argparse
@@ -37,6 +39,23 @@ def clean_arguments(entry):
         elif word not in DROPPED:
             result.append(word)
     return [word for word in result if word != entry["file"]]
+
+
+def aten_module(words, cache):
+    """Words that make clang read ATen/ATen.h as a module; none for a file without torch."""
+    header = next((Path(word) / "ATen/ATen.h" for word in words if (Path(word) / "ATen/ATen.h").is_file()), None)
+    if not header:
+        return []
+    text = f'module wander_aten {{\n  header "{header}"\n  export *\n}}\n'
+    folder = cache / "modules" / hashlib.sha256(text.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    module_map = folder / "aten.modulemap"
+    # Clang compares times: the file is written once, and by a rename, since several runs may share the cache.
+    if not module_map.is_file():
+        part = folder / f"{os.getpid()}.part"
+        part.write_text(text)
+        part.replace(module_map)
+    return ["-fmodules", "-fimplicit-module-maps", f"-fmodule-map-file={module_map}", f"-fmodules-cache-path={folder}"]
 
 
 def own_text(path, root, seen):
@@ -83,16 +102,24 @@ def main():
         if stamp.exists():
             skipped += 1
         else:
-            work[path] = (words, stamp)
+            work[path] = (words, aten_module(words, arguments.cache), stamp)
     if not work and not skipped:
         sys.exit("tidy: the build folder names no source file of ours")
 
     def check(path):
-        words, stamp = work[path]
-        command = [arguments.clang_tidy, "--quiet", str(path), "--"]
-        run = subprocess.run(command + words[1:], capture_output=True, text=True, check=False, cwd=build)
+        words, module, stamp = work[path]
+
+        def read(*more):
+            command = [arguments.clang_tidy, "--quiet", str(path), "--", *more, *words[1:]]
+            return subprocess.run(command, capture_output=True, text=True, check=False, cwd=build)
+
+        before = ()
+        run = read(*module)
         if run.returncode and "clang-diagnostic-error" in run.stdout and any("torch" in word for word in words):
-            run = subprocess.run(command + ["-include", "torch/torch.h"] + words[1:], capture_output=True, text=True, check=False, cwd=build)
+            before = ("-include", "ATen/ATen.h")
+            run = read(*before, *module)
+        if run.returncode and module:
+            run = read(*before)
         if run.returncode == 0:
             stamp.touch()
         return path, run

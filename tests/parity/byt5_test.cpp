@@ -5,6 +5,8 @@
 
 #include <c10/core/InferenceMode.h>
 
+#include <fstream>
+
 namespace wander::testing {
 namespace {
 

@@ -9,6 +9,9 @@
 #include "generator/text/plain/utf8.hpp"
 #include "tests/support/golden.hpp"
 
+#include <cstdlib>
+#include <fstream>
+
 namespace wander::testing {
 namespace {
 

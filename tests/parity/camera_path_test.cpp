@@ -10,7 +10,10 @@
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
+#include <fstream>
 
 namespace wander::testing {
 namespace {

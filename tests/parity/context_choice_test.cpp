@@ -3,6 +3,9 @@
 #include "generator/memory/context_choice.hpp"
 #include "tests/support/golden.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace wander::testing {
 namespace {
 

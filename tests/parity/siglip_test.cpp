@@ -4,6 +4,8 @@
 
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
+
 namespace wander::testing {
 namespace {
 

@@ -7,6 +7,8 @@
 #include "generator/text/plain/unigram_tokenizer.hpp"
 #include "tests/support/golden.hpp"
 
+#include <cstdlib>
+#include <fstream>
 #include <optional>
 
 namespace wander::testing {

@@ -5,6 +5,8 @@
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
+#include <cmath>
+
 namespace wander::testing {
 namespace {
 

@@ -6,6 +6,8 @@
 #include "generator/rollout/worldplay_rollout.hpp"
 #include "tests/support/worldplay_case.hpp"
 
+#include <algorithm>
+
 namespace wander::testing {
 
 inline HunyuanConfig hunyuan_config_of(const GoldenCase& golden) {

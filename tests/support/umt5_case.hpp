@@ -5,6 +5,8 @@
 #include "generator/text/umt5_weights.hpp"
 #include "tests/support/golden.hpp"
 
+#include <algorithm>
+
 namespace wander::testing {
 
 struct Umt5Sequence {

@@ -151,6 +151,27 @@ std::string format_table(const EvaluationReport& report) {
     return text;
 }
 
+std::string fp8_table(const EvaluationReport& report) {
+    std::string text = fmt::format(
+        "\nThe free walks in FP8 (E4M3): PSNR against the truth, dB (against the same walks in bf16). {}\n\n",
+        report.fp8_weights_emulated
+            ? "Weights and attention are emulated: rounded alike, multiplied in float32."
+            : "Weights are the GPU's own FP8 products; attention is emulated: rounded alike, multiplied in float32.");
+    text += seconds_header("walk", report.all.free_walk);
+    const auto row = [&](const std::string& name, const std::vector<SecondFigures>& figures,
+                         const std::vector<double>* plain) {
+        std::string line = fmt::format("| {} |", name);
+        for (std::size_t i = 0; i < figures.size(); ++i) {
+            line += fmt::format(" {:.2f}", figures[i].psnr_db);
+            line += plain ? fmt::format(" ({:.1f}) |", (*plain)[i]) : " |";
+        }
+        return line + "\n";
+    };
+    text += row("bf16", report.all.free_walk, nullptr);
+    for (const FormatFigures& f : report.fp8) text += row(f.format, f.free_walk, &f.plain_db);
+    return text;
+}
+
 } // namespace
 
 std::optional<double> EvaluationReport::psnr_at(int second) const {
@@ -185,6 +206,7 @@ std::string report_tables(const EvaluationReport& report) {
     if (report.all.next_chunk.chunks > 0) text += place_table(report);
     if (!report.all.revisits.empty()) text += revisit_table(report);
     if (!report.formats.empty()) text += format_table(report);
+    if (!report.fp8.empty()) text += fp8_table(report);
     return text;
 }
 
@@ -216,6 +238,12 @@ std::string report_json(const EvaluationReport& report) {
         for (const double db : f.plain_db) format["plain_db"].push_back(rounded(db));
         json["formats"].push_back(format);
     }
+    for (const FormatFigures& f : report.fp8) {
+        Json in_fp8 = {{"walk", f.format}, {"free_walk", seconds_json(f.free_walk)}};
+        for (const double db : f.plain_db) in_fp8["plain_db"].push_back(rounded(db));
+        json["fp8"].push_back(in_fp8);
+    }
+    if (!report.fp8.empty()) json["fp8_weights_emulated"] = report.fp8_weights_emulated;
     // Names of places come from files.
     return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

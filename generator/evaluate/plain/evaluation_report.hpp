@@ -52,7 +52,7 @@ struct PlaceFigures {
 };
 
 struct FormatFigures {
-    std::string format; // registry name
+    std::string format; // registry name, or "FP8 weights" and the like
     std::vector<SecondFigures> free_walk;
     std::vector<double> plain_db; // by second: against the same walks in bf16; 100: equal
     double packed_ratio = 0;      // of packed pages, at the end; 0: nothing was packed
@@ -70,6 +70,8 @@ struct EvaluationReport {
     PlaceFigures all;
     std::vector<PlaceFigures> places;
     std::vector<FormatFigures> formats; // bf16 is not among them
+    std::vector<FormatFigures> fp8;     // weights, attention, both; no ratios
+    bool fp8_weights_emulated = false;  // on the CPU; attention always is
 
     // Of all places; nothing where the second was not measured.
     std::optional<double> psnr_at(int second) const;

@@ -105,11 +105,11 @@ Result<void> SafetensorsStream::write(const void* bytes, std::size_t size) {
     return {};
 }
 
-Result<void> SafetensorsStream::finish() {
+Result<void> SafetensorsStream::finish(bool on_disk) {
     if (part_->written != part_->expected)
         return Error{ErrorCode::wrong_use, fmt::format("{}: {} bytes were written of {} announced",
                                                        part_->path.string(), part_->written, part_->expected)};
-    if (::fsync(part_->file) != 0 || ::rename(part_->part_path.c_str(), part_->path.c_str()) != 0)
+    if ((on_disk && ::fsync(part_->file) != 0) || ::rename(part_->part_path.c_str(), part_->path.c_str()) != 0)
         return part_->error("cannot be written");
     part_->finished = true;
     return {};

@@ -1,5 +1,6 @@
 #pragma once
-// The walks that every cache format has to take: all start points of the embedded world, and what people do in them.
+// The walks that every cache format has to take: the first six start points of the embedded world, and what people do
+// in them.
 
 #include "tests/support/walk_runner.hpp"
 

@@ -87,6 +87,19 @@ def goes_on_with_its_decoder(small, root, words, full):
     check("and the same latents", rest == full)
 
 
+def keeps_its_context_as_published(small, root, words, full):
+    """The parity mode: the third chunk is the first that reads what was packed, and a resumed walk packs the same again."""
+    words = (*words, "--cache", "qvg-published")
+    whole, state = small.walk("qvg", *words)
+    chunk = len(full["latents"]) // CHUNKS
+    check("nothing is packed yet", state["latents"][: 2 * chunk] == full["latents"][: 2 * chunk])
+    check("now it is", state["latents"][2 * chunk : 3 * chunk] != full["latents"][2 * chunk : 3 * chunk])
+    check("the cache itself is not", whole["cache_format"] == "qvg-published", whole["cache_format"])
+    small.walk("qvg_half", *words, controls=WALK[:2], chunks=4)
+    _, rest = small.walk("qvg_rest", "--resume", str(root / "qvg_half.walk"), *words[2:], controls=[{**WALK[2], "chunk": 0}], chunks=3)
+    check("a resumed walk packs the same again", rest == state)
+
+
 def psnr(one, other):
     error = sum((a - b) ** 2 for a, b in zip(one, other)) / len(one)
     return 10 * math.log10(255 * 255 / error) if error else math.inf
@@ -152,6 +165,7 @@ def main():
             ratio = full["chunks"][4]["cache_bytes"] / packed["chunks"][4]["cache_bytes"]
             check(f"{cache} packs the whole context", ratio > (3.9 if cache == "fp8" else 12), ratio)  # of 4-byte values here
             check(f"{cache}: back to BF16", packed["chunks"][6]["cache_bytes"] == held[6], packed["chunks"][6])
+        keeps_its_context_as_published(small, root, ("--prompt", "A quiet street."), full_state)
         change, _ = walk("change", "--prompt", "A quiet street.", controls=[*WALK[:2], {**WALK[2], "prompt": "A lake."}])
         texts = [c["prompt"] for c in change["chunks"]]
         check("the prompt changes at its chunk", texts == ["A quiet street."] * 4 + ["A lake."] * 3, texts)
@@ -192,6 +206,8 @@ def main():
             (("--size", "200x128"), "multiples of 32"),
             (("--context", "9"), "whole chunks"),
             (("--walk-decoder",), "--walk-out"),
+            (("--cache", "qvg-published", "--fast-context"), "leave one out"),
+            (("--cache", "qvg-published", "--cache-layers", "0:int8"), "--cache-layers"),
             (("--start", "nowhere"), "winter_lamps"),
             (("--path", "x-3"), "--path"),
             (("--path", "missing.json"), "no such file"),

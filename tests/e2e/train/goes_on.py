@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A training that kill -9 ended goes on: the next 50 steps' mean loss is within 2 % of an uninterrupted run's. Ctrl+C writes everything and
-ends with 0; two processes train as one; without the full checkpoint the portable one is enough.
+ends with 0, and while walks are drawn at once; two processes train as one; without the full checkpoint the portable one is enough.
 
 Usage: goes_on.py PATH_OF_WANDER
 """
@@ -58,6 +58,16 @@ def main(wander):
         assert train(wander, killed, "--resume", str(killed)).returncode == 2
         foreign = train(wander, whole, "--resume", str(killed))
         assert foreign.returncode == 2 and "holds a training already" in foreign.stderr, foreign.stderr
+
+        # Ctrl+C while the walks are drawn, of which there are many.
+        drawing = Path(folder) / "drawing"
+        words = [word if word != "8" else "5000" for word in WORDS]
+        process = subprocess.Popen(command(wander, drawing, *words), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert any(line.startswith("drawing walks") for line in process.stderr), process.wait()
+        process.send_signal(signal.SIGINT)
+        out, told = process.communicate(timeout=60)
+        assert process.returncode == 0 and "nothing is learnt yet" in out, (process.returncode, out, told)
+        assert not (drawing / "checkpoint.safetensors").exists()
 
         # Ctrl+C, then the portable checkpoint alone.
         stopped = Path(folder) / "stopped"

@@ -8,6 +8,7 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 
+#include <fstream>
 #include <thread>
 
 namespace wander::testing {

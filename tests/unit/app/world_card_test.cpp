@@ -19,9 +19,12 @@ std::string fact(const gui::WorldCard& card, const std::string& label) {
 TEST(WorldCard, TheShippedWorldHasOne) {
     const auto card = read_world_card(WANDER_SOURCE_DIR "/assets/world");
     ASSERT_TRUE(card);
-    ASSERT_EQ(card->places.size(), 3u);
+    ASSERT_GE(card->places.size(), 3u);
     EXPECT_EQ(card->places[2].name, "neon");
-    EXPECT_EQ(fact(*card, "transformer"), "10.1 M");
+    // Two bytes a value, and a head of a few KB.
+    const auto bytes =
+        static_cast<double>(std::filesystem::file_size(WANDER_SOURCE_DIR "/assets/world/dit.safetensors"));
+    EXPECT_NEAR(std::stod(fact(*card, "transformer")), bytes / 2e6, 0.06);
     EXPECT_EQ(fact(*card, "remembers"), "24 latents");
     EXPECT_EQ(card->columns, (std::vector<std::string>{"1", "3", "5", "10", "20", "60"}));
     ASSERT_GE(card->figures.size(), 2u);

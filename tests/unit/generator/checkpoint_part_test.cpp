@@ -7,6 +7,8 @@
 #include "tests/support/torch_archive_writer.hpp"
 #include "tests/unit/render_video/test_folder.hpp"
 
+#include <fstream>
+
 namespace wander::testing {
 namespace {
 

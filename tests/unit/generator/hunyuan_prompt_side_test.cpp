@@ -12,6 +12,9 @@
 #include "tests/support/small_byte_pair.hpp"
 #include "tests/unit/render_video/test_folder.hpp"
 
+#include <algorithm>
+#include <fstream>
+
 namespace wander::testing {
 namespace {
 

@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace wander::nn {
@@ -49,6 +50,39 @@ TEST_P(LinearSizes, EqualsTheDoubleProduct) {
 INSTANTIATE_TEST_SUITE_P(Shapes, LinearSizes,
                          testing::Values(Size{84, 320, 960}, Size{1, 256, 320}, Size{14, 2, 32}, Size{15, 34, 33},
                                          Size{97, 690, 64}, Size{252, 64, 31}));
+
+// Emulated FP8: each output channel and each row rounded to E4M3 by a factor of its own, written here with tables of
+// the type's numbers. Within bf16's rounding of the result.
+TEST(EmulatedFp8, RoundsWeightsAndRowsAndNothingElse) {
+    std::vector<double> numbers; // of E4M3, not negative
+    for (int code = 0; code < 127; ++code) {
+        const int exponent = code >> 3, mantissa = code & 7;
+        numbers.push_back(exponent == 0 ? mantissa * 0x1p-9 : (8 + mantissa) * std::ldexp(1.0, exponent - 10));
+    }
+    const auto nearest = [&](double x) {
+        const auto above = std::lower_bound(numbers.begin(), numbers.end(), std::abs(x));
+        if (above == numbers.end()) return std::copysign(numbers.back(), x);
+        const double high = *above, low = above == numbers.begin() ? high : *(above - 1);
+        return std::copysign(std::abs(x) - low < high - std::abs(x) ? low : high, x);
+    };
+    const auto rounded = [&](const at::Tensor& rows) {
+        at::Tensor out = rows.to(at::kDouble).clone();
+        for (std::int64_t row = 0; row < out.size(0); ++row) {
+            double* values = out[row].data_ptr<double>();
+            const double unit = out[row].abs().max().item<double>() / 448;
+            for (std::int64_t i = 0; i < out.size(1); ++i) values[i] = nearest(values[i] / unit) * unit;
+        }
+        return out;
+    };
+    const at::Tensor w = random(1, {48, 40}), b = random(2, {48}).to(at::kBFloat16), x = random(3, {7, 40});
+    const Linear layer(w, b, at::kCPU, at::kBFloat16, WeightType::e4m3_emulated);
+    const at::Tensor expected = at::matmul(rounded(x), rounded(w).t()) + b.to(at::kDouble);
+    EXPECT_EQ(layer.input_type(), at::kFloat);
+    EXPECT_LE(relative(layer.to_stream(x), expected), 1e-5);
+    EXPECT_LE(relative(layer(Activation{x, {}}), expected), 1.0 / 128);
+    EXPECT_EQ(layer(x).scalar_type(), at::kBFloat16);
+    EXPECT_GT(relative(layer.to_stream(x), at::linear(x, w, b.to(at::kFloat))), 5e-3) << "nothing was rounded";
+}
 
 // Whatever kernel this machine has, against its twin; rows that lie apart, no bias, results that are added.
 TEST(GemmKernels, EqualTheirTwins) {

@@ -6,6 +6,7 @@
 #include "tests/support/small_tokenizer.hpp"
 #include "tests/unit/render_video/test_folder.hpp"
 
+#include <fstream>
 #include <thread>
 
 namespace wander::testing {

@@ -228,6 +228,29 @@ TEST(Gui, MorePlacesThanColumnsGoBelow) {
     EXPECT_EQ(*frame.commands.start, "harbour_lighthouse");
 }
 
+TEST(Gui, ThePictureOfTheStartIsBroughtIntoViewOnce) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_model(3);
+    for (const char* name : {"harbour_lagoon", "harbour_lighthouse", "mushrooms_glade"}) {
+        const std::string full = name;
+        model.session.starts.push_back({full, full.substr(0, full.find('_')), 0, 192.0f / 112.0f});
+    }
+    model.start = "harbour_lighthouse";
+    frames(gui, model, 6);
+    ImGuiWindow* world = ImGui::FindWindowByName(kWorldPanel);
+    EXPECT_GT(world->ScrollMax.y, 50);
+    EXPECT_GT(world->Scroll.y, world->ScrollMax.y - 20);
+    ImGui::SetScrollY(world, 0);
+    frames(gui, model, 4);
+    EXPECT_EQ(world->Scroll.y, 0) << "a person may look at other places";
+    model.start = "mushrooms_glade";
+    frames(gui, model, 4);
+    EXPECT_GT(world->Scroll.y, 40);
+    model.start = "village_fountain";
+    frames(gui, model, 4);
+    EXPECT_LT(world->Scroll.y, 50);
+}
+
 TEST(Gui, TheCardIsShownInsteadOfThePlaces) {
     Gui gui = make_gui();
     const UiModel model = samples::sample_model(3);

@@ -56,6 +56,50 @@ TEST(Attend, EmbeddedWorldShapeBfloat16) {
     EXPECT_LT(worst_of_walk(setup, 7, 1), 2e-2);
 }
 
+// FP8 attention emulated: some percent away from the softmax, packed pages and both branches included.
+TEST(Attend, EmulatedFp8StaysNearDenseSoftmax) {
+    for (const char* format : {"bf16", "int2"}) {
+        for (const bool prope : {true, false}) {
+            CacheSetup setup = embedded_setup();
+            setup.compute = at::kBFloat16;
+            setup.prope = prope;
+            setup.policy.format = format;
+            setup.policy.attention = quant::AttentionType::fp8_emulated;
+            const double off = worst_of_walk(setup, 7, 1);
+            EXPECT_LT(off, 1.5e-1) << format << prope; // of the largest value; each of three operands has 4 bits
+            EXPECT_GT(off, 2.1e-2) << format << prope << ": nothing was rounded";
+        }
+    }
+    CacheSetup wrong = embedded_setup();
+    wrong.policy.attention = quant::AttentionType::fp8_emulated;
+    EXPECT_FALSE(quant::KvCache::create(wrong.shape, wrong.policy, at::kCPU, at::kFloat));
+    wrong.policy.bias_correction = true;
+    EXPECT_FALSE(quant::KvCache::create(wrong.shape, wrong.policy, at::kCPU, at::kBFloat16));
+}
+
+// Where one key is all there is to see its value comes back as E4M3 has it: the chunk's largest becomes 224.
+TEST(Attend, EmulatedFp8RoundsValuesByTheirLargest) {
+    CacheSetup setup = small_setup();
+    setup.shape.tokens_per_latent = 1;
+    setup.shape.layers = 1;
+    setup.prope = false;
+    setup.compute = at::kBFloat16;
+    setup.policy.attention = quant::AttentionType::fp8_emulated;
+    const auto cache = make_cache(setup);
+    cache->begin_chunk(random_view(setup, {}, 0, 1, 1));
+    const at::Tensor q = random_rows(setup, 1, 1);
+    at::Tensor v = at::zeros({1, 3, 16}, at::kBFloat16);
+    v[0][0][0] = 3.5F;  // becomes 224
+    v[0][0][1] = 1.0F;  // 64
+    v[0][1][0] = 1.03F; // of 60, 64, 72 the nearest is 64
+    v[0][2][3] = -2.3F; // 147.2: of 144 and 160 the nearer one
+    const at::Tensor got = cache->attend(0, q, q, v)[0].to(at::kDouble);
+    EXPECT_DOUBLE_EQ(got[0][0][0].item<double>(), 3.5);
+    EXPECT_DOUBLE_EQ(got[0][0][1].item<double>(), 1.0);
+    EXPECT_DOUBLE_EQ(got[0][1][0].item<double>(), 1.0);
+    EXPECT_DOUBLE_EQ(got[0][2][3].item<double>(), -2.25);
+}
+
 // A text is read in front of everything, by both branches as it is; more and fewer tokens than a tile or a latent has.
 TEST(Attend, TextInFrontIsNeverTurned) {
     for (const int tokens : {1, 5, 40, 300}) {

@@ -108,6 +108,8 @@ TEST_F(RowsCuda, RmsOfRowsThatLieApart) {
         // What lies behind them is not touched.
         EXPECT_TRUE(at::equal(both.narrow(1, 2 * dim, dim), kept.narrow(1, 2 * dim, dim))) << dim;
         EXPECT_LE(relative(rms_norm(kept.narrow(1, dim, dim), second, kEps), got.second), 1e-12) << dim;
+        const at::Tensor wide = random(4, {53, dim});
+        EXPECT_LE(relative(rms_norm(wide, first, kEps), plain::rms_norm(wide, first, kEps)), kFloat) << dim;
     }
 }
 

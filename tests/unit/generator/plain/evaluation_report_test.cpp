@@ -28,6 +28,7 @@ EvaluationReport sample() {
     report.all.name = "all";
     report.places = {village, harbour};
     report.formats = {{"int2", {{5, 27.3, 0.84}, {20, 24.9, 0.79}, {30, 26.4, 0.78}}, {40.1, 35.2, 33}, 6.79, 2.95}};
+    report.fp8 = {{"FP8 weights", {{5, 27.31, 0.84}, {20, 24.97, 0.79}, {30, 26.42, 0.78}}, {41.2, 36, 34.5}, 0, 1}};
     return report;
 }
 
@@ -47,7 +48,8 @@ TEST(EvaluationReport, TheTableHasEveryRow) {
           "Mean of 20 s and later: 25.8 dB", "| village | 4 | 29.3 | 25.1 | 27.2 | 0.048 | 32.4 | 0.93 | 21.0 |",
           "| full turn | 26.4 | 26.7 | 27.0 | the same |", "| back | 28.6 | 13.6 | 27.8 | 13.6 |",
           "| int2 | 6.79 | 2.95 | 27.3 (40.1) | 24.9 (35.2) | 26.4 (33.0) | 0.78 |",
-          "| bf16 | - | 1.00 | 27.3 | 25.0 | 26.5 | 0.79 |"}) {
+          "| FP8 weights | 27.31 (41.2) | 24.97 (36.0) | 26.42 (34.5) |", "| bf16 | 27.34 | 25.00 | 26.50 |",
+          "the GPU's own FP8 products", "| bf16 | - | 1.00 | 27.3 | 25.0 | 26.5 | 0.79 |"}) {
         EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
     }
 }
@@ -55,11 +57,12 @@ TEST(EvaluationReport, TheTableHasEveryRow) {
 TEST(EvaluationReport, WhatWasNotMeasuredIsLeftOut) {
     EvaluationReport report = sample();
     report.formats.clear();
+    report.fp8.clear();
     report.all.revisits.clear();
     report.all.next_chunk = {};
     report.all.free_walk = {{5, 27, 0.8}};
     const std::string text = report_markdown(report);
-    for (const char* part : {"Coming back", "sink alone", "compressed", "later"})
+    for (const char* part : {"Coming back", "sink alone", "compressed", "FP8", "later"})
         EXPECT_EQ(text.find(part), std::string::npos) << part;
 }
 
@@ -71,6 +74,9 @@ TEST(EvaluationReport, TheJsonSaysTheSame) {
     EXPECT_EQ(json["places"][1]["known_walks"], false);
     EXPECT_EQ(json["late_psnr_db"], 25.75);
     EXPECT_EQ(json["formats"][0]["plain_db"][2], 33.0);
+    EXPECT_EQ(json["fp8"][0]["walk"], "FP8 weights");
+    EXPECT_EQ(json["fp8"][0]["plain_db"][1], 36.0);
+    EXPECT_EQ(json["fp8_weights_emulated"], false);
     EXPECT_EQ(json["all"]["next_chunk"]["latent_mse"], 0.0484);
 }
 

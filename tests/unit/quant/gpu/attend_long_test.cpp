@@ -42,10 +42,11 @@ protected:
     }
 
     // Largest distance over a walk to the CPU's results, the pages being the same.
-    static double worst_distance(const CacheSetup& on_device, int chunks, int latents) {
+    static double worst_distance(const CacheSetup& on_device, int chunks, int latents,
+                                 quant::AttentionType host_attention = quant::AttentionType::bf16) {
         CacheSetup on_host = on_device;
         on_host.device = at::kCPU;
-        on_host.policy.attention = quant::AttentionType::bf16;
+        on_host.policy.attention = host_attention;
         const auto device = make_cache(on_device);
         const auto host = make_cache(on_host);
         double worst = 0;
@@ -128,6 +129,18 @@ TEST_F(AttendLong, Bfloat16ReadsAsOnTheCpu) {
                 EXPECT_TRUE(worst_distance(one, 11, 1) < 1e-2);
             }
         }
+    }
+}
+
+// The emulation rounds what the kernels round: they are nearer to it than to what is not rounded.
+TEST_F(AttendLong, Fp8IsWhatIsEmulated) {
+    if (!is_hopper()) GTEST_SKIP() << "FP8 attention needs a Hopper GPU";
+    for (const bool prope : {false, true}) {
+        CacheSetup one = setup("bf16", quant::AttentionType::fp8, prope);
+        const double rounded = worst_distance(one, 11, 1, quant::AttentionType::fp8_emulated);
+        const double plain = worst_distance(one, 11, 1);
+        EXPECT_LT(rounded, plain) << prope;
+        RecordProperty(prope ? "two_branches" : "one_branch", std::to_string(rounded) + " " + std::to_string(plain));
     }
 }
 
