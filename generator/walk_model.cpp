@@ -57,7 +57,7 @@ std::vector<FormatInfo> describe_formats(const quant::CacheShape& shape, at::Sca
 } // namespace
 
 Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape shape,
-                                                   const WalkOptions& options) {
+                                                   const WalkOptions& options, std::int64_t slice_bytes) {
     shape.layers = model.network.layers;
     shape.heads = model.network.heads;
     shape.head_dim = model.network.head_dim;
@@ -69,6 +69,7 @@ Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::Cach
     policy.attention = options.attention;
     policy.tile_tokens = options.twin_tile_tokens;
     policy.centroids = options.cache_centroids;
+    if (slice_bytes > 0) policy.slice_bytes = slice_bytes;
     if (options.twin_slice_bytes > 0) policy.slice_bytes = options.twin_slice_bytes;
     auto cache = quant::KvCache::create(shape, policy, model.device.device, model.device.compute);
     if (!cache) return cache.error();

@@ -6,8 +6,9 @@
 namespace wander {
 
 // model.network, device and sizes must be there. Describes the formats, window and capacity as well.
+// slice_bytes: CachePolicy's, where the options do not say; 0: its own.
 Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape shape,
-                                                   const WalkOptions& options);
+                                                   const WalkOptions& options, std::int64_t slice_bytes = 0);
 // model.noise, so that restart() can change the seed of what draws from the result.
 NoiseSource make_noise(WalkModel& model, std::uint64_t seed);
 // Cache, noise and loop of a causal model.

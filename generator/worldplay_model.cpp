@@ -95,7 +95,7 @@ private:
         if (as_published) {
             if (auto done = keep_as_published(config, cache_options); !done) return done;
         }
-        auto cache = make_cache(model_, shape, cache_options);
+        auto cache = make_cache(model_, shape, cache_options, kWorldPlaySliceBytes);
         if (!cache) return cache.error();
         if (as_published) refuse_other_formats();
         if (!config.fast_context) model_.capacity.view_latents = context.latents + kLatentsPerChunk;

@@ -1,10 +1,12 @@
 #include "generator/hunyuan/hunyuan_vae.hpp"
 
 #include "generator/hunyuan/hunyuan_vae_ops.hpp"
+#include "generator/wan/vae_fused.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <limits>
 #include <stdexcept>
 
 namespace wander {
@@ -54,6 +56,60 @@ Change enlarging(const HunyuanVaeConfig& config, std::size_t level) {
     return {config.widths[changes - level], config.widths[changes - level - 1], time ? 2 : 1};
 }
 
+constexpr const char* kMiddleAttention = "decoder.mid.attn_1";
+
+// Behind the first convolution, as the fused path runs it.
+VaeHalf plan_decoder(const HunyuanVaeConfig& config) {
+    using Kind = VaeLayer::Kind;
+    VaeHalf half;
+    half.names = {.norm1 = ".norm1",
+                  .conv1 = ".conv1.conv",
+                  .norm2 = ".norm2",
+                  .conv2 = ".conv2.conv",
+                  .shortcut = {},
+                  .norm = ".norm",
+                  .qkv = ".qkv",
+                  .proj = ".proj_out",
+                  .time = {},
+                  .space = ".upsample.conv.conv"};
+    half.grows_by_boxes = true;
+    const int widest = config.widths.back();
+    half.layers = {{Kind::residual, "decoder.mid.block_1", widest, widest},
+                   {Kind::attention, kMiddleAttention, widest, widest},
+                   {Kind::residual, "decoder.mid.block_2", widest, widest}};
+    for (std::size_t level = 0; level < config.widths.size(); ++level) {
+        const std::string name = fmt::format("decoder.up.{}", level);
+        const int width = config.widths[config.widths.size() - 1 - level];
+        for (int i = 0; i < config.residual_blocks + 1; ++i)
+            half.layers.push_back({Kind::residual, fmt::format("{}.block.{}", name, i), width, width});
+        if (level + 1 == config.widths.size()) continue;
+        const Change change = enlarging(config, level);
+        half.layers.push_back({change.time == 2 ? Kind::up_time_space : Kind::up_space, name,
+                               static_cast<int>(change.in), static_cast<int>(change.out)});
+    }
+    half.head_norm = "decoder.norm_out";
+    half.head_channels = config.widths.front();
+    half.head = {"decoder.conv_out.conv", half.head_channels, 3, 3};
+    return half;
+}
+
+FusedVaeForm fused_form() {
+    FusedVaeForm form;
+    form.replicate = true;
+    form.pixels_per_pass = 400'000; // a frame of 480x832
+    form.roomy_passes = 4;
+    return form;
+}
+
+// Queries, keys and values by one convolution.
+VaeConv joined(const VaeConv& q, const VaeConv& k, const VaeConv& v) {
+    VaeConv all = q;
+    all.weight = at::cat({q.weight, k.weight, v.weight}).contiguous(at::MemoryFormat::ChannelsLast);
+    all.bias = at::cat({q.bias, k.bias, v.bias});
+    all.wide_bias = at::cat({q.wide_bias, k.wide_bias, v.wide_bias});
+    return all;
+}
+
 } // namespace
 
 Shapes HunyuanVaeConfig::tensor_shapes(bool encoder, bool decoder) const {
@@ -96,8 +152,22 @@ struct HunyuanVae::Net : CausalVaeNet {
         replicate_borders();
     }
 
-    Result<void> load(const TensorSource& source) {
-        return load_parts(config.tensor_shapes(has_encoder, has_decoder), source, "HunyuanVideo 1.5 VAE");
+    Result<void> load(const TensorSource& source, const DecodeTuning& tuning) {
+        if (auto loaded = load_parts(config.tensor_shapes(has_encoder, has_decoder), source, "HunyuanVideo 1.5 VAE");
+            !loaded)
+            return loaded.error();
+        if (has_decoder) fused = FusedVae(plan_decoder(config), fused_form(), device(), compute(), tuning);
+        if (!fused.on()) return {};
+        const std::string middle = kMiddleAttention;
+        convs()[middle + ".qkv"] = joined(part(middle + ".q"), part(middle + ".k"), part(middle + ".v"));
+        for (const char* alone : {".q", ".k", ".v"}) convs().erase(middle + alone);
+        fused.prepare(convs());
+        return {};
+    }
+
+    std::int64_t latents_per_part() const override {
+        // The fused path cuts where it is wide.
+        return fused.on() ? std::numeric_limits<std::int64_t>::max() : CausalVaeNet::latents_per_part();
     }
 
     at::Tensor block(const std::string& name, const at::Tensor& x, VaePast& past) const {
@@ -121,6 +191,7 @@ struct HunyuanVae::Net : CausalVaeNet {
     at::Tensor decode_part(const at::Tensor& z, VaePast& past, bool first) const override {
         at::Tensor x = conv("decoder.conv_in.conv", z, past);
         x = x + z.repeat_interleave(x.size(1) / z.size(1), 1);
+        if (fused.on()) return fused.decode(convs(), gammas(), x, past, first);
         x = middle("decoder", x, past);
         for (std::size_t level = 0; level < config.widths.size(); ++level) {
             const std::string name = fmt::format("decoder.up.{}", level);
@@ -151,22 +222,26 @@ struct HunyuanVae::Net : CausalVaeNet {
     }
 
     HunyuanVaeConfig config;
+    FusedVae fused;
     bool has_decoder = false;
     bool has_encoder = false;
 };
 
 Result<HunyuanVae> HunyuanVae::load(const HunyuanVaeConfig& config, const TensorSource& source, at::Device device,
-                                    at::ScalarType compute, bool with_encoder, bool with_decoder) {
+                                    at::ScalarType compute, bool with_encoder, bool with_decoder,
+                                    const DecodeTuning& tuning) {
     auto net = std::make_shared<Net>(config, device, compute);
     net->has_encoder = with_encoder;
     net->has_decoder = with_decoder;
-    if (auto loaded = net->load(source); !loaded) return loaded.error();
+    if (auto loaded = net->load(source, tuning); !loaded) return loaded.error();
     HunyuanVae vae;
     vae.net_ = std::move(net);
     return vae;
 }
 
 const HunyuanVaeConfig& HunyuanVae::config() const { return net_->config; }
+
+int HunyuanVae::latents_per_call() const { return net_->fused.latents_per_call(); }
 
 CausalDecodeStream HunyuanVae::decode_stream() const {
     if (!net_->has_decoder) throw std::logic_error("HunyuanVae: loaded without its decoder");

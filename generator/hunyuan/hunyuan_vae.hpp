@@ -29,12 +29,14 @@ public:
     using TensorSource = CausalVaeNet::TensorSource;
     // compute: kFloat, kBFloat16 or kDouble. bad_input lists what the checkpoint lacks.
     static Result<HunyuanVae> load(const HunyuanVaeConfig& config, const TensorSource& source, at::Device device,
-                                   at::ScalarType compute, bool with_encoder, bool with_decoder);
+                                   at::ScalarType compute, bool with_encoder, bool with_decoder,
+                                   const DecodeTuning& tuning = {});
 
     std::string name() const override { return "full"; }
     PixelRange range() const override { return {-1, 1}; }
     int latent_channels() const override { return config().z; }
     std::unique_ptr<VideoDecodeStream> open_stream() const override;
+    int latents_per_call() const override;
 
     CausalDecodeStream decode_stream() const;
     CausalEncodeStream encode_stream() const;

@@ -4,22 +4,6 @@
 
 namespace wander {
 
-at::Tensor channels_to_space(const at::Tensor& x, int time) {
-    const std::int64_t n = x.size(0), c = x.size(1) / (4 * time), h = x.size(2), w = x.size(3);
-    return x.reshape({n, time, 2, 2, c, h, w})
-        .permute({0, 1, 4, 5, 2, 6, 3})
-        .reshape({n * time, c, 2 * h, 2 * w})
-        .contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-at::Tensor space_to_channels(const at::Tensor& x, int time) {
-    const std::int64_t n = x.size(0) / time, c = x.size(1), h = x.size(2) / 2, w = x.size(3) / 2;
-    return x.reshape({n, time, c, h, 2, w, 2})
-        .permute({0, 1, 4, 6, 2, 3, 5})
-        .reshape({n, 4 * time * c, h, w})
-        .contiguous(at::MemoryFormat::ChannelsLast);
-}
-
 at::Tensor enlarged_shortcut(const at::Tensor& x, std::int64_t out_channels, int time, bool first) {
     if (time == 1) return channels_to_space(x.repeat_interleave(4 * out_channels / x.size(1), 1), 1);
     const at::Tensor space = channels_to_space(x, first ? 1 : time);

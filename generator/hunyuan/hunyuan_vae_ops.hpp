@@ -2,14 +2,9 @@
 // Changes of size in HunyuanVideo 1.5's VAE: pixels and frames to channels and back, and the shortcuts beside them.
 // Pictures are [frames, channels, height, width]. Internal to generator/hunyuan.
 
-#include <ATen/core/Tensor.h>
+#include "generator/wan/vae_ops.hpp"
 
 namespace wander {
-
-// Channels to time (1 or 2) and 2 x 2 pixels, the factor outermost: channel = ((t * 2 + row) * 2 + column) * C + c.
-at::Tensor channels_to_space(const at::Tensor& x, int time);
-// The way back; frames are a multiple of `time`.
-at::Tensor space_to_channels(const at::Tensor& x, int time);
 
 // Beside an enlarging convolution. Where time doubles: to space first, then every channel repeated; else repeated
 // first: the two orders pair channels differently. The video's first latent stays one frame: to 2 x 2 pixels only.

@@ -13,7 +13,7 @@ using Kind = VaeLayer::Kind;
 
 LayeredVaeNet::LayeredVaeNet(Sizes sizes, VaeHalf decoder, at::Device device, at::ScalarType compute, bool with_encoder,
                              bool with_decoder)
-    : CausalVaeNet(device, compute, sizes.norm, sizes.eps),
+    : CausalVaeNet(device, compute, sizes.form.norm, sizes.form.eps),
       sizes_(std::move(sizes)),
       decoder_(std::move(decoder)),
       has_encoder_(with_encoder),
@@ -31,17 +31,10 @@ Result<void> LayeredVaeNet::load(const Shapes& shapes, const TensorSource& sourc
         return Error{ErrorCode::bad_input, std::string(sizes_.what) + ": latent_mean and latent_std need " +
                                                std::to_string(sizes_.z) + " values each"};
     }
-    tuning_ = tuning;
-    fused_ = has_decoder_ && device().is_cuda() && compute() == at::kBFloat16 && !tuning.plain &&
-             fused_decoder_serves(decoder_);
-    const bool side_by_side = !device().is_cuda() || fused_ || sizes_.squares;
+    if (has_decoder_) fused_ = FusedVae(decoder_, sizes_.form, device(), compute(), tuning);
+    const bool side_by_side = !device().is_cuda() || fused() || sizes_.squares;
     if (auto loaded = load_parts(shapes, source, sizes_.what, side_by_side); !loaded) return loaded.error();
-    if (!fused_) return {};
-    prepare_fused(decoder_, sizes_.column_patches, convs());
-    const bool roomy = decoder_has_room();
-    if (tuning_.pixels_per_pass == 0)
-        tuning_.pixels_per_pass = sizes_.pixels_per_pass * (roomy ? sizes_.roomy_passes : 1);
-    if (tuning_.latents_per_call == 0) tuning_.latents_per_call = roomy ? sizes_.roomy_latents : 1;
+    if (fused()) fused_.prepare(convs());
     return {};
 }
 
@@ -56,39 +49,39 @@ at::Tensor LayeredVaeNet::normalised(const at::Tensor& latents) const {
 
 std::int64_t LayeredVaeNet::latents_per_part() const {
     // The fused path cuts where it is wide.
-    return fused_ ? std::numeric_limits<std::int64_t>::max() : CausalVaeNet::latents_per_part();
+    return fused() ? std::numeric_limits<std::int64_t>::max() : CausalVaeNet::latents_per_part();
 }
 
 at::Tensor LayeredVaeNet::run_fused(const at::Tensor& z, VaePast& past, bool first) const {
-    return decode_fused({&decoder_, &convs(), &gammas(), sizes_.norm, sizes_.eps, sizes_.patch, sizes_.column_patches,
-                         tuning_.pixels_per_pass},
-                        z, past, first);
+    return fused_.decode(convs(), gammas(), z, past, first);
 }
 
 at::Tensor LayeredVaeNet::attention(const VaeLayer& layer, const at::Tensor& x, VaePast& past) const {
-    const at::Tensor qkv = conv(layer.name + ".to_qkv", norm(layer.name + ".norm", x, false), past);
-    return x + conv(layer.name + ".proj", attend_in_frames(qkv), past);
+    const VaeNames& names = decoder_.names;
+    const at::Tensor qkv = conv(layer.name + names.qkv, norm(layer.name + names.norm, x, false), past);
+    return x + conv(layer.name + names.proj, attend_in_frames(qkv), past);
 }
 
 // The first latent of a video is one frame: it is not doubled, and it is no part of the time convolution's history.
 at::Tensor LayeredVaeNet::up(const VaeLayer& layer, at::Tensor x, VaePast& past, bool first) const {
-    if (layer.kind == Kind::up_time_space && !first) x = double_time(conv(layer.name + ".time_conv", x, past));
-    return conv(layer.name + ".resample.1", at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}), past);
+    if (layer.kind == Kind::up_time_space && !first) x = double_time(conv(layer.name + decoder_.names.time, x, past));
+    return conv(layer.name + decoder_.names.space, at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}), past);
 }
 
 at::Tensor LayeredVaeNet::down(const VaeLayer& layer, const at::Tensor& x, VaePast& past) const {
-    const VaeConv& space = part(layer.name + ".resample.1");
+    const VaeConv& space = part(layer.name + decoder_.names.space);
     at::Tensor y = at::conv2d(at::constant_pad_nd(x, {0, 1, 0, 1}), space.weight, space.bias, 2);
     if (layer.kind != Kind::down_time_space) return y;
-    return halve_time_streamed(part(layer.name + ".time_conv"), layer.name + ".time_conv", y, past);
+    return halve_time_streamed(part(layer.name + decoder_.names.time), layer.name + decoder_.names.time, y, past);
 }
 
 at::Tensor LayeredVaeNet::run(const VaeLayer& layer, const at::Tensor& x, VaePast& past, bool first) const {
+    const VaeNames& names = decoder_.names;
     switch (layer.kind) {
         case Kind::residual:
             return residual(
-                {layer.name + ".residual.0", layer.name + ".residual.2", layer.name + ".residual.3",
-                 layer.name + ".residual.6", layer.in == layer.out ? std::string() : layer.name + ".shortcut"},
+                {layer.name + names.norm1, layer.name + names.conv1, layer.name + names.norm2, layer.name + names.conv2,
+                 layer.in == layer.out ? std::string() : layer.name + names.shortcut},
                 x, past);
         case Kind::attention: return attention(layer, x, past);
         case Kind::up_space:

@@ -14,16 +14,10 @@ public:
     struct Sizes {
         const char* what = ""; // for messages
         int z = 0;
-        VaeNorm norm = VaeNorm::wan;
-        double eps = 0;
-        int patch = 1;
-        bool column_patches = false;
+        FusedVaeForm form;    // its norm and eps are the plain path's too
         bool squares = false; // the plain decoder runs 2-D convolutions on a GPU too, frames side by side
         std::vector<double> latent_mean;
         std::vector<double> latent_std;
-        std::int64_t pixels_per_pass = 0; // of the fused decoder (FusedVaeWeights) with little memory
-        int roomy_passes = 1;             // that many of them at once with room enough
-        int roomy_latents = 1;            // latents a call with room enough
     };
     // decoder: as one list. Either half may be left out.
     LayeredVaeNet(Sizes sizes, VaeHalf decoder, at::Device device, at::ScalarType compute, bool with_encoder,
@@ -35,7 +29,7 @@ public:
     std::int64_t latents_per_part() const override;
     // (latents - mean) / deviation.
     at::Tensor normalised(const at::Tensor& latents) const;
-    int latents_per_call() const { return fused_ ? tuning_.latents_per_call : 1; }
+    int latents_per_call() const { return fused_.latents_per_call(); }
     bool has_encoder() const { return has_encoder_; }
     bool has_decoder() const { return has_decoder_; }
 
@@ -44,7 +38,7 @@ protected:
     at::Tensor run(const std::vector<VaeLayer>& layers, at::Tensor x, VaePast& past, bool first) const;
     const VaeHalf& decoder() const { return decoder_; }
     // The decoder goes through vae_fused.hpp.
-    bool fused() const { return fused_; }
+    bool fused() const { return fused_.on(); }
     at::Tensor run_fused(const at::Tensor& z, VaePast& past, bool first) const;
 
 private:
@@ -56,8 +50,7 @@ private:
     VaeHalf decoder_;
     bool has_encoder_ = false;
     bool has_decoder_ = false;
-    bool fused_ = false;
-    DecodeTuning tuning_;
+    FusedVae fused_;
     at::Tensor mean_; // wide type [z, 1, 1]
     at::Tensor deviation_;
 };

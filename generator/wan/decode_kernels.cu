@@ -59,46 +59,113 @@ __device__ inline uint4 every_second(const uint4& a, const uint4& b, bool odd) {
             __byte_perm(b.z, b.w, picked)};
 }
 
-// `lanes` consecutive threads (a power of two) share a pixel; each holds kVectors times eight channels of it, `lanes`
-// times eight apart, and walks through the frames.
+// Eight values of which each is taken `repeat` times from consecutive ones.
+__device__ inline uint4 repeated(const __nv_bfloat16* from, int repeat) {
+    const auto low = [](unsigned word) { return __byte_perm(word, word, 0x1010U); };
+    const auto high = [](unsigned word) { return __byte_perm(word, word, 0x3232U); };
+    if (repeat == 1) {
+        return *reinterpret_cast<const uint4*>(from);
+    }
+    if (repeat == 2) {
+        const uint2 four = *reinterpret_cast<const uint2*>(from);
+        return {low(four.x), high(four.x), low(four.y), high(four.y)};
+    }
+    if (repeat == 4) {
+        const unsigned two = *reinterpret_cast<const unsigned*>(from);
+        return {low(two), low(two), high(two), high(two)};
+    }
+    const unsigned one = low(*reinterpret_cast<const unsigned short*>(from));
+    return {one, one, one, one};
+}
+
+// Where a thread's pixel of every frame is in the pictures that a job reads, in vectors of eight channels.
+struct Source {
+    long long pixel; // of x, at its frame 0
+    long long frame; // from one frame of x to the next
+    long long small; // pixel of `around`
+    long long small_frame;
+    int part; // of a quarter or a box, its first frame's
+    bool odd_row;
+};
+
+__device__ inline Source source_of(const CausalInputJob& job, int row, int column) {
+    const int vectors = job.channels / 8;
+    Source source{(static_cast<long long>(row) * job.columns + column) * vectors,
+                  static_cast<long long>(job.rows) * job.columns * vectors,
+                  0,
+                  0,
+                  0,
+                  row % 2 == 1};
+    if (job.layout == PictureLayout::plain) {
+        return source;
+    }
+    source.small = (row / 2) * static_cast<long long>(job.columns / 2) + column / 2;
+    source.small_frame = static_cast<long long>(job.rows / 2) * (job.columns / 2);
+    source.part = row % 2 * 2 + column % 2;
+    if (job.layout == PictureLayout::quarters) {
+        const long long wide = job.columns / 2 + 1;
+        const long long square = (row / 2 + row % 2) * wide + column / 2 + column % 2;
+        source.pixel = (square * 4 + source.part) * vectors;
+        source.frame = (job.rows / 2 + 1) * wide * 4 * vectors;
+    } else {
+        source.pixel = (source.small * 4 * job.times + source.part) * vectors;
+        source.frame = source.small_frame * 4 * job.times * vectors;
+    }
+    return source;
+}
+
+// `lanes` consecutive threads (a power of two) share a pixel of `out`; each holds kVectors times eight channels of it,
+// `lanes` times eight apart, and walks through the frames. Pixels of a border work out what lies at the edge.
 template <int kVectors>
 __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int lanes) {
     const long long index = static_cast<long long>(blockIdx.x) * kThreads + threadIdx.x;
-    const bool active = index / lanes < job.pixels;
-    const long long pixel = active ? index / lanes : job.pixels - 1; // the others only take part in the sums
+    const int width = job.columns + 2 * job.border;
+    const int height = job.rows + 2 * job.border;
+    const int places = width * height;
+    const bool active = index / lanes < places;
+    const int place = active ? static_cast<int>(index / lanes) : places - 1; // the others only take part in the sums
     const int lane = static_cast<int>(index % lanes);
     const int vectors = job.channels / 8; // of a pixel
-    const auto* x = static_cast<const uint4*>(job.x);
+    const int row = min(max(place / width - job.border, 0), job.rows - 1);
+    const int column = min(max(place % width - job.border, 0), job.columns - 1);
+    const bool inner = active && row == place / width - job.border && column == place % width - job.border;
+    const Source source = source_of(job, row, column);
+    const bool boxes = job.layout == PictureLayout::boxes;
     const bool around = job.around != nullptr;
+    const auto* x = static_cast<const uint4*>(job.x);
     const auto* residual = static_cast<const uint4*>(around ? job.around : job.residual);
     auto* past = static_cast<uint4*>(job.past);
-    const long long here = pixel * vectors + lane;
-    const long long frame = job.pixels * vectors;
-    long long x_here = here;
-    long long x_frame = frame;
-    long long around_here = 0; // of the pixel's first value
-    bool odd_row = false;
-    if (job.phase_columns > 0) {
-        const int row = static_cast<int>(pixel / job.phase_columns);
-        const int column = static_cast<int>(pixel % job.phase_columns);
-        const long long wide = job.phase_columns / 2 + 1;
-        const long long square = (row / 2 + row % 2) * wide + column / 2 + column % 2;
-        x_here = (square * 4 + row % 2 * 2 + column % 2) * vectors + lane;
-        x_frame = (job.pixels / job.phase_columns / 2 + 1) * wide * 4 * vectors;
-        around_here = ((row / 2) * static_cast<long long>(job.phase_columns / 2) + column / 2) * vectors;
-        odd_row = row % 2 == 1;
-    }
+    const long long here = (static_cast<long long>(row) * job.columns + column) * vectors + lane;
+    const long long frame = static_cast<long long>(job.rows) * job.columns * vectors;
+    const long long there = static_cast<long long>(place) * vectors + lane; // in past
+    const long long past_frame = static_cast<long long>(places) * vectors;
+    const auto x_of = [&](int t, int v) {
+        if (!boxes) {
+            return x[source.pixel + t * source.frame + lane + v * lanes];
+        }
+        const int at = job.first + t;
+        return x[source.pixel + at / job.times * source.frame + at % job.times * 4 * vectors + lane + v * lanes];
+    };
     const auto residual_of = [&](int t, int v) {
         const int vector = lane + v * lanes;
         if (!around) {
             return residual[here + v * lanes + t * frame];
         }
-        const long long from = around_here + (job.around_first + t) / job.around_time * (frame / 4);
+        const int at = job.first + t;
+        const long long small = source.small + at / job.times * source.small_frame;
+        if (boxes) {
+            const int part = at % job.times * 4 + source.part;
+            return repeated(static_cast<const __nv_bfloat16*>(job.around) +
+                                (small * 4 * job.times + part) * (job.channels / job.around_repeat) +
+                                8 * vector / job.around_repeat,
+                            job.around_repeat);
+        }
+        const long long from = small * vectors * job.around_step;
         if (job.around_step == 1) {
             return residual[from + vector];
         }
-        const uint4* pair = residual + 2 * (from + vector);
-        return every_second(pair[0], pair[1], odd_row);
+        const uint4* pair = residual + from + 2 * vector;
+        return every_second(pair[0], pair[1], source.odd_row);
     };
 
     uint4 before2[kVectors];
@@ -107,11 +174,11 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
     uint4 coming_residual[kVectors];
 #pragma unroll
     for (int v = 0; v < kVectors; ++v) {
-        if (job.taps == 3) {
-            before2[v] = past[here + v * lanes];
-            before1[v] = past[here + v * lanes + frame];
+        if (job.taps == 3 && !job.fresh) {
+            before2[v] = past[there + v * lanes];
+            before1[v] = past[there + v * lanes + past_frame];
         }
-        coming[v] = x[x_here + v * lanes];
+        coming[v] = x_of(0, v);
         if (residual) {
             coming_residual[v] = residual_of(0, v);
         }
@@ -119,11 +186,12 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
     for (int t = 0; t < job.frames; ++t) {
         Eight value[kVectors];
         float square = 0.0F;
+        const int part = boxes ? (job.first + t) % job.times * 4 + source.part : 0; // of the bias
 #pragma unroll
         for (int v = 0; v < kVectors; ++v) {
             value[v] = widen(coming[v]);
             if (job.bias) {
-                add_floats(value[v], job.bias + (lane + v * lanes) * 8);
+                add_floats(value[v], job.bias + part * job.channels + (lane + v * lanes) * 8);
             }
             if (residual) {
                 add_eight(value[v], coming_residual[v]);
@@ -132,7 +200,7 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
         if (t + 1 < job.frames) { // the next frame travels while this one is worked on
 #pragma unroll
             for (int v = 0; v < kVectors; ++v) {
-                coming[v] = x[x_here + v * lanes + (t + 1) * x_frame];
+                coming[v] = x_of(t + 1, v);
                 if (residual) {
                     coming_residual[v] = residual_of(t + 1, v);
                 }
@@ -147,7 +215,7 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
             } else {
                 made[v] = narrow(value[v]); // exact
             }
-            if (job.sum && active) {
+            if (job.sum && inner) {
                 static_cast<uint4*>(job.sum)[here + v * lanes + t * frame] = made[v];
             }
 #pragma unroll
@@ -178,10 +246,14 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
             continue;
         }
         auto* out =
-            static_cast<uint4*>(job.out) + (static_cast<long long>(t) * job.pixels + pixel) * vectors * job.taps + lane;
+            static_cast<uint4*>(job.out) + (static_cast<long long>(t) * places + place) * vectors * job.taps + lane;
 #pragma unroll
         for (int v = 0; v < kVectors; ++v) {
             if (job.taps == 3) {
+                if (t == 0 && job.fresh) {
+                    before2[v] = made[v];
+                    before1[v] = made[v];
+                }
                 out[v * lanes] = before2[v];
                 out[v * lanes + vectors] = before1[v];
                 out[v * lanes + 2 * vectors] = made[v];
@@ -195,8 +267,8 @@ __global__ void __launch_bounds__(kThreads) causal_input(CausalInputJob job, int
     if (job.taps == 3 && active) {
 #pragma unroll
         for (int v = 0; v < kVectors; ++v) {
-            past[here + v * lanes] = before2[v];
-            past[here + v * lanes + frame] = before1[v];
+            past[there + v * lanes] = before2[v];
+            past[there + v * lanes + past_frame] = before1[v];
         }
     }
 }
@@ -271,23 +343,25 @@ __global__ void __launch_bounds__(kThreads) sum_taps(SumTapsJob job) {
     for (int c = 0; c < kOutputs; ++c) {
         sum[c] = job.bias[c];
     }
+    const int wide = job.columns + 2 * job.border; // of the products
+    const long long products_plane = static_cast<long long>(job.rows + 2 * job.border) * wide;
     for (int dt = 0; dt < 3; ++dt) {
         const int source = frame - 2 + dt;
-        const auto* products = source < 0
-                                   ? static_cast<const __nv_bfloat16*>(job.past) + (source + 2) * plane * job.planes
-                                   : static_cast<const __nv_bfloat16*>(job.products) + source * plane * job.planes;
+        const auto* products =
+            source < 0 ? static_cast<const __nv_bfloat16*>(job.past) + (source + 2) * products_plane * job.planes
+                       : static_cast<const __nv_bfloat16*>(job.products) + source * products_plane * job.planes;
 #pragma unroll
         for (int tap = 0; tap < 9; ++tap) {
-            const int y = row + tap / 3 - 1;
-            const int x = column + tap % 3 - 1;
-            if (y < 0 || y >= job.rows || x < 0 || x >= job.columns) {
+            const int y = row + tap / 3 - 1 + job.border;
+            const int x = column + tap % 3 - 1 + job.border;
+            if (y < 0 || y >= job.rows + 2 * job.border || x < 0 || x >= wide) {
                 continue;
             }
             const auto* value =
-                products + (dt * 9 + tap) * kOutputs * plane + static_cast<long long>(y) * job.columns + x;
+                products + (dt * 9 + tap) * kOutputs * products_plane + static_cast<long long>(y) * wide + x;
 #pragma unroll
             for (int c = 0; c < kOutputs; ++c) {
-                sum[c] += __bfloat162float(value[c * plane]);
+                sum[c] += __bfloat162float(value[c * products_plane]);
             }
         }
     }
@@ -332,7 +406,8 @@ bool causal_input_serves(int channels) { return channels > 0 && channels % 8 == 
 
 void launch_causal_input(const CausalInputJob& job, Stream stream) {
     const int lanes = lanes_of(job.channels / 8);
-    const unsigned blocks = blocks_for(job.pixels * lanes);
+    const unsigned blocks =
+        blocks_for(static_cast<long long>(job.rows + 2 * job.border) * (job.columns + 2 * job.border) * lanes);
     switch (job.channels / 8 / lanes) {
         case 1: causal_input<1><<<blocks, kThreads, 0, stream>>>(job, lanes); break;
         case 2: causal_input<2><<<blocks, kThreads, 0, stream>>>(job, lanes); break;

@@ -2,6 +2,7 @@
 
 #include "generator/wan/decode_kernels.hpp"
 #include "generator/wan/vae22_ops.hpp"
+#include "generator/wan/vae_ops.hpp"
 
 #include <ATen/ATen.h>
 
@@ -25,6 +26,8 @@ at::Tensor new_pictures(const at::Tensor& like, std::int64_t frames, std::int64_
 #if WANDER_CUDA
 cuda::Stream stream_of(const at::Tensor& x) { return c10::cuda::getCurrentCUDAStream(x.device().index()).stream(); }
 
+bool has_kernels(const at::Tensor& x) { return x.is_cuda() && x.scalar_type() == at::kBFloat16; }
+
 const float* floats(const at::Tensor& x) { return x.defined() ? x.const_data_ptr<float>() : nullptr; }
 const void* bytes(const at::Tensor& x) { return x.defined() ? x.const_data_ptr() : nullptr; }
 
@@ -43,10 +46,7 @@ std::optional<at::Tensor> bias_of(const PlainConv& conv) {
 
 at::Tensor enlarge_torch(const Unsummed& unsummed, int times, std::int64_t drop) {
     at::Tensor x = unsummed.summed();
-    if (times == 2) {
-        const std::int64_t half = x.size(1) / 2;
-        x = at::stack({x.narrow(1, 0, half), x.narrow(1, half, half)}, 1).flatten(0, 1);
-    }
+    if (times == 2) x = double_time(x);
     if (drop > 0) x = x.narrow(0, drop, x.size(0) - drop);
     return at::upsample_nearest2d(x.contiguous(kLast), {2 * x.size(2), 2 * x.size(3)});
 }
@@ -76,39 +76,119 @@ at::Tensor conv_add_relu(const PlainConv& conv, const at::Tensor& x, const at::T
                                           {conv.padding, conv.padding}, {1, 1}, 1);
 }
 
+std::int64_t Unsummed::channels() const {
+    if (layout == Layout::plain) return x.size(1);
+    return x.size(1) / (layout == Layout::quarters ? 4 : 4 * times);
+}
+
+std::int64_t Unsummed::rows() const {
+    if (layout == Layout::plain) return x.size(2);
+    return 2 * (x.size(2) - (layout == Layout::quarters ? 1 : 0));
+}
+
+std::int64_t Unsummed::columns() const {
+    if (layout == Layout::plain) return x.size(3);
+    return 2 * (x.size(3) - (layout == Layout::quarters ? 1 : 0));
+}
+
 Unsummed Unsummed::slice(std::int64_t begin, std::int64_t count) const {
     Unsummed part = *this;
+    part.first += begin;
+    if (layout == Layout::boxes) {
+        part.shown = count; // a frame may be half of one of x
+        return part;
+    }
     part.x = x.narrow(0, begin, count);
     if (residual.defined()) part.residual = residual.narrow(0, begin, count);
-    part.around_first += begin;
     return part;
 }
 
-at::Tensor Unsummed::summed() const {
-    if (quarters) {
-        const at::Tensor q = x.view({frames(), 2, 2, channels(), x.size(2), x.size(3)});
-        std::vector<at::Tensor> lines;
-        for (std::int64_t row = 0; row < 2; ++row) {
-            std::vector<at::Tensor> columns_of;
-            columns_of.reserve(2);
-            for (std::int64_t column = 0; column < 2; ++column) {
-                columns_of.push_back(
-                    q.select(1, row).select(1, column).narrow(2, row, rows() / 2).narrow(3, column, columns() / 2));
-            }
-            lines.push_back(at::stack(columns_of, 4).flatten(3, 4));
+namespace {
+
+at::Tensor from_quarters(const at::Tensor& x, std::int64_t channels) {
+    const at::Tensor q = x.view({x.size(0), 2, 2, channels, x.size(2), x.size(3)});
+    std::vector<at::Tensor> lines;
+    for (std::int64_t row = 0; row < 2; ++row) {
+        std::vector<at::Tensor> columns_of;
+        columns_of.reserve(2);
+        for (std::int64_t column = 0; column < 2; ++column) {
+            columns_of.push_back(
+                q.select(1, row).select(1, column).narrow(2, row, x.size(2) - 1).narrow(3, column, x.size(3) - 1));
         }
-        const at::Tensor whole = at::stack(lines, 3).flatten(2, 3).contiguous(kLast);
+        lines.push_back(at::stack(columns_of, 4).flatten(3, 4));
+    }
+    return at::stack(lines, 3).flatten(2, 3).contiguous(kLast);
+}
+
+} // namespace
+
+at::Tensor Unsummed::summed() const {
+    if (layout == Layout::quarters) {
+        const at::Tensor whole = from_quarters(x, channels());
         if (!around.defined()) return Unsummed{whole, bias, residual}.summed();
-        const at::Tensor large = repeat_up(around, channels(), around_time, 2, false);
-        return Unsummed{whole, bias, large.narrow(0, around_first, frames())}.summed();
+        const at::Tensor large = repeat_up(around, channels(), times, 2, false);
+        return Unsummed{whole, bias, large.narrow(0, first, frames())}.summed();
+    }
+    const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    if (layout == Layout::boxes) {
+        const auto spread = [this](const at::Tensor& cells) {
+            return channels_to_space(cells, times).narrow(0, first, shown);
+        };
+        at::Tensor large;
+        if (around.defined()) {
+            const at::Tensor few = spread(around);
+            large = few.repeat_interleave(channels() / few.size(1), 1);
+        }
+        // The bias is of the channels before they are spread.
+        const at::Tensor whole = bias.defined() ? x.to(wide) + bias.to(wide).view({1, -1, 1, 1}) : x.to(wide);
+        const at::Tensor sum = spread(whole);
+        return (large.defined() ? sum + large.to(wide) : sum).to(x.scalar_type());
     }
     if (!bias.defined() && !residual.defined()) return x;
-    const at::ScalarType wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     at::Tensor sum = x.to(wide);
     if (bias.defined()) sum = sum + bias.to(wide).view({1, -1, 1, 1});
     if (residual.defined()) sum = sum + residual.to(wide);
     return sum.to(x.scalar_type());
 }
+
+namespace {
+
+// `frames` behind the two before them, each beside its two predecessors; `past` is made or brought up to date.
+at::Tensor beside_their_past(const at::Tensor& frames, at::Tensor& past, bool replicate) {
+    const std::int64_t count = frames.size(0);
+    if (!past.defined()) {
+        const at::Tensor first = frames.narrow(0, 0, 1);
+        past = (replicate ? first : at::zeros_like(first)).repeat({2, 1, 1, 1});
+    }
+    const at::Tensor all = at::cat({past, frames});
+    past = all.narrow(0, count, 2).clone(kLast);
+    return at::cat({all.narrow(0, 0, count), all.narrow(0, 1, count), all.narrow(0, 2, count)}, 1).contiguous(kLast);
+}
+
+CausalInputResult causal_input_torch(const Unsummed& x, const CausalInput& how) {
+    CausalInputResult result;
+    const at::Tensor sum = x.summed();
+    if (how.keep_sum) result.sum = sum;
+    result.frames = how.gamma.defined() ? norm_silu(sum, how.gamma, VaeNorm::mean_square, how.eps, how.silu) : sum;
+    if (how.replicate) result.frames = at::replication_pad2d(result.frames, {1, 1, 1, 1});
+    if (how.past) result.frames = beside_their_past(result.frames, *how.past, how.replicate);
+    return result;
+}
+
+void conv_by_products_torch(const at::Tensor& x, const at::Tensor& taps, const at::Tensor& bias, at::Tensor& past,
+                            const at::Tensor& out, bool replicate) {
+    const std::int64_t in = x.size(1), patch = out.size(2) / (x.size(2) - (replicate ? 2 : 0));
+    const std::int64_t outputs = 3 * patch * patch;
+    const at::Tensor weight = taps.narrow(0, 0, 27 * outputs)
+                                  .view({3, 3, 3, outputs, in})
+                                  .permute({3, 0, 4, 1, 2})
+                                  .reshape({outputs, 3 * in, 3, 3});
+    const at::Tensor made =
+        at::conv2d(beside_their_past(x, past, replicate), weight, bias.to(x.scalar_type()), 1, replicate ? 0 : 1);
+    out.copy_(from_column_patches(made, static_cast<int>(patch)));
+}
+
+} // namespace
 
 #if WANDER_CUDA
 namespace {
@@ -154,7 +234,7 @@ at::Tensor up_weight(const at::Tensor& weight) {
 }
 
 Unsummed up_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-    return {at::conv2d(x, weight, {}, 1, 1), bias, {}, true};
+    return {at::conv2d(x, weight, {}, 1, 1), bias, {}, Unsummed::Layout::quarters};
 }
 
 at::Tensor tap_weight(const at::Tensor& side_by_side) {
@@ -167,6 +247,7 @@ at::Tensor tap_weight(const at::Tensor& side_by_side) {
 }
 
 at::Tensor attend_by_products(const at::Tensor& qkv) {
+    if (!qkv.is_cuda()) return attend_in_frames(qkv);
     const std::int64_t c = qkv.size(1) / 3, h = qkv.size(2), w = qkv.size(3);
     std::vector<at::Tensor> frames;
     for (std::int64_t i = 0; i < qkv.size(0); ++i) {
@@ -181,61 +262,90 @@ at::Tensor attend_by_products(const at::Tensor& qkv) {
 
 #if WANDER_CUDA
 
-bool causal_input_serves(std::int64_t channels) { return cuda::causal_input_serves(static_cast<int>(channels)); }
+namespace {
 
-CausalInputResult causal_input(const Unsummed& x, const CausalInput& how) {
+cuda::PictureLayout layout_of(const Unsummed& x) {
+    if (x.layout == Unsummed::Layout::plain) return cuda::PictureLayout::plain;
+    return x.layout == Unsummed::Layout::quarters ? cuda::PictureLayout::quarters : cuda::PictureLayout::boxes;
+}
+
+// Leaves the job with pointers into `around`, which the caller keeps.
+void add_around(cuda::CausalInputJob& job, const Unsummed& x, const at::Tensor& around) {
+    TORCH_CHECK(x.layout != Unsummed::Layout::plain && !x.residual.defined(),
+                "what is added enlarged takes a residual's place");
+    job.around = bytes(around);
+    TORCH_CHECK((x.first + x.frames() - 1) / x.times < around.size(0), "what is added enlarged has too few frames");
+    const std::int64_t channels = x.channels();
+    if (x.layout == Unsummed::Layout::quarters) {
+        job.around_step = static_cast<int>(around.size(1) / channels);
+        return;
+    }
+    const std::int64_t repeat = x.x.size(1) / around.size(1);
+    TORCH_CHECK(channels % repeat == 0 && x.x.size(1) % around.size(1) == 0 &&
+                    (repeat == 1 || repeat == 2 || repeat == 4 || repeat % 8 == 0),
+                "channels of boxes do not match those that are added");
+    job.around_repeat = static_cast<int>(repeat);
+}
+
+CausalInputResult causal_input_fused(const Unsummed& x, const CausalInput& how) {
     const at::Tensor in = packed(x.x);
     const at::Tensor residual = packed(x.residual);
+    const at::Tensor around = packed(x.around);
     const std::int64_t frames = x.frames(), channels = x.channels(), rows = x.rows(), columns = x.columns();
+    const std::int64_t border = how.replicate ? 1 : 0;
     const int taps = how.past ? 3 : 1;
+    cuda::CausalInputJob job;
     if (how.past && !how.past->defined()) {
-        *how.past = new_pictures(in, 2, channels, rows, columns);
-        how.past->zero_();
+        *how.past = new_pictures(in, 2, channels, rows + 2 * border, columns + 2 * border);
+        job.fresh = how.replicate;
+        if (!job.fresh) how.past->zero_();
     }
     CausalInputResult result;
-    result.frames = new_pictures(in, frames, taps * channels, rows, columns);
+    result.frames = new_pictures(in, frames, taps * channels, rows + 2 * border, columns + 2 * border);
     if (how.keep_sum) result.sum = new_pictures(in, frames, channels, rows, columns);
-    cuda::CausalInputJob job;
     job.x = bytes(in);
-    job.phase_columns = x.quarters ? static_cast<int>(columns) : 0;
+    job.layout = layout_of(x);
+    job.times = x.times;
+    job.first = static_cast<int>(x.first);
     job.bias = floats(x.bias);
     job.residual = bytes(residual);
-    const at::Tensor around = packed(x.around);
-    if (around.defined()) {
-        TORCH_CHECK(x.quarters && !residual.defined(), "a level's input is added to quarters alone");
-        job.around = bytes(around);
-        job.around_step = static_cast<int>(around.size(1) / channels);
-        job.around_time = x.around_time;
-        job.around_first = static_cast<int>(x.around_first);
-        TORCH_CHECK((job.around_first + frames - 1) / job.around_time < around.size(0),
-                    "a level's input has too few frames");
-    }
+    if (around.defined()) add_around(job, x, around);
     job.sum = how.keep_sum ? result.sum.mutable_data_ptr() : nullptr;
     job.gamma = floats(how.gamma);
     job.eps = static_cast<float>(how.eps);
     job.silu = how.silu;
     job.taps = taps;
+    job.border = static_cast<int>(border);
     job.past = how.past ? how.past->mutable_data_ptr() : nullptr;
     job.out = result.frames.mutable_data_ptr();
     job.frames = static_cast<int>(frames);
-    job.pixels = rows * columns;
+    job.rows = static_cast<int>(rows);
+    job.columns = static_cast<int>(columns);
     job.channels = static_cast<int>(channels);
     cuda::launch_causal_input(job, stream_of(in));
     return result;
 }
 
-at::Tensor doubled_frames(const Unsummed& x) { return enlarge_fused(x, 1, 2, 0); }
-
-void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& past,
-                      const at::Tensor& out) {
-    const std::int64_t frames = x.size(0), rows = x.size(2), columns = x.size(3), planes = weight.size(0);
+void conv_by_products_fused(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& past,
+                            const at::Tensor& out, bool replicate) {
+    const std::int64_t border = replicate ? 1 : 0;
+    const std::int64_t frames = x.size(0), rows = x.size(2) - 2 * border, columns = x.size(3) - 2 * border;
+    const std::int64_t planes = weight.size(0);
     const auto products_of = [&](const at::Tensor& pictures) {
-        const at::Tensor pixels = packed(pictures).permute({0, 2, 3, 1}).reshape({-1, rows * columns, x.size(1)});
+        const at::Tensor pixels =
+            packed(pictures).permute({0, 2, 3, 1}).reshape({-1, x.size(2) * x.size(3), x.size(1)});
         return at::bmm(weight.unsqueeze(0).expand({pixels.size(0), -1, -1}), pixels.transpose(1, 2)).contiguous();
     };
+    if (!past.defined()) {
+        past = new_pictures(x, 2, x.size(1), x.size(2), x.size(3));
+        if (replicate) {
+            past.copy_(x.narrow(0, 0, 1).expand_as(past));
+        } else {
+            past.zero_();
+        }
+    }
     const at::Tensor products = products_of(x);
-    const at::Tensor before =
-        past.defined() ? products_of(past) : at::zeros({2, planes, rows * columns}, products.options());
+    const at::Tensor before = products_of(past);
     TORCH_CHECK(out.is_contiguous(kLast), "conv_by_products writes channels last");
     cuda::SumTapsJob job;
     job.patch = static_cast<int>(out.size(2) / rows);
@@ -244,29 +354,45 @@ void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::T
     job.past = before.const_data_ptr();
     job.bias = floats(bias);
     job.out = out.mutable_data_ptr();
+    job.border = static_cast<int>(border);
     job.frames = static_cast<int>(frames);
     job.planes = static_cast<int>(planes);
     job.rows = static_cast<int>(rows);
     job.columns = static_cast<int>(columns);
     cuda::launch_sum_taps(job, stream_of(x));
-    if (!past.defined()) past = new_pictures(x, 2, x.size(1), rows, columns).zero_();
     past = frames == 1 ? at::cat({past.narrow(0, 1, 1), x}) : x.narrow(0, frames - 2, 2).clone(kLast);
 }
+
+} // namespace
+
+bool causal_input_serves(std::int64_t channels) { return cuda::causal_input_serves(static_cast<int>(channels)); }
 
 #else
 
 bool causal_input_serves(std::int64_t) { return false; }
 
-CausalInputResult causal_input(const Unsummed&, const CausalInput&) {
-    TORCH_CHECK(false, "this program was built without CUDA");
-}
-
-at::Tensor doubled_frames(const Unsummed&) { TORCH_CHECK(false, "this program was built without CUDA"); }
-
-void conv_by_products(const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor&, const at::Tensor&) {
-    TORCH_CHECK(false, "this program was built without CUDA");
-}
-
 #endif
+
+CausalInputResult causal_input(const Unsummed& x, const CausalInput& how) {
+#if WANDER_CUDA
+    if (has_kernels(x.x)) return causal_input_fused(x, how);
+#endif
+    return causal_input_torch(x, how);
+}
+
+at::Tensor doubled_frames(const Unsummed& x) {
+#if WANDER_CUDA
+    if (has_kernels(x.x)) return enlarge_fused(x, 1, 2, 0);
+#endif
+    return double_time(x.summed());
+}
+
+void conv_by_products(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& past,
+                      const at::Tensor& out, bool replicate) {
+#if WANDER_CUDA
+    if (has_kernels(x)) return conv_by_products_fused(x, weight, bias, past, out, replicate);
+#endif
+    conv_by_products_torch(x, weight, bias, past, out, replicate);
+}
 
 } // namespace wander

@@ -26,21 +26,27 @@ at::Tensor conv_add_relu(const PlainConv& conv, const at::Tensor& x, const at::T
 
 // A value that is still to be summed: x + bias + residual. A convolution leaves it, whoever reads it next sums it.
 struct Unsummed {
-    at::Tensor x;          // [frames, channels, rows, columns]
-    at::Tensor bias;       // float32 [channels] or undefined
-    at::Tensor residual;   // like x, or undefined
-    bool quarters = false; // x is what up_conv left, [frames, 4 * channels, rows / 2 + 1, columns / 2 + 1]
-    // With quarters and without residual: the input of the whole level, which goes around it (repeat_up of
-    // vae22_ops.hpp), [n, channels or 2 channels, rows / 2, columns / 2]. Frame t takes its frame (around_first + t) /
-    // around_time.
+    at::Tensor x;        // [frames, channels, rows, columns]
+    at::Tensor bias;     // float32 [channels] or undefined
+    at::Tensor residual; // like x, or undefined
+    // quarters: x is what up_conv left, [frames, 4 * channels, rows / 2 + 1, columns / 2 + 1]. boxes: of channels that
+    // channels_to_space of vae_ops.hpp brings to pixels and frames, [.., 4 * times * channels, rows / 2, columns / 2];
+    // of the frames so made those from `first` on, `shown` of them.
+    enum class Layout { plain, quarters, boxes };
+    Layout layout = Layout::plain;
+    // Without residual: what is added enlarged. With quarters the input of a whole level, which goes around it
+    // (repeat_up of vae22_ops.hpp), [n, channels or 2 channels, rows / 2, columns / 2]. With boxes the input of the
+    // convolution that left them, brought to pixels and frames too and then its channels repeated. Frame t takes its
+    // frame (first + t) / times.
     at::Tensor around = {};
-    int around_time = 1;
-    std::int64_t around_first = 0;
+    int times = 1;
+    std::int64_t first = 0;
+    std::int64_t shown = 0;
 
-    std::int64_t frames() const { return x.size(0); }
-    std::int64_t channels() const { return quarters ? x.size(1) / 4 : x.size(1); }
-    std::int64_t rows() const { return quarters ? 2 * (x.size(2) - 1) : x.size(2); }
-    std::int64_t columns() const { return quarters ? 2 * (x.size(3) - 1) : x.size(3); }
+    std::int64_t frames() const { return layout == Layout::boxes ? shown : x.size(0); }
+    std::int64_t channels() const;
+    std::int64_t rows() const;
+    std::int64_t columns() const;
     std::int64_t pixels() const { return rows() * columns(); }
     Unsummed slice(std::int64_t begin, std::int64_t count) const;
     at::Tensor summed() const; // in torch's operations
@@ -55,20 +61,25 @@ Unsummed up_conv(const at::Tensor& x, const at::Tensor& up_weight, const at::Ten
 // Every pixel to a square of four; times = 2: every frame to two, the first half of the channels being the earlier one.
 // The first `drop` frames of the result are left out.
 at::Tensor enlarge(const Unsummed& x, int times, std::int64_t drop, bool fused);
-// x + bias + residual, every frame to two as above. bf16 on CUDA.
+// x + bias + residual, every frame to two as above.
 at::Tensor doubled_frames(const Unsummed& x);
 
+// What follows runs in our kernels for bf16 on CUDA, else in torch's own operations: their twin.
+//
 // What a convolution reads that is causal in time: norm (with gamma defined) and SiLU of the sum, then each frame
-// beside the two before it. bf16 on CUDA; the plain twin is norm_silu and run_conv of vae_ops.hpp.
+// beside the two before it.
 struct CausalInput {
     at::Tensor gamma; // float32 [channels] or undefined
     double eps = 0;   // added to the mean square
     bool silu = false;
-    at::Tensor* past = nullptr; // [2, channels, rows, columns], made with zeros where undefined; null: one frame alone
+    at::Tensor* past = nullptr; // [2, channels, rows, columns], made where undefined; null: one frame alone
     bool keep_sum = false;
+    // Pictures get a pixel more on each side, which repeats their edge, and the past begins as the first frame; else it
+    // begins with zeros.
+    bool replicate = false;
 };
 struct CausalInputResult {
-    at::Tensor frames; // [frames, channels or 3 * channels, rows, columns]
+    at::Tensor frames; // [frames, channels or 3 * channels, rows, columns], or two rows and columns more
     at::Tensor sum;    // with keep_sum: x + bias + residual
 };
 bool causal_input_serves(std::int64_t channels);
@@ -79,13 +90,13 @@ CausalInputResult causal_input(const Unsummed& x, const CausalInput& how);
 // channels. tap_weight: from [out, 3 * in, 3, 3], taps side by side -> [27 out, in] and zeros up to a multiple of 8
 // rows.
 at::Tensor tap_weight(const at::Tensor& side_by_side);
-// x: [frames, in, rows, columns]; past: the two frames before, made with zeros where undefined; out: [frames, 3, patch
-// rows, patch columns], channels last, for 3 patch^2 channels. bf16 on CUDA.
+// x: [frames, in, rows, columns], with `replicate` as causal_input leaves it; past: the two frames before, made where
+// undefined; out: [frames, 3, patch rows, patch columns], channels last, for 3 patch^2 channels.
 void conv_by_products(const at::Tensor& x, const at::Tensor& tap_weight, const at::Tensor& bias, at::Tensor& past,
-                      const at::Tensor& out);
+                      const at::Tensor& out, bool replicate = false);
 
-// qkv: [frames, 3 * channels, rows, columns]. Every frame on its own, one head over all pixels. bf16 on CUDA, scores in
-// float32; the plain twin is attend_in_frames of vae_ops.hpp.
+// qkv: [frames, 3 * channels, rows, columns]. Every frame on its own, one head over all pixels, scores in float32. The
+// twin is attend_in_frames of vae_ops.hpp.
 at::Tensor attend_by_products(const at::Tensor& qkv);
 
 } // namespace wander

@@ -16,14 +16,14 @@ LayeredVaeNet::Sizes sizes_of(const VaeConfig& config) {
     LayeredVaeNet::Sizes sizes;
     sizes.what = "VAE";
     sizes.z = config.z;
-    sizes.norm = config.layout == VaeConfig::Layout::wan21 ? VaeNorm::wan : VaeNorm::mean_square;
-    sizes.eps = config.eps;
-    sizes.patch = config.patch;
+    sizes.form.norm = config.layout == VaeConfig::Layout::wan21 ? VaeNorm::wan : VaeNorm::mean_square;
+    sizes.form.eps = config.eps;
+    sizes.form.patch = config.patch;
     sizes.latent_mean = config.latent_mean;
     sizes.latent_std = config.latent_std;
-    sizes.pixels_per_pass = 400'000; // a frame of 480x832
-    sizes.roomy_passes = 4;
-    sizes.roomy_latents = 3;
+    sizes.form.pixels_per_pass = 400'000; // a frame of 480x832
+    sizes.form.roomy_passes = 4;
+    sizes.form.roomy_latents = 3;
     return sizes;
 }
 

@@ -34,15 +34,6 @@ struct VaeConfig {
     std::map<std::string, std::vector<std::int64_t>> tensor_shapes(bool encoder, bool decoder) const;
 };
 
-// How the decoder runs on a GPU. 0: chosen by the memory that is free when it is loaded. With 24 GiB or more Wan 2.1
-// takes three latents a call and four frames of 480x832 at once, Wan 2.2 one latent and two frames of 704x1280; else
-// both one latent and one frame, which takes less memory and more time (docs/performance.md).
-struct DecodeTuning {
-    bool plain = false;               // torch's own operations, for tests and benches
-    std::int64_t pixels_per_pass = 0; // see FusedVaeWeights
-    int latents_per_call = 0;
-};
-
 class WanVae : public VideoDecoder {
 public:
     using TensorSource = CausalVaeNet::TensorSource;

@@ -15,15 +15,15 @@ LayeredVaeNet::Sizes sizes_of(const Vae22Config& config) {
     LayeredVaeNet::Sizes sizes;
     sizes.what = "Wan 2.2 VAE";
     sizes.z = config.z;
-    sizes.patch = config.patch;
-    sizes.column_patches = true;
+    sizes.form.patch = config.patch;
+    sizes.form.column_patches = true;
     sizes.squares = true;
     sizes.latent_mean = config.latent_mean;
     sizes.latent_std = config.latent_std;
     // A frame of 704x1280 before its patches are laid out, where it is twice as wide as at its end. Several latents a
     // call save 2 to 5 %, less than the first picture of a chunk would come later.
-    sizes.pixels_per_pass = 2 * 352 * 640;
-    sizes.roomy_passes = 2;
+    sizes.form.pixels_per_pass = 2 * 352 * 640;
+    sizes.form.roomy_passes = 2;
     return sizes;
 }
 

@@ -117,6 +117,22 @@ at::Tensor norm_silu(const at::Tensor& x, const at::Tensor& gamma, VaeNorm kind,
     return out;
 }
 
+at::Tensor channels_to_space(const at::Tensor& x, int time) {
+    const std::int64_t n = x.size(0), c = x.size(1) / (4 * time), h = x.size(2), w = x.size(3);
+    return x.reshape({n, time, 2, 2, c, h, w})
+        .permute({0, 1, 4, 5, 2, 6, 3})
+        .reshape({n * time, c, 2 * h, 2 * w})
+        .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor space_to_channels(const at::Tensor& x, int time) {
+    const std::int64_t n = x.size(0) / time, c = x.size(1), h = x.size(2) / 2, w = x.size(3) / 2;
+    return x.reshape({n, time, c, h, 2, w, 2})
+        .permute({0, 1, 4, 6, 2, 3, 5})
+        .reshape({n, 4 * time * c, h, w})
+        .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
 at::Tensor to_patches(const at::Tensor& pictures, int patch) {
     const std::int64_t n = pictures.size(0), c = pictures.size(1), h = pictures.size(2) / patch,
                        w = pictures.size(3) / patch;

@@ -40,6 +40,11 @@ at::Tensor attend_in_frames(const at::Tensor& qkv);
 enum class VaeNorm { wan, mean_square }; // x / max(|x|, 1e-12) * sqrt(C), or x / sqrt(mean(x^2) + eps)
 at::Tensor norm_silu(const at::Tensor& x, const at::Tensor& gamma, VaeNorm kind, double eps, bool silu);
 
+// Channels to time (1 or 2) and 2 x 2 pixels, the factor outermost: channel = ((t * 2 + row) * 2 + column) * C + c.
+at::Tensor channels_to_space(const at::Tensor& x, int time);
+// The way back; frames are a multiple of `time`.
+at::Tensor space_to_channels(const at::Tensor& x, int time);
+
 // Pixels to channels and back; channel = (dy * patch + dx) * 3 + colour.
 at::Tensor to_patches(const at::Tensor& pictures, int patch);
 at::Tensor from_patches(const at::Tensor& x, int patch);

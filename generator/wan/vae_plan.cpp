@@ -108,26 +108,26 @@ void add_conv(ShapeMap& shapes, const std::string& name, std::vector<std::int64_
     shapes[name + ".weight"] = std::move(weight);
 }
 
-void add_layer(const VaeLayer& layer, ShapeMap& shapes) {
+void add_layer(const VaeLayer& layer, const VaeNames& names, ShapeMap& shapes) {
     switch (layer.kind) {
         case Kind::residual:
-            shapes[layer.name + ".residual.0.gamma"] = {layer.in, 1, 1, 1};
-            add_conv(shapes, layer.name + ".residual.2", {layer.out, layer.in, layer.taps, 3, 3});
-            shapes[layer.name + ".residual.3.gamma"] = {layer.out, 1, 1, 1};
-            add_conv(shapes, layer.name + ".residual.6", {layer.out, layer.out, layer.taps, 3, 3});
-            if (layer.in != layer.out) add_conv(shapes, layer.name + ".shortcut", {layer.out, layer.in, 1, 1, 1});
+            shapes[layer.name + names.norm1 + ".gamma"] = {layer.in, 1, 1, 1};
+            add_conv(shapes, layer.name + names.conv1, {layer.out, layer.in, layer.taps, 3, 3});
+            shapes[layer.name + names.norm2 + ".gamma"] = {layer.out, 1, 1, 1};
+            add_conv(shapes, layer.name + names.conv2, {layer.out, layer.out, layer.taps, 3, 3});
+            if (layer.in != layer.out) add_conv(shapes, layer.name + names.shortcut, {layer.out, layer.in, 1, 1, 1});
             return;
         case Kind::attention:
-            shapes[layer.name + ".norm.gamma"] = {layer.in, 1, 1};
-            add_conv(shapes, layer.name + ".to_qkv", {3 * layer.in, layer.in, 1, 1});
-            add_conv(shapes, layer.name + ".proj", {layer.in, layer.in, 1, 1});
+            shapes[layer.name + names.norm + ".gamma"] = {layer.in, 1, 1};
+            add_conv(shapes, layer.name + names.qkv, {3 * layer.in, layer.in, 1, 1});
+            add_conv(shapes, layer.name + names.proj, {layer.in, layer.in, 1, 1});
             return;
-        case Kind::up_time_space: add_conv(shapes, layer.name + ".time_conv", {2 * layer.in, layer.in, 3, 1, 1}); break;
-        case Kind::down_time_space: add_conv(shapes, layer.name + ".time_conv", {layer.out, layer.out, 3, 1, 1}); break;
+        case Kind::up_time_space: add_conv(shapes, layer.name + names.time, {2 * layer.in, layer.in, 3, 1, 1}); break;
+        case Kind::down_time_space: add_conv(shapes, layer.name + names.time, {layer.out, layer.out, 3, 1, 1}); break;
         case Kind::up_space:
         case Kind::down_space: break;
     }
-    add_conv(shapes, layer.name + ".resample.1", {layer.out, layer.in, 3, 3});
+    add_conv(shapes, layer.name + names.space, {layer.out, layer.in, 3, 3});
 }
 
 } // namespace
@@ -142,7 +142,7 @@ VaeHalf plan_encoder(const VaeConfig& config) {
 
 void add_shapes(const VaeHalf& half, ShapeMap& shapes) {
     add_conv(shapes, half.first.name, {half.first.out, half.first.in, half.first.taps, 3, 3});
-    for (const VaeLayer& layer : half.layers) add_layer(layer, shapes);
+    for (const VaeLayer& layer : half.layers) add_layer(layer, half.names, shapes);
     shapes[half.head_norm + ".gamma"] = {half.head_channels, 1, 1, 1};
     add_conv(shapes, half.head.name, {half.head.out, half.head.in, half.head.taps, 3, 3});
 }

@@ -27,12 +27,24 @@ struct VaeConvPlan {
     int taps = 1;
 };
 
+// A layer's tensors, behind its own name: here the Wan VAEs'.
+struct VaeNames {
+    std::string norm1 = ".residual.0", conv1 = ".residual.2", norm2 = ".residual.3", conv2 = ".residual.6";
+    std::string shortcut = ".shortcut";
+    std::string norm = ".norm", qkv = ".to_qkv", proj = ".proj"; // of the attention
+    std::string time = ".time_conv", space = ".resample.1";      // of a change of size
+};
+
 struct VaeHalf {       // encoder or decoder
     VaeConvPlan first; // "decoder.conv1"
     std::vector<VaeLayer> layers;
     std::string head_norm; // "decoder.head.0"
     VaeConvPlan head;      // "decoder.head.2"
     int head_channels = 0; // input of the head
+    VaeNames names = {};
+    // How its pictures grow: doubled and then convolved (Wan), or a convolution to boxes of pixels and frames, beside
+    // which the input goes with its channels repeated (HunyuanVideo, whose names.space is that convolution).
+    bool grows_by_boxes = false;
 };
 
 VaeHalf plan_decoder(const VaeConfig& config);

@@ -19,6 +19,17 @@ struct PixelRange {
     float white = 1;
 };
 
+// How a full VAE's decoder runs on a GPU. 0: chosen by the memory that is free when it is loaded. With 24 GiB or more
+// Wan 2.1 takes three latents a call and four frames of 480x832 at once, HunyuanVideo's one latent and four frames, Wan
+// 2.2 one latent and two frames of 704x1280; else all of them one latent and one frame, which takes less memory and
+// more time (docs/performance.md).
+struct DecodeTuning {
+    bool plain = false;               // torch's own operations, for tests and benches
+    bool twin = false;                // the GPU's path on any device and in any type, step by step in torch: for tests
+    std::int64_t pixels_per_pass = 0; // see FusedVaeForm
+    int latents_per_call = 0;
+};
+
 class VideoDecodeStream {
 public:
     virtual ~VideoDecodeStream() = default;

@@ -277,6 +277,7 @@ private:
                 launch(job);
                 return;
             }
+            grow_parts(heads, plan.slices.size());
             waiting.push_back(part_for(slice, heads, waiting.size(), job));
             launch(job);
             const bool last = &slice == &plan.slices.back();
@@ -328,10 +329,14 @@ private:
         }
     }
 
+    void grow_parts(const HeadRange& heads, std::size_t slices) {
+        const auto parts = static_cast<std::int64_t>(std::min(slices, std::size_t{cuda::kMaxMergeParts}));
+        grow(parts_, parts * result_values(heads.count), at::kBFloat16);
+        grow(part_lse_, parts * result_rows(heads.count), at::kFloat);
+    }
+
     // Where the result of a slice waits; the job writes it.
     cuda::MergePart part_for(const Slice& slice, const HeadRange& heads, std::size_t slot, cuda::HopperJob& job) {
-        grow(parts_, cuda::kMaxMergeParts * result_values(heads.count), at::kBFloat16);
-        grow(part_lse_, cuda::kMaxMergeParts * result_rows(heads.count), at::kFloat);
         const auto index = static_cast<std::int64_t>(slot);
         job.out = static_cast<std::uint8_t*>(parts_.data_ptr()) + index * result_values(heads.count) * 2;
         job.lse = part_lse_.data_ptr<float>() + index * result_rows(heads.count);

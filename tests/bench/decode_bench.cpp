@@ -1,12 +1,13 @@
-// Decoding on an NVIDIA GPU: milliseconds for a chunk (3 latents; 4 of the Wan 2.2 VAE), for the first picture of a
-// video, and memory, of the full VAEs and the tiny decoder, against the same in torch's plain operations (norms and
-// sums one by one), in one run. Random weights at the published sizes. One JSON object a line; floors beside
-// (arithmetic at 790 TFLOP/s). The Wan 2.2 VAE at 704x1280 and 480x832, and its encoder on one picture.
+// Decoding on an NVIDIA GPU: milliseconds for a chunk (3 latents; 4 of the Wan 2.2 and HunyuanVideo 1.5 VAEs), for the
+// first picture of a video, and memory, of the full VAEs and the tiny decoder, against the same in torch's plain
+// operations (norms and sums one by one), in one run. Random weights at the published sizes. One JSON object a line;
+// floors beside (arithmetic at 790 TFLOP/s). The Wan 2.2 VAE at 704x1280 and 480x832, and its encoder on one picture.
 //
 //     decode_bench [--rows 60] [--cols 104] [--chunks 12] [--parts] [--only WORD]
 //
 // --rows and --cols: latents of the Wan 2.1 decoders. --parts: the pieces of a chunk one by one as well.
 #include "generator/device.hpp"
+#include "generator/hunyuan/hunyuan_vae.hpp"
 #include "generator/wan/decode_ops.hpp"
 #include "generator/wan/taehv.hpp"
 #include "generator/wan/vae.hpp"
@@ -44,6 +45,7 @@ constexpr double kFullTeraflop = 13.55;  // per latent
 constexpr double kTinyTeraflop = 0.54;
 constexpr double kWan22Pixels = 44 * 80;
 constexpr double kWan22Teraflop = 66.4;
+constexpr double kHunyuanTeraflop = 39.8; // at 480x832
 
 struct Options {
     std::int64_t rows = 60;
@@ -318,6 +320,66 @@ void bench_wan22(const Options& options) {
     }
 }
 
+void bench_hunyuan_parts(std::int64_t rows, std::int64_t cols) {
+    bench_level(1024, 8192, rows, cols, 1);
+    bench_level(1024, 4096, 2 * rows, 2 * cols, 2);
+    const std::pair<std::int64_t, std::int64_t> levels[] = {{1024, 1}, {1024, 2}, {512, 4}, {256, 8}, {128, 16}};
+    for (const auto& [channels, larger] : levels) {
+        const std::int64_t frames = std::min<std::int64_t>(larger, 4);
+        bench_level(channels, channels, larger * rows, larger * cols, frames);
+        bench_forms(channels, channels, larger * rows, larger * cols, frames);
+    }
+    const auto bf16 = at::TensorOptions(at::kCUDA).dtype(at::kBFloat16);
+    const auto picture = [&](std::int64_t n, std::int64_t channels, std::int64_t height, std::int64_t width) {
+        return at::randn({n, channels, height, width}, bf16).contiguous(at::MemoryFormat::ChannelsLast);
+    };
+    const at::Tensor last = picture(4, 128, 16 * rows + 2, 16 * cols + 2);
+    const at::Tensor taps = tap_weight(picture(3, 384, 3, 3));
+    const at::Tensor bias = at::zeros({3}, at::TensorOptions(at::kCUDA));
+    const at::Tensor out = picture(4, 3, 16 * rows, 16 * cols);
+    at::Tensor past;
+    print_part("head", 4, event_ms([&] { conv_by_products(last, taps, bias, past, out, true); }), 0,
+               54e-12 * 128 * 3 * 4 * static_cast<double>(256 * rows * cols));
+    // The step between two levels: channels become pixels, what goes beside is added, a border is laid around.
+    Unsummed boxes{picture(4, 512, 8 * rows, 8 * cols), at::zeros({512}, at::TensorOptions(at::kCUDA)), {}};
+    boxes.layout = Unsummed::Layout::boxes;
+    boxes.shown = 4;
+    boxes.around = picture(4, 256, 8 * rows, 8 * cols);
+    CausalInput how;
+    how.gamma = at::ones({128}, at::TensorOptions(at::kCUDA));
+    how.eps = 1e-12;
+    how.silu = true;
+    at::Tensor before;
+    how.past = &before;
+    how.keep_sum = true;
+    how.replicate = true;
+    const double plane = 2e-9 * 128 * 256 * static_cast<double>(rows * cols);
+    print_part("input from boxes, 128 channels", 4, event_ms([&] { causal_input(boxes, how); }),
+               (4 * (1 + 0.5 + 1 + 3) + 4) * plane, 0);
+}
+
+void bench_hunyuan(const Options& options) {
+    const auto load = [](const DecodeTuning& tuning) {
+        return *HunyuanVae::load({}, random_tensor, at::kCUDA, at::kBFloat16, false, true, tuning);
+    };
+    const Video video{4, 30, 52, 4e3 * kHunyuanTeraflop / kTeraflops};
+    const auto frames_a_pass = [](int frames) {
+        DecodeTuning tuning;
+        tuning.pixels_per_pass = std::int64_t{frames} * 400'000;
+        return tuning;
+    };
+    DecodeTuning plain;
+    plain.plain = true;
+    if (wanted(options, "hunyuan plain")) bench(options, "hunyuan plain", load(plain), video, 1);
+    if (wanted(options, "hunyuan")) {
+        const HunyuanVae vae = load({});
+        for (const int latents : {1, 2, 4}) bench(options, "hunyuan", vae, video, latents);
+    }
+    for (const auto& [name, frames] : {std::pair{"hunyuan, one frame a pass", 1}, {"hunyuan, two frames a pass", 2}}) {
+        if (wanted(options, name)) bench(options, name, load(frames_a_pass(frames)), video, 1);
+    }
+}
+
 int run(const Options& options) {
     const c10::InferenceMode inference;
     const auto device = pick_device("cuda", "bf16", 0);
@@ -328,11 +390,11 @@ int run(const Options& options) {
     std::printf("{\"device\": \"%s\", \"rows\": %lld, \"cols\": %lld}\n", device->name.c_str(),
                 static_cast<long long>(options.rows), static_cast<long long>(options.cols));
     at::manual_seed(1);
-    if (options.parts) {
-        bench_parts(options);
-        bench_wan22_parts(44, 80);
-    }
+    if (options.parts && wanted(options, "full")) bench_parts(options);
+    if (options.parts && wanted(options, "wan22")) bench_wan22_parts(44, 80);
+    if (options.parts && wanted(options, "hunyuan")) bench_hunyuan_parts(30, 52);
     bench_wan22(options);
+    bench_hunyuan(options);
     const auto video = [&options](double teraflop_per_latent) {
         const double share = static_cast<double>(options.rows * options.cols) / kFullPixels;
         return Video{3, options.rows, options.cols, 3e3 * teraflop_per_latent * share / kTeraflops};
@@ -344,13 +406,13 @@ int run(const Options& options) {
     };
     DecodeTuning plain;
     plain.plain = true;
-    bench(options, "full plain", vae(plain), full_video, 1);
-    {
+    if (wanted(options, "full plain")) bench(options, "full plain", vae(plain), full_video, 1);
+    if (wanted(options, "full")) {
         const WanVae full = vae({});
         bench(options, "full", full, full_video, 3);
         bench(options, "full", full, full_video, 1);
     }
-    {
+    if (wanted(options, "full, one frame a pass")) {
         DecodeTuning narrow;
         narrow.pixels_per_pass = 64 * options.rows * options.cols; // one frame of the finest level
         const WanVae full = vae(narrow);

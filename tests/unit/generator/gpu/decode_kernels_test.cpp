@@ -1,6 +1,5 @@
 // The decoders' kernels against torch's plain operations in float32, and whole decoders against their plain paths.
 
-#include "generator/device.hpp"
 #include "generator/frame_pixels.hpp"
 #include "generator/wan/decode_ops.hpp"
 #include "generator/wan/taehv.hpp"
@@ -8,45 +7,12 @@
 #include "generator/wan/vae22.hpp"
 #include "generator/wan/vae22_ops.hpp"
 #include "generator/wan/vae_ops.hpp"
-
-#include <ATen/ATen.h>
-#include <c10/core/InferenceMode.h>
-#include <gtest/gtest.h>
-
-#include <cmath>
-#include <vector>
+#include "tests/unit/generator/gpu/decode_case.hpp"
 
 namespace wander {
 namespace {
 
-constexpr auto kLast = at::MemoryFormat::ChannelsLast;
-
-class DecodeKernels : public ::testing::Test {
-protected:
-    void SetUp() override {
-        const auto device = pick_device("cuda", "bf16", 0);
-        ASSERT_TRUE(device) << device.error().message;
-        at::manual_seed(5);
-    }
-    static at::Tensor pictures(std::vector<std::int64_t> shape) {
-        return (at::randn(shape) * 2).to(at::kCUDA, at::kBFloat16).contiguous(kLast);
-    }
-    static at::Tensor floats(std::int64_t count) { return at::randn({count}).to(at::kCUDA); }
-
-    c10::InferenceMode inference_;
-};
-
-double difference(const at::Tensor& a, const at::Tensor& b) {
-    return (a.to(at::kCPU, at::kDouble) - b.to(at::kCPU, at::kDouble)).abs().max().item<double>();
-}
-double largest(const at::Tensor& a) { return a.to(at::kCPU, at::kDouble).abs().max().item<double>(); }
-
-// At most one step of bf16 apart, value by value (8 bits of mantissa), and near zero by 1e-6 of the largest.
-void expect_one_step(const at::Tensor& got, const at::Tensor& want, const std::string& what) {
-    const at::Tensor g = got.to(at::kCPU, at::kDouble), w = want.to(at::kCPU, at::kDouble);
-    const at::Tensor allowed = w.abs() / 128 + 1e-6 * largest(want);
-    EXPECT_TRUE(((g - w).abs() <= allowed).all().item<bool>()) << what << ": off by " << difference(g, w);
-}
+using DecodeKernels = DecoderOnGpu;
 
 TEST_F(DecodeKernels, CausalInputEqualsItsTwinOverSeveralCalls) {
     for (const int channels : {8, 16, 48, 64, 96, 192, 384, 512, 1024}) {
@@ -132,9 +98,9 @@ TEST_F(DecodeKernels, CausalInputAddsWhatGoesAroundALevel) {
         for (const int step : {1, 2}) {
             for (const int time : {1, 2}) {
                 if (step * time == 4) continue; // not in a Wan 2.2 VAE
-                Unsummed x{pictures({6, 4 * channels, 5, 4}), floats(channels), {}, true};
+                Unsummed x{pictures({6, 4 * channels, 5, 4}), floats(channels), {}, Unsummed::Layout::quarters};
                 x.around = pictures({6 / time, step * channels, 4, 3});
-                x.around_time = time;
+                x.times = time;
                 for (const auto& part : {x, x.slice(1, 3), x.slice(1, 3).slice(1, 2)}) {
                     at::Tensor past, twin_past;
                     CausalInput how;
@@ -200,13 +166,6 @@ TEST_F(DecodeKernels, PixelsAreTheSameBytesOnEveryPath) {
     }
 }
 
-Result<at::Tensor> random_tensor(const std::string& name, const std::vector<std::int64_t>& shape) {
-    const at::Tensor r = at::rand(shape) * 2 - 1;
-    if (name.ends_with("gamma")) return at::Tensor(r * 0.2 + 1);
-    if (name.ends_with("bias")) return at::Tensor(r * 0.1);
-    return at::Tensor(r * std::sqrt(3.0 * static_cast<double>(shape[0]) / static_cast<double>(r.numel())));
-}
-
 VaeConfig vae_config(VaeConfig::Layout layout) {
     VaeConfig config;
     config.layout = layout;
@@ -224,22 +183,6 @@ WanVae random_vae(const VaeConfig& config, at::ScalarType compute, const DecodeT
     auto vae = WanVae::load(config, random_tensor, at::kCUDA, compute, false, true, tuning);
     EXPECT_TRUE(vae);
     return *vae;
-}
-
-at::Tensor in_calls(VideoDecodeStream& stream, const at::Tensor& latents, const std::vector<std::int64_t>& calls) {
-    stream.reset();
-    std::vector<at::Tensor> parts;
-    std::int64_t done = 0;
-    for (const std::int64_t count : calls) {
-        parts.push_back(stream.decode(latents.narrow(0, done, count)));
-        done += count;
-    }
-    return at::cat(parts);
-}
-
-double relative_norm(const at::Tensor& got, const at::Tensor& want) {
-    const at::Tensor w = want.to(at::kCPU, at::kDouble);
-    return (got.to(at::kCPU, at::kDouble) - w).norm().item<double>() / w.norm().item<double>();
 }
 
 // bf16 activations through some forty layers: 3 % of the norm against float32; the plain bf16 path is no nearer.
