@@ -8,16 +8,25 @@
 
 namespace wander::quant {
 
-at::Tensor PageArena::take(std::int64_t bytes) {
-    at::Tensor page = at::empty({bytes}, at::TensorOptions().dtype(at::kByte).device(device_));
+at::Tensor PageArena::counted(at::Tensor page) {
     page_bytes_ += static_cast<std::int64_t>(page.nbytes());
     note_peak();
     return page;
 }
 
+at::Tensor PageArena::take(std::int64_t bytes) {
+    return counted(at::empty({bytes}, at::TensorOptions().dtype(at::kByte).device(device_)));
+}
+
 at::Tensor PageArena::allocate(std::int64_t bytes) {
     const c10::OptionalStreamGuard guard(home_);
     return take(bytes);
+}
+
+at::Tensor PageArena::allocate_packed(std::int64_t bytes) {
+    if (!device_.is_cuda()) return allocate(bytes);
+    const c10::OptionalStreamGuard guard(home_);
+    return counted(slabs_.take(bytes));
 }
 
 at::Tensor PageArena::allocate_transient(std::int64_t bytes) { return take(bytes); }
@@ -33,7 +42,7 @@ void PageArena::release(at::Tensor& page) {
 void PageArena::release_transient(at::Tensor& page) {
     if (page.defined()) {
         page_bytes_ -= static_cast<std::int64_t>(page.nbytes());
-        page.reset();
+        if (!slabs_.give_back(page)) page.reset();
     }
 }
 
@@ -47,6 +56,6 @@ void PageArena::set_scratch(std::int64_t bytes) {
     note_peak();
 }
 
-void PageArena::note_peak() { peak_bytes_ = std::max(peak_bytes_, page_bytes_ + scratch_bytes_); }
+void PageArena::note_peak() { peak_bytes_ = std::max(peak_bytes_, page_bytes_ + slack_bytes() + scratch_bytes_); }
 
 } // namespace wander::quant

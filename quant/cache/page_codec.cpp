@@ -162,7 +162,7 @@ std::vector<Page> PageCodec::encode(const std::vector<PageRef>& pages, const std
     for (std::size_t i = 0; i < pages.size(); ++i) {
         EncodeJob& job = jobs[i];
         packed[i].parts = target.bytes(job.shape, job.options);
-        packed[i].bytes = arena.allocate(packed[i].parts.total());
+        packed[i].bytes = arena.allocate_packed(packed[i].parts.total());
         job.page = packed[i].bytes;
     }
     target.encode_all(jobs);

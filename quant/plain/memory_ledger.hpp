@@ -26,7 +26,7 @@ struct MemoryLedger {
     std::int64_t bf16_equivalent_bytes = 0; // what the same latents would need as BF16
     std::int64_t packed_bytes = 0;          // packed pages only: codes + scales + codebooks + headers
     std::int64_t packed_bf16_bytes = 0;     // what the packed pages would need as BF16
-    std::int64_t peak_bytes = 0;            // highest bytes() + scratch_bytes so far
+    std::int64_t peak_bytes = 0;            // highest bytes() + scratch_bytes + free slots of slabs
     std::int64_t pages_waiting = 0;         // page groups the converter has still to visit
 
     std::int64_t bytes() const { return keys.total() + values.total(); }

@@ -2,9 +2,8 @@
 // full sizes needs of the device.
 
 #include "generator/device.hpp"
+#include "tests/support/gpu_peak.hpp"
 #include "tests/support/hunyuan_encoder_cases.hpp"
-
-#include <c10/cuda/CUDACachingAllocator.h>
 
 #include <memory>
 
@@ -19,10 +18,8 @@ constexpr double kHalfTolerance = 0.005;
 
 class HunyuanEncodersGpu : public ::testing::Test {
 protected:
-    // Peaks are of this test, not of those before it.
-    HunyuanEncodersGpu() { c10::cuda::CUDACachingAllocator::resetPeakStats(device_.index()); }
-
     at::Device device_ = unwrap(pick_device("cuda", "bf16", 0)).device;
+    GpuPeak peak_{device_};
 
     template <typename Case>
     void expect_goldens() const {
@@ -89,8 +86,8 @@ TEST_F(HunyuanEncodersGpu, StreamedQwenNeedsLessThanAGibibyte) {
     const at::Tensor out = encoder.encode(std::vector<int>(1108, 11), 108);
     EXPECT_EQ(out.sizes(), (at::IntArrayRef{1000, 3584}));
     EXPECT_TRUE(out.isfinite().all().item<bool>());
-    EXPECT_LT(peak_gpu_bytes(device_), std::int64_t{1} << 30);
-    EXPECT_GT(peak_gpu_bytes(device_), encoder.weights().feed->pass_bytes());
+    EXPECT_LT(peak_.bytes(), std::int64_t{1} << 30);
+    EXPECT_GT(peak_.bytes(), encoder.weights().feed->pass_bytes());
 }
 
 // Full sizes of the picture side: head width 72 is no power of two.

@@ -2,11 +2,11 @@
 
 #include "generator/device.hpp"
 #include "generator/text/prompt_encoder.hpp"
+#include "tests/support/gpu_peak.hpp"
 #include "tests/support/small_tokenizer.hpp"
 #include "tests/support/umt5_case.hpp"
 
 #include <c10/core/InferenceMode.h>
-#include <c10/cuda/CUDACachingAllocator.h>
 
 #include <fstream>
 #include <thread>
@@ -21,10 +21,8 @@ constexpr double kBf16Tolerance = 0.02;
 
 class Umt5Gpu : public ::testing::Test {
 protected:
-    // Peaks are of this test, not of those before it.
-    Umt5Gpu() { c10::cuda::CUDACachingAllocator::resetPeakStats(device_.index()); }
-
     at::Device device_ = unwrap(pick_device("cuda", "bf16", 0)).device;
+    GpuPeak peak_{device_};
 };
 
 // Weights of any shape out of one block of random values each shape: the size of XXL in little host memory.
@@ -86,8 +84,8 @@ TEST_F(Umt5Gpu, StreamedXxlNeedsLessThanAGibibyte) {
         unwrap(Umt5Encoder::load(Umt5Config{}, shared_weights(), device_, at::kBFloat16, TextPlacement::streamed));
     const at::Tensor out = encoder.encode(std::vector<int>(512, 11));
     EXPECT_TRUE(out.isfinite().all().item<bool>());
-    EXPECT_LT(peak_gpu_bytes(device_), std::int64_t{1} << 30);
-    EXPECT_GT(peak_gpu_bytes(device_), encoder.weights().feed->pass_bytes());
+    EXPECT_LT(peak_.bytes(), std::int64_t{1} << 30);
+    EXPECT_GT(peak_.bytes(), encoder.weights().feed->pass_bytes());
 }
 
 // The walk's stream is busy with its own work meanwhile.
