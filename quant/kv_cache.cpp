@@ -281,9 +281,7 @@ at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, 
     impl.check_rows(v, "v");
     impl.packing.join_layer(layer);
     impl.converter.attention_begins();
-    at::Tensor result = impl.attention->attend(layer, impl.segments, q, k, v);
-    impl.converter.attention_ends();
-    return result;
+    return impl.attention->attend(layer, impl.segments, q, k, v);
 }
 
 void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {

@@ -5,22 +5,12 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 namespace wander::quant {
 namespace {
 
 constexpr std::uint32_t kUndecided = 0xffffffffU; // PageGroup::kept
-
-// WANDER_PACK_BEHIND_ATTENTION=1: packing starts beside the products behind an attention, not beside the attention.
-bool behind_attention() {
-    static const bool behind = [] {
-        const char* const set = std::getenv("WANDER_PACK_BEHIND_ATTENTION");
-        return set && *set == '1';
-    }();
-    return behind;
-}
 
 } // namespace
 
@@ -114,14 +104,6 @@ void Converter::decide_latents(Planned& planned) {
 }
 
 void Converter::attention_begins() {
-    if (!behind_attention()) hand_over_twins();
-}
-
-void Converter::attention_ends() {
-    if (behind_attention()) hand_over_twins();
-}
-
-void Converter::hand_over_twins() {
     if (!policy_.pack_beside || plan_.empty() || attentions_++ % kAttentionsALayer != 0) return;
     const int layers = static_cast<int>(plan_.front().group->keys.size());
     // What a pruning format keeps is on its way to the host, which should not wait before a whole pass is handed over.

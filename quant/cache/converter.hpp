@@ -39,9 +39,8 @@ public:
     // `convert_groups_per_commit` other ones, oldest first. Twins that an abandoned chunk left are kept where they fit.
     void plan(std::int64_t first_latent, int latents);
     std::int64_t twin_bytes() const; // of all twins that the plan will have at most
-    // A layer is attended to: called before and behind it. Twins are handed over at one of both.
+    // A layer is attended to.
     void attention_begins();
-    void attention_ends();
     // Nothing reads this layer's pages before the commit any more, or the twins may be read instead.
     void leave_layer(int layer);
     // What is left of the plan for the chunk that plan() was told of, which is history now.
@@ -68,7 +67,6 @@ private:
     void add_to_plan(PageGroup& group, std::vector<Planned>& before);
     void sketch_latents();
     void decide_latents(Planned& planned);
-    void hand_over_twins();
     bool needs_change(const PageGroup& group, int layer) const;
     bool wants_twins(Planned& planned, int layer);
     void make_twins(Planned& planned, int layer);
