@@ -32,7 +32,8 @@ void* native_stream([[maybe_unused]] const std::optional<c10::Stream>& stream) {
 
 } // namespace
 
-void warm_up_decoder(const VideoDecoder& decoder, const ComputeDevice& device, int latent_rows, int latent_cols) {
+void warm_up_decoder(const VideoDecoder& decoder, const ComputeDevice& device, int chunk_latents, int latent_rows,
+                     int latent_cols) {
     if (!device.is_cuda()) return;
     const c10::InferenceMode inference;
     const c10::Stream cuda_stream = decode_stream(device.device);
@@ -42,8 +43,9 @@ void warm_up_decoder(const VideoDecoder& decoder, const ComputeDevice& device, i
     const c10::StreamGuard guard(cuda_stream);
     const auto stream = decoder.open_stream();
     const auto options = at::TensorOptions().device(device.device).dtype(at::kFloat);
-    // What a video's calls look like: its first latent alone, then as many as a call takes.
-    for (const int latents : {1, decoder.latents_per_call()}) {
+    // What a video's calls look like: its first latent alone, the rest of its chunk, then as many as a call takes.
+    const int most = decoder.latents_per_call();
+    for (const int latents : {1, std::clamp(chunk_latents - 1, 1, most), most}) {
         const at::Tensor frames =
             stream->decode(at::zeros({latents, decoder.latent_channels(), latent_rows, latent_cols}, options));
         const at::Tensor pixels = at::empty({frames.size(2), frames.size(3), 4}, options.dtype(at::kByte));

@@ -97,7 +97,8 @@ private:
 
 // Makes a decoder's first real call as quick as the later ones: libraries load, plans are made, memory is there. On
 // CUDA on the decode threads' stream, under a second; nothing elsewhere. Before the first run, no decode thread alive.
-void warm_up_decoder(const VideoDecoder& decoder, const ComputeDevice& device, int latent_rows, int latent_cols);
+void warm_up_decoder(const VideoDecoder& decoder, const ComputeDevice& device, int chunk_latents, int latent_rows,
+                     int latent_cols);
 
 // Between two latents the camera moves evenly, turning the shorter way.
 Pose between(const Pose& from, const Pose& to, double share);

@@ -82,7 +82,8 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
         auto impl = std::make_unique<Impl>();
         impl->model = std::move(*model);
         impl->model.keep_decoder_state = options.keep_decoder_state;
-        warm_up_decoder(*impl->model.decoder, *device, impl->model.latent_rows, impl->model.latent_cols);
+        warm_up_decoder(*impl->model.decoder, *device, impl->model.chunk_latents, impl->model.latent_rows,
+                        impl->model.latent_cols);
         auto start = !options.resume.empty() ? resume_walk(impl->model, options.resume)
                                              : choose_start(impl->model, options.start, options.start_pose);
         if (!start) return start.error();
