@@ -8,9 +8,11 @@ namespace wander {
 namespace {
 
 constexpr double kUsableShare = 0.95; // the driver, the desktop and the allocator's slack need the rest
-// Packed pages go into the holes of uncompressed ones and leave corners: 0.2 to 0.3 GiB where a chunk has 0.8 GiB,
-// while INT2 filled windows of 42 and 180 latents (docs/performance.md, "Small cards").
-constexpr double kLeftoverShare = 0.25;
+// What torch's allocator keeps in pieces that nobody fits into, measured while INT2 filled windows of 42 and 180
+// latents (docs/performance.md, "Small cards"): a third of a chunk, which comes while the window fills, and a share of
+// the slabs of packed pages, some of which lie in holes of uncompressed ones.
+constexpr double kLeftoverShare = 0.35;
+constexpr double kSlabShare = 0.02;
 
 // Sink and newest chunks stay uncompressed. Measured between chunks: the newest is committed, and what will leave with
 // the next one is still there, so as many latents are held as a chunk sees. The open pages of the next chunk take the
@@ -42,7 +44,8 @@ CapacityForecast forecast_capacity(const CapacityFacts& facts, const quant::Cach
     forecast.device_bytes = rest + std::max(forecast.cache_bytes, now.cache_bytes);
     if (now.ratio > 1 && packed > packed_now) {
         const double leftover = kLeftoverShare * static_cast<double>(facts.chunk_latents) * raw_bytes;
-        forecast.device_bytes += static_cast<std::int64_t>(leftover * (1 - packed_now / packed));
+        const double slabs = kSlabShare * packed / now.ratio * raw_bytes;
+        forecast.device_bytes += std::llround((leftover + slabs) * (1 - packed_now / packed));
     }
     const double usable = static_cast<double>(now.device_total_bytes) * kUsableShare - static_cast<double>(rest);
     const double spare = usable / raw_bytes - static_cast<double>(raw);
