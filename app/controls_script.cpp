@@ -4,10 +4,10 @@
 #include "generator/camera/pose_string.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -165,13 +165,22 @@ Result<ControlsScript> ControlsScript::load(const std::string& argument) {
         if (named_file) return Error{ErrorCode::bad_input, "--controls " + argument + ": there is no such file"};
         return Error{ErrorCode::wrong_use, poses.error().message + " (nor is there a file of that name)"};
     }
-    const auto bytes = std::filesystem::file_size(argument, error);
-    if (error) return Error{ErrorCode::bad_input, "--controls " + argument + ": cannot be read: " + error.message()};
-    if (bytes > kMaxFileBytes)
-        return Error{ErrorCode::bad_input, "--controls " + argument + ": larger than 64 MiB, not a controls file"};
+    if (std::filesystem::is_directory(argument, error))
+        return Error{ErrorCode::bad_input, "--controls " + argument + ": a folder, not a controls file"};
+    // A pipe has no size to ask for.
     std::ifstream in(argument, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
-    if (!in || text.size() != bytes) return Error{ErrorCode::bad_input, "--controls " + argument + ": cannot be read"};
+    std::string text;
+    std::array<char, 1 << 16> part{};
+    while (in && text.size() <= kMaxFileBytes) {
+        in.read(part.data(), part.size());
+        text.append(part.data(), static_cast<std::size_t>(in.gcount()));
+    }
+    const bool large = text.size() > kMaxFileBytes;
+    if (large || !in.eof()) {
+        return Error{
+            ErrorCode::bad_input,
+            "--controls " + argument + (large ? ": larger than 64 MiB, not a controls file" : ": cannot be read")};
+    }
     return from_json_lines(text, argument);
 }
 

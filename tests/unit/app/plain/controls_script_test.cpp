@@ -3,6 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace wander {
 namespace {
@@ -139,7 +145,20 @@ TEST(ControlsScript, ArgumentIsAFileOrAPoseString) {
     EXPECT_EQ(action.error().code, ErrorCode::wrong_use);
     EXPECT_NE(action.error().message.find("jump"), std::string::npos);
     const auto folder = ControlsScript::load(std::filesystem::temp_directory_path().string());
-    EXPECT_FALSE(folder);
+    ASSERT_FALSE(folder);
+    EXPECT_NE(folder.error().message.find("a folder"), std::string::npos);
+}
+
+// As a shell's <(...) gives it.
+TEST(ControlsScript, AFileMayBeAPipe) {
+    const auto pipe = std::filesystem::temp_directory_path() / ("wander_controls_pipe_" + std::to_string(getpid()));
+    ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+    std::jthread writer([&] { std::ofstream(pipe) << "{\"chunk\": 3, \"cache\": \"int2\"}\n"; });
+    auto script = ControlsScript::load(pipe.string());
+    writer.join();
+    std::filesystem::remove(pipe);
+    ASSERT_TRUE(script) << script.error().message;
+    EXPECT_EQ(script->at(3, 1).cache, "int2");
 }
 
 } // namespace
