@@ -107,6 +107,7 @@ void SessionFile::note(std::int64_t chunk, const SessionInput& input, const std:
 
 void note_model(SessionFile& session, const WalkInfo& info, const WalkOptions& options) {
     session.weight_type = options.fp8_weights ? "fp8" : "bf16";
+    if (info.keeps_walks || !info.camera_steering) session.decoder = info.decoder; // others have one only
     if (info.keeps_walks) {
         session.size = std::to_string(info.width) + "x" + std::to_string(info.height);
         session.context_latents = info.context.latents;
@@ -116,7 +117,6 @@ void note_model(SessionFile& session, const WalkInfo& info, const WalkOptions& o
     }
     if (info.camera_steering) return;
     session.window = window_text(info.window);
-    session.decoder = info.decoder;
     session.chunk_latents = info.chunk_frames / 4;
     session.rebuild_history = options.rebuild_on_prompt;
     session.camera_phrases = options.camera_phrases;
@@ -144,11 +144,11 @@ std::string session_json(const SessionFile& session) {
     add_rules(json, {rules.layer_formats, rules.keep_recent, rules.keep_sink, rules.bias_correction});
     if (!session.window.empty()) { // a text model
         json["window"] = session.window;
-        json["decoder"] = session.decoder;
         json["chunk_latents"] = session.chunk_latents;
         json["rebuild_history"] = session.rebuild_history;
         if (!session.camera_phrases.empty()) json["camera_phrases"] = session.camera_phrases.string();
     }
+    if (!session.decoder.empty()) json["decoder"] = session.decoder;
     if (!session.size.empty()) { // HY-WorldPlay
         json["size"] = session.size;
         if (session.context_latents > 0) json["context"] = session.context_latents;

@@ -46,7 +46,7 @@ struct SessionFile {
     std::string prompt;
     bool camera_words = true;         // held keys became words behind it
     std::string window;               // of a text model, as --window takes it; empty: none
-    std::string decoder;              // "full" or "tiny"
+    std::string decoder;              // "full" or "tiny"; empty: the model has one only
     std::string weight_type = "bf16"; // as --weights takes it
     int chunk_latents = 0;
     bool rebuild_history = false;

@@ -210,7 +210,9 @@ void DecodeThread::decode(DecodeJob job, const std::stop_token& stop) {
         next += count;
     }
     if (!job.state_after.empty() && !stream_->restore(job.state_after))
-        throw std::runtime_error("the decoder's state in the saved walk is another decoder's");
+        throw std::runtime_error(
+            "the saved walk holds the state of another decoder; take the --decoder, or the model, "
+            "that it was walked with");
     if (cuda_stream_) {
         c10::Event done(at::kCUDA);
         done.record(*cuda_stream_);

@@ -43,6 +43,25 @@ Error at_file(const std::filesystem::path& path, const Error& error) {
     return {error.code, fmt::format("{}: {}", path.string(), error.message)};
 }
 
+Error no_decoder(const ModelFiles& files, PartKind kind, const WalkOptions& options) {
+    std::string message = fmt::format("--decoder {}: {} has none", options.decoder, files.folder.string());
+    for (const MissingPart& missing : files.missing) {
+        if (missing.kind == kind) message += "; " + missing.text();
+    }
+    return {ErrorCode::wrong_use, message};
+}
+
+Result<void> load_tiny_decoder(WalkModel& model, const ModelFiles& files, const TaehvConfig& config,
+                               const WalkOptions& options) {
+    const ModelPart* part = files.part(PartKind::tiny_vae);
+    if (!part) return no_decoder(files, PartKind::tiny_vae, options);
+    say_progress(options, "reading the decoder");
+    auto taehv = Taehv::load(config, part->source(), model.device.device, model.device.compute, false, true);
+    if (!taehv) return at_file(part->path, taehv.error());
+    model.decoder = std::make_shared<Taehv>(std::move(*taehv));
+    return {};
+}
+
 bool convert_once(const ModelFiles& files, const WalkOptions& options, WalkModel& model) {
     auto converted = convert_model(files, [&options](const ConvertProgress& now) {
         const double share =

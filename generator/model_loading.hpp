@@ -44,6 +44,11 @@ bool has_text_encoder(const ModelFiles& files);
 // The transformer in the weights that the options ask for.
 Result<void> load_transformer(WalkModel& model, const ModelFiles& files, const DitConfig& config,
                               const WalkOptions& options);
+// --decoder asks for a part that the folder does not have: what it is and where it comes from.
+Error no_decoder(const ModelFiles& files, PartKind kind, const WalkOptions& options);
+// model.decoder: the tiny one. wrong_use where the folder has none.
+Result<void> load_tiny_decoder(WalkModel& model, const ModelFiles& files, const TaehvConfig& config,
+                               const WalkOptions& options);
 // Where an encoder of so many bytes goes: as the options say, else onto the GPU where that leaves `spare_bytes` free.
 Result<TextPlacement> text_placement(std::int64_t bytes, std::int64_t spare_bytes, const WalkOptions& options,
                                      at::Device device);

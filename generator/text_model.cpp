@@ -55,27 +55,13 @@ private:
 
     Result<void> load_decoder() {
         const ModelPart* full = folder_->part(PartKind::vae);
-        const ModelPart* tiny = folder_->part(PartKind::tiny_vae);
-        const bool want_tiny = options_.decoder == "tiny" || (options_.decoder == "auto" && !full);
-        const ModelPart* part = want_tiny ? tiny : full;
-        if (!part) {
-            std::string message = fmt::format("--decoder {}: {} has none", options_.decoder, options_.model);
-            for (const MissingPart& missing : folder_->missing) {
-                if (missing.kind == (want_tiny ? PartKind::tiny_vae : PartKind::vae)) message += "; " + missing.text();
-            }
-            return Error{ErrorCode::wrong_use, message};
-        }
+        if (options_.decoder == "tiny" || (options_.decoder == "auto" && !full))
+            return load_tiny_decoder(model_, *folder_, folder_->tiny_vae, options_);
+        if (!full) return no_decoder(*folder_, PartKind::vae, options_);
         say_progress(options_, "reading the decoder");
-        if (want_tiny) {
-            auto taehv = Taehv::load(folder_->tiny_vae, part->source(), model_.device.device, model_.device.compute,
-                                     false, true);
-            if (!taehv) return at_file(part->path, taehv.error());
-            model_.decoder = std::make_shared<Taehv>(std::move(*taehv));
-            return {};
-        }
-        auto vae = WanVae::load(folder_->settings.vae, part->source(), model_.device.device, model_.device.compute,
+        auto vae = WanVae::load(folder_->settings.vae, full->source(), model_.device.device, model_.device.compute,
                                 false, true);
-        if (!vae) return at_file(part->path, vae.error());
+        if (!vae) return at_file(full->path, vae.error());
         model_.decoder = std::make_shared<WanVae>(std::move(*vae));
         return {};
     }

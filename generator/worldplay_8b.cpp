@@ -82,10 +82,14 @@ Result<WorldPlayNetworks> load_hunyuan_networks(WalkModel& model, const WorldPla
     auto dit = HunyuanDit::load(config, part.source(), model.device.device, model.device.compute, kept);
     if (!dit) return at_file(part.path, dit.error());
     model.network = {.layers = config.layers, .heads = config.heads, .head_dim = config.head_dim, .patch = 1};
-    say_progress(options, "reading the decoder");
-    auto vae = read_vae(*folder.part(PartKind::vae), folder.hunyuan_vae, model.device, false);
-    if (!vae) return vae.error();
-    model.decoder = *vae;
+    if (options.decoder == "tiny") {
+        if (auto done = load_tiny_decoder(model, folder, folder.tiny_vae, options); !done) return done.error();
+    } else {
+        say_progress(options, "reading the decoder");
+        auto vae = read_vae(*folder.part(PartKind::vae), folder.hunyuan_vae, model.device, false);
+        if (!vae) return vae.error();
+        model.decoder = *vae;
+    }
     auto where = placement(model, folder, options);
     if (!where) return where.error();
     const auto load = [part, config, device = model.device]() -> Result<HunyuanTextSide> {

@@ -32,9 +32,9 @@ public:
         if (!folder) return folder.error();
         folder_ = std::move(*folder);
         const bool wan = folder_->model == WorldPlayFolder::Model::wan_5b;
-        if (options_.decoder == "tiny") {
-            return Error{ErrorCode::wrong_use, fmt::format("--decoder tiny: {} has none yet; use full", folder_->name)};
-        }
+        // Before the transformer, which takes minutes.
+        if (options_.decoder == "tiny" && !folder_->part(PartKind::tiny_vae))
+            return no_decoder(*folder_, PartKind::tiny_vae, options_);
         if (auto done = choose_size(); !done) return done.error();
         model_.name = folder_->name;
         model_.pixels_per_latent = folder_->pixels_per_latent();

@@ -25,10 +25,14 @@ Result<std::shared_ptr<const Wan22Vae>> read_vae(const ModelPart& part, const Va
 Result<WorldPlayNetworks> load_wan_5b_networks(WalkModel& model, const WorldPlayFolder& folder,
                                                const WalkOptions& options) {
     if (auto done = load_transformer(model, folder, folder.dit, options); !done) return done.error();
-    say_progress(options, "reading the decoder");
-    auto vae = read_vae(*folder.part(PartKind::vae), folder.vae, model.device, false);
-    if (!vae) return vae.error();
-    model.decoder = *vae;
+    if (options.decoder == "tiny") {
+        if (auto done = load_tiny_decoder(model, folder, folder.tiny_vae, options); !done) return done.error();
+    } else {
+        say_progress(options, "reading the decoder");
+        auto vae = read_vae(*folder.part(PartKind::vae), folder.vae, model.device, false);
+        if (!vae) return vae.error();
+        model.decoder = *vae;
+    }
     return WorldPlayNetworks{worldplay_net(model.dit), std::make_shared<WanText>(model.dit)};
 }
 

@@ -45,7 +45,7 @@ Result<void> ModelFiles::ready() const {
 std::uint64_t ModelFiles::weight_bytes(PartKind kind) const {
     const ModelPart* found = part(kind);
     if (!found || !found->tensors) return 0;
-    const bool decoder_only = !encodes_pictures && (kind == PartKind::vae || kind == PartKind::tiny_vae);
+    const bool decoder_only = kind == PartKind::tiny_vae || (kind == PartKind::vae && !encodes_pictures);
     std::uint64_t sum = 0;
     for (const auto& [name, shape] : found->tensors->shapes()) {
         if (decoder_only && !name.starts_with("decoder.") && !name.starts_with("conv2.")) continue;

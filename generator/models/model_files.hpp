@@ -55,7 +55,7 @@ struct ModelFiles {
     // What stands in the way of a walk, in one message: a problem of a part, or what is missing.
     Result<void> ready() const;
     // Bytes of a part's weights as they are kept for a walk: matrices in bf16, vectors in float32; of the VAEs the
-    // decoder only, unless pictures are encoded. 0 where the part is absent.
+    // decoder only; of the full one all where pictures are encoded. 0 where the part is absent.
     std::uint64_t weight_bytes(PartKind kind) const;
 };
 

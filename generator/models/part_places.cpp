@@ -41,6 +41,8 @@ constexpr Place kTinyVae[] = {
     {"taew2_1.pth", Layout::downloaded},
     {"taehv/taew2_1.pth", Layout::downloaded},
     {"checkpoints/taew2_1.pth", Layout::downloaded},
+    {"lighttaew2_1.safetensors", Layout::downloaded},
+    {"lighttaew2_1.pth", Layout::downloaded},
 };
 constexpr Place kTextEncoder[] = {
     {"text_encoder.safetensors", Layout::wander},

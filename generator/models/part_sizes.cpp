@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 namespace wander {
@@ -186,9 +187,30 @@ Result<TaehvConfig> taehv_of_shapes(const ShapeTable& shapes) {
     tiny.decoder_channels = {sizes.size("decoder.1.weight", 4, 0), sizes.size("decoder.8.weight", 4, 0),
                              sizes.size("decoder.14.weight", 4, 0), sizes.size("decoder.20.weight", 4, 0)};
     if (shapes.contains("encoder.0.weight")) tiny.encoder_channels = sizes.size("encoder.0.weight", 4, 0);
-    if (sizes.size("decoder.22.weight", 4, 0) != 3)
-        sizes.complain("it makes patches of pixels, as the newer TAEHV files do; Wan 2.1 needs taew2_1");
+    const int made = sizes.size("decoder.22.weight", 4, 0);
+    tiny.patch = made == 12 ? 2 : 1;
+    if (made != 3 && made != 12)
+        sizes.complain(fmt::format("'decoder.22.weight' makes {} channels, not 3 or 12", made));
     return sizes.give(tiny);
+}
+
+bool is_lighttae(const std::filesystem::path& file) {
+    std::string name = file.filename().string();
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+    return name.find("lighttae") != std::string::npos;
+}
+
+void take_lighttae_of_wan(TaehvConfig& tiny, const std::vector<double>& mean, const std::vector<double>& deviation) {
+    tiny.latent_mean = mean;
+    tiny.latent_std = deviation;
+}
+
+void take_lighttae_of_hunyuan(TaehvConfig& tiny, double scale) {
+    tiny.latent_mean.assign(static_cast<std::size_t>(tiny.z), 0);
+    tiny.latent_std.assign(static_cast<std::size_t>(tiny.z), 1 / scale);
+    tiny.leak = 0.2;
+    tiny.range = {-1, 1};
 }
 
 } // namespace wander

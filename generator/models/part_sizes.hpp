@@ -10,6 +10,7 @@
 #include "generator/weights/tensor_file.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,7 +33,15 @@ Result<DitConfig> wan5b_of_shapes(const ShapeTable& shapes, int head_dim); // wi
 Result<VaeConfig> vae_of_shapes(const ShapeTable& shapes);
 Result<Vae22Config> vae22_of_shapes(const ShapeTable& shapes); // means and deviations: those of Wan 2.2
 Result<Umt5Config> umt5_of_shapes(const ShapeTable& shapes);
-Result<TaehvConfig> taehv_of_shapes(const ShapeTable& shapes);
+Result<TaehvConfig> taehv_of_shapes(const ShapeTable& shapes); // conventions: those of madebyollin/taehv
+
+// LightX2V's tiny VAEs have the same tensors as madebyollin/taehv's; what they make of numbers is told by the file's
+// name alone, which has "lighttae" in it (LightX2V's pipeline.py goes by that too).
+bool is_lighttae(const std::filesystem::path& file);
+// They take the latents that the full VAE takes: as the sampler makes them, times deviation plus mean, by channel.
+void take_lighttae_of_wan(TaehvConfig& tiny, const std::vector<double>& mean, const std::vector<double>& deviation);
+// HunyuanVideo 1.5's: latents / scale, LeakyReLU 0.2, pictures in [-1, 1] (lighttae_hy15.py, tae.py).
+void take_lighttae_of_hunyuan(TaehvConfig& tiny, double scale);
 
 // What a WAN-5B checkpoint holds: the network's tensors, and the second branch's bias (wan5b_names.hpp).
 ShapeTable wan5b_shapes(const DitConfig& dit);

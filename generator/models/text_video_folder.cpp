@@ -198,7 +198,13 @@ private:
     Result<void> check_tiny_vae(const ModelPart& part) {
         auto found = taehv_of_shapes(part.tensors->shapes());
         if (!found) return at_path(part.path, found.error());
+        if (found->patch != 1)
+            return Error{ErrorCode::bad_input,
+                         part.path.string() +
+                             ": it makes patches of pixels, as the newer TAEHV files do; Wan 2.1 needs taew2_1"};
         model_.tiny_vae = *found;
+        const VaeConfig& vae = model_.settings.vae;
+        if (is_lighttae(part.path)) take_lighttae_of_wan(model_.tiny_vae, vae.latent_mean, vae.latent_std);
         return part.tensors->check(found->tensor_shapes(false, true), found->tensor_shapes(true, false),
                                    "the tiny VAE taew2_1");
     }

@@ -63,6 +63,7 @@ public:
                 part.tensors.reset();
             }
         }
+        leave_out_other_tiny_vae();
         if (auto done = read_overrides(); !done) return done.error();
         list_missing();
         return std::move(model_);
@@ -185,6 +186,7 @@ private:
     }
 
     Result<void> check(const ModelPart& part) {
+        if (part.kind == PartKind::tiny_vae) return check_tiny_vae(part);
         if (family_ == ModelFamily::hunyuan_8b)
             return part.kind == PartKind::transformer ? check_hunyuan_transformer(part)
                    : part.kind == PartKind::vae       ? check_hunyuan_vae(part)
@@ -330,6 +332,35 @@ private:
             return Error{ErrorCode::bad_input, fmt::format("{}: its latents have {} channels, but the transformer's {}",
                                                            part.path.string(), found->z, model_.hunyuan_dit.channels)};
         return {};
+    }
+
+    bool fits_latents(const TaehvConfig& tiny) const {
+        const int channels = family_ == ModelFamily::wan_5b ? model_.vae.z : model_.hunyuan_vae.z;
+        return tiny.z == channels && tiny.spatial_scale() == model_.pixels_per_latent();
+    }
+
+    // One of a third model's latents is none of this one's parts.
+    void leave_out_other_tiny_vae() {
+        const ModelPart* tiny = model_.part(PartKind::tiny_vae);
+        if (!tiny || fits_latents(model_.tiny_vae)) return;
+        model_.warnings.push_back(
+            fmt::format("{} is a tiny VAE of latents with {} channels, which {} does not make, and is not used",
+                        tiny->path.string(), model_.tiny_vae.z, model_.model_name()));
+        std::erase_if(model_.parts, [](const ModelPart& part) { return part.kind == PartKind::tiny_vae; });
+    }
+
+    // Its conventions follow the full VAE's, which is checked before.
+    Result<void> check_tiny_vae(const ModelPart& part) {
+        auto found = taehv_of_shapes(part.tensors->shapes());
+        if (!found) return at_path(part.path, found.error());
+        const bool wan = family_ == ModelFamily::wan_5b;
+        model_.tiny_vae = *found;
+        if (!fits_latents(*found)) return {}; // left out later
+        if (is_lighttae(part.path) && wan)
+            take_lighttae_of_wan(model_.tiny_vae, model_.vae.latent_mean, model_.vae.latent_std);
+        if (is_lighttae(part.path) && !wan) take_lighttae_of_hunyuan(model_.tiny_vae, model_.hunyuan_vae.scale);
+        return part.tensors->check(found->tensor_shapes(false, true), found->tensor_shapes(true, false),
+                                   wan ? "the tiny VAE taew2_2" : "the tiny VAE taehv1_5");
     }
 
     // Each has a reader of its own, which wants a folder or a file; it lists what does not fit.

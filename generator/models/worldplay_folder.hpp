@@ -6,6 +6,7 @@
 // ready(), convert_model(), open again, then
 //     WanDit::load(model.dit, model.part(PartKind::transformer)->source(), ...)       the second branch's bias is in
 //     Wan22Vae::load(model.vae, model.part(PartKind::vae)->source(), ..., true, true)
+//     Taehv::load(model.tiny_vae, model.part(PartKind::tiny_vae)->source(), ...)     where that part is there
 //     model.text with part(PartKind::text_encoder)->source(), part(PartKind::tokenizer)->path
 // The same holds for small networks: every size is read from the files. The 8B:
 //     HunyuanDit::load, HunyuanTextSide::load(model.hunyuan_dit, model.part(PartKind::transformer)->source(), ...)
@@ -42,6 +43,7 @@ struct WorldPlayFolder : ModelFiles {
     Umt5Config text;
     HunyuanConfig hunyuan_dit; // of the 8B, as the next ones
     HunyuanVaeConfig hunyuan_vae;
+    TaehvConfig tiny_vae;         // of either model, where the file is there
     SystemPromptMark instruction; // of its text encoder; wander.json may name another one
     WorldPlaySchedule schedule;
     LatentSize size;               // of a walk, unless a person wants another one

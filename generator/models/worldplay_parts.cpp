@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kBaseChannels = 48; // of Wan 2.2's transformer
+constexpr std::int64_t kBaseChannels = 48; // of Wan 2.2's latents
 constexpr const char* kEmbeddedWorldOnly = "map_embedding.";
 constexpr std::int64_t kGlyphWidth = 1472;   // of byT5-small
 constexpr std::int64_t kPlainByT5Rows = 384; // of its table before tokens of colours and fonts were appended
@@ -78,8 +78,21 @@ std::optional<PartKind> hunyuan_part_of(const std::string& key, const TensorInfo
     return std::nullopt;
 }
 
+// A tiny VAE that makes squares of pixels: of Wan 2.2's latents, else of HunyuanVideo 1.5's or of a third model's; its
+// channels are compared with the full VAE's when the folder is opened.
+std::optional<ModelFamily> family_of_tiny_vae(const TensorFile& file) {
+    const auto last = file.tensors().find("decoder.22.weight");
+    const auto first = file.tensors().find("decoder.1.weight");
+    const auto end = file.tensors().end();
+    if (last == end || first == end || last->second.shape.size() != 4 || last->second.shape[0] != 12 ||
+        first->second.shape.size() != 4)
+        return std::nullopt;
+    return first->second.shape[1] == kBaseChannels ? ModelFamily::wan_5b : ModelFamily::hunyuan_8b;
+}
+
 Content content_of(const TensorFile& file) {
     Content content;
+    if (const auto family = family_of_tiny_vae(file)) return {*family, PartKind::tiny_vae, false, false};
     // The embedded world has cameras as well, and a map.
     for (const auto& [name, info] : file.tensors()) {
         if (name.starts_with(kEmbeddedWorldOnly)) return content;
@@ -110,6 +123,9 @@ std::optional<std::pair<ModelFamily, PartKind>> meant_by_name(const fs::path& pa
     if (folder == "wan_distilled_model" || folder == "wan_transformer")
         return std::pair{ModelFamily::wan_5b, PartKind::transformer};
     if (file == "wan2.2_vae.pth") return std::pair{ModelFamily::wan_5b, PartKind::vae};
+    if (file.find("taew2_2.") != std::string::npos) return std::pair{ModelFamily::wan_5b, PartKind::tiny_vae};
+    if (file.find("taehv1_5.") != std::string::npos || file.find("lighttaehy1_5.") != std::string::npos)
+        return std::pair{ModelFamily::hunyuan_8b, PartKind::tiny_vae};
     if (file.find("umt5") != std::string::npos) return std::pair{ModelFamily::wan_5b, PartKind::text_encoder};
     if (folder == "ar_distilled_action_model") return std::pair{ModelFamily::hunyuan_8b, PartKind::transformer};
     if (file == "byt5_model.pt") return std::pair{ModelFamily::hunyuan_8b, PartKind::glyph_encoder};
@@ -119,7 +135,9 @@ std::optional<std::pair<ModelFamily, PartKind>> meant_by_name(const fs::path& pa
 constexpr const char* kSite = "Hugging Face";
 constexpr const char* kWan = "Wan-AI/Wan2.2-TI2V-5B-Diffusers";
 
-// Bytes: parameters times the size of their type; float32, but bf16 for the text encoder.
+constexpr const char* kTinyVaes = "madebyollin/taehv";
+
+// Bytes: parameters times the size of their type; float32, but bf16 for the text encoder and float16 for the tiny VAE.
 constexpr WorldPlayPart kWan5B[] = {
     {{PartKind::transformer, kSite, "tencent/HY-WorldPlay", "wan_distilled_model/model.pt", 21'172'900'608,
       "wan_distilled_model/model.pt"},
@@ -127,6 +145,7 @@ constexpr WorldPlayPart kWan5B[] = {
     {{PartKind::vae, kSite, kWan, "vae/diffusion_pytorch_model.safetensors", 2'818'754'672,
       "Wan2.2-TI2V-5B-Diffusers/vae/diffusion_pytorch_model.safetensors"},
      "vae"},
+    {{PartKind::tiny_vae, "GitHub", kTinyVaes, "taew2_2.pth", 22'836'216, "taew2_2.pth"}, "tiny_vae", false},
     {{PartKind::text_encoder, kSite, kWan, "text_encoder/ (all files)", 11'361'820'672,
       "Wan2.2-TI2V-5B-Diffusers/text_encoder"},
      "text_encoder"},
@@ -144,6 +163,7 @@ constexpr WorldPlayPart kHunyuan8B[] = {
     {{PartKind::vae, kSite, "tencent/HunyuanVideo-1.5", "vae/diffusion_pytorch_model.safetensors", 5'042'536'460,
       "vae/diffusion_pytorch_model.safetensors"},
      "vae"},
+    {{PartKind::tiny_vae, "GitHub", kTinyVaes, "taehv1_5.pth", 22'744'024, "taehv1_5.pth"}, "tiny_vae", false},
     {{PartKind::text_encoder, kSite, "Qwen/Qwen2.5-VL-7B-Instruct", "*.safetensors, *.json", 15'000'000'000,
       "text_encoder/llm"},
      "text_encoder"},

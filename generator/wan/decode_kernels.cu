@@ -301,13 +301,17 @@ __global__ void __launch_bounds__(kThreads) enlarge(EnlargeJob job) {
         return;
     }
     uint4 bits = static_cast<const uint4*>(job.x)[index];
-    if (job.bias || job.residual) {
+    if (job.bias || job.residual || job.leak != 1) {
         Eight value = widen(bits);
         if (job.bias) {
             add_floats(value, job.bias + (half * vectors + vector) * 8);
         }
         if (job.residual) {
             add_eight(value, static_cast<const uint4*>(job.residual)[index]);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            value.x[i] = value.x[i] < 0 ? value.x[i] * job.leak : value.x[i];
         }
         bits = narrow(value);
     }

@@ -62,12 +62,14 @@ bool causal_input_serves(int channels);
 void launch_causal_input(const CausalInputJob& job, Stream stream);
 
 // Every pixel becomes a square of `size` x `size`, 1 or 2; with times = 2 every frame becomes two, the first half of
-// the channels being the earlier one. The first `drop` frames of the result are left out.
+// the channels being the earlier one. The first `drop` frames of the result are left out. Sums below zero are
+// multiplied by `leak`. With size and times 1 and nothing dropped `out` may be `x`.
 struct EnlargeJob {
     const void* x = nullptr;        // bf16 [frames, rows, columns, times * channels]
     const float* bias = nullptr;    // [times * channels] or null
     const void* residual = nullptr; // like x, or null
-    void* out = nullptr;            // bf16 [frames * times - drop, size rows, size columns, channels]
+    float leak = 1;
+    void* out = nullptr; // bf16 [frames * times - drop, size rows, size columns, channels]
     int frames = 0;
     int rows = 0;
     int columns = 0;

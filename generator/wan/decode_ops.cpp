@@ -56,7 +56,10 @@ at::Tensor enlarge_torch(const Unsummed& unsummed, int times, std::int64_t drop)
 PlainConv make_plain_conv(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute) {
     PlainConv conv;
     conv.weight = weight.to(device, compute).contiguous(kLast);
-    if (bias.defined()) conv.bias = bias.to(device, compute);
+    if (bias.defined()) {
+        conv.bias = bias.to(device, compute);
+        conv.wide_bias = bias.to(device, at::kFloat);
+    }
     conv.padding = static_cast<int>(weight.size(-1) / 2);
     return conv;
 }
@@ -65,13 +68,46 @@ at::Tensor conv_only(const PlainConv& conv, const at::Tensor& x) {
     return at::conv2d(x, conv.weight, conv.bias, 1, conv.padding);
 }
 
-at::Tensor conv_relu(const PlainConv& conv, const at::Tensor& x, bool fused) {
-    if (!fused) return conv_only(conv, x).relu_();
+namespace {
+
+at::Tensor rectified(at::Tensor x, double leak) { return leak > 0 ? at::leaky_relu_(x, leak) : x.relu_(); }
+
+#if WANDER_CUDA
+// cuDNN fuses no LeakyReLU with a convolution: its sums are finished in a pass of ours, in place.
+at::Tensor conv_leak(const PlainConv& conv, const at::Tensor& x, const at::Tensor& added, double leak) {
+    const at::Tensor sums = packed(at::conv2d(x, conv.weight, {}, 1, conv.padding));
+    const at::Tensor residual = packed(added);
+    cuda::EnlargeJob job;
+    job.x = bytes(sums);
+    job.bias = floats(conv.wide_bias);
+    job.residual = bytes(residual);
+    job.leak = static_cast<float>(leak);
+    job.out = sums.mutable_data_ptr();
+    job.frames = static_cast<int>(sums.size(0));
+    job.rows = static_cast<int>(sums.size(2));
+    job.columns = static_cast<int>(sums.size(3));
+    job.channels = static_cast<int>(sums.size(1));
+    job.size = 1;
+    cuda::launch_enlarge(job, stream_of(sums));
+    return sums;
+}
+#endif
+
+} // namespace
+
+at::Tensor conv_relu(const PlainConv& conv, const at::Tensor& x, bool fused, double leak) {
+#if WANDER_CUDA
+    if (fused && leak > 0 && conv.weight.size(0) % 8 == 0) return conv_leak(conv, x, {}, leak);
+#endif
+    if (!fused || leak > 0) return rectified(conv_only(conv, x), leak);
     return at::cudnn_convolution_relu(x, conv.weight, bias_of(conv), {1, 1}, {conv.padding, conv.padding}, {1, 1}, 1);
 }
 
-at::Tensor conv_add_relu(const PlainConv& conv, const at::Tensor& x, const at::Tensor& added, bool fused) {
-    if (!fused) return conv_only(conv, x).add_(added).relu_();
+at::Tensor conv_add_relu(const PlainConv& conv, const at::Tensor& x, const at::Tensor& added, bool fused, double leak) {
+#if WANDER_CUDA
+    if (fused && leak > 0 && conv.weight.size(0) % 8 == 0) return conv_leak(conv, x, added, leak);
+#endif
+    if (!fused || leak > 0) return rectified(conv_only(conv, x).add_(added), leak);
     return at::cudnn_convolution_add_relu(x, conv.weight, added, 1.0, bias_of(conv), {1, 1},
                                           {conv.padding, conv.padding}, {1, 1}, 1);
 }

@@ -13,16 +13,19 @@ namespace wander {
 
 // A convolution over a square of pixels, stride 1, same size.
 struct PlainConv {
-    at::Tensor weight; // [out, in, k, k]
-    at::Tensor bias;   // compute type, or undefined
+    at::Tensor weight;    // [out, in, k, k]
+    at::Tensor bias;      // compute type, or undefined
+    at::Tensor wide_bias; // the same in float32
     int padding = 0;
 };
 PlainConv make_plain_conv(const at::Tensor& weight, const at::Tensor& bias, at::Device device, at::ScalarType compute);
 
 at::Tensor conv_only(const PlainConv& conv, const at::Tensor& x);
-at::Tensor conv_relu(const PlainConv& conv, const at::Tensor& x, bool fused);
+// Negative values are multiplied by `leak`.
+at::Tensor conv_relu(const PlainConv& conv, const at::Tensor& x, bool fused, double leak = 0);
 // relu(conv(x) + added).
-at::Tensor conv_add_relu(const PlainConv& conv, const at::Tensor& x, const at::Tensor& added, bool fused);
+at::Tensor conv_add_relu(const PlainConv& conv, const at::Tensor& x, const at::Tensor& added, bool fused,
+                         double leak = 0);
 
 // A value that is still to be summed: x + bias + residual. A convolution leaves it, whoever reads it next sums it.
 struct Unsummed {

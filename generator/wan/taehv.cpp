@@ -59,7 +59,7 @@ ShapeMap TaehvConfig::tensor_shapes(bool encoder, bool decoder) const {
     ShapeMap shapes;
     if (encoder) {
         const int width = encoder_channels;
-        add_conv(shapes, "encoder.0", width, 3, 3, true);
+        add_conv(shapes, "encoder.0", width, 3 * patch * patch, 3, true);
         for (int level = 0; level < 3; ++level) {
             const Level at = encoder_level(*this, level);
             const int taken = encoder_time_downscale[static_cast<std::size_t>(level)] ? 2 : 1;
@@ -79,7 +79,8 @@ ShapeMap TaehvConfig::tensor_shapes(bool encoder, bool decoder) const {
             add_conv(shapes, numbered("decoder", at.time_change) + ".conv", made * width, width, 1, false);
             add_conv(shapes, numbered("decoder", at.conv), decoder_channels[level + 1], width, 3, false);
         }
-        add_conv(shapes, numbered("decoder", decoder_level(*this, 3).first_block + 1), 3, decoder_channels[3], 3, true);
+        add_conv(shapes, numbered("decoder", decoder_level(*this, 3).first_block + 1), 3 * patch * patch,
+                 decoder_channels[3], 3, true);
     }
     return shapes;
 }
@@ -90,10 +91,12 @@ struct Taehv::Weights {
     at::Device device = at::kCPU;
     bool has_decoder = false;
     bool has_encoder = false;
-    bool fused = false; // see decode_ops.hpp
+    bool fused = false;         // see decode_ops.hpp
+    at::Tensor mean, deviation; // of latents, [1, z, 1, 1], or undefined
     std::map<std::string, PlainConv> convs;
 
     const PlainConv& conv(const std::string& name) const { return convs.at(name); }
+    at::ScalarType wide() const { return compute == at::kDouble ? at::kDouble : at::kFloat; }
 
     // x: [T, C, h, w], consecutive frames. The block sees every frame beside the one before it.
     at::Tensor memory_block(const std::string& name, const at::Tensor& x, Memory& memory) const {
@@ -103,9 +106,9 @@ struct Taehv::Weights {
         const at::Tensor before = frames == 1 ? last : at::cat({last, x.narrow(0, 0, frames - 1)});
         const at::Tensor pairs = at::cat({x, before}, 1);
         last = x.narrow(0, frames - 1, 1).clone(at::MemoryFormat::ChannelsLast);
-        at::Tensor h = conv_relu(conv(name + ".conv.0"), pairs, fused);
-        h = conv_relu(conv(name + ".conv.2"), h, fused);
-        return conv_add_relu(conv(name + ".conv.4"), h, x, fused);
+        at::Tensor h = conv_relu(conv(name + ".conv.0"), pairs, fused, config.leak);
+        h = conv_relu(conv(name + ".conv.2"), h, fused, config.leak);
+        return conv_add_relu(conv(name + ".conv.4"), h, x, fused, config.leak);
     }
 
     at::Tensor memory_blocks(const char* half, const Level& level, at::Tensor x, Memory& memory) const {
@@ -116,9 +119,10 @@ struct Taehv::Weights {
 
     // All frames but the first `drop`.
     at::Tensor decode(const at::Tensor& latents, std::int64_t drop, Memory& memory) const {
-        at::Tensor x = latents.to(device, compute);
-        x = (at::tanh(x / 3) * 3).contiguous(at::MemoryFormat::ChannelsLast);
-        x = conv_relu(conv("decoder.1"), x, fused);
+        at::Tensor x = latents.to(device, wide());
+        if (mean.defined()) x = x * deviation + mean;
+        x = (at::tanh(x / 3) * 3).to(compute).contiguous(at::MemoryFormat::ChannelsLast);
+        x = conv_relu(conv("decoder.1"), x, fused, config.leak);
         for (int level = 0; level < 3; ++level) {
             const Level at = decoder_level(config, level);
             x = memory_blocks("decoder", at, x, memory);
@@ -129,15 +133,17 @@ struct Taehv::Weights {
             // Behind the last memory block a frame no longer depends on others.
             x = enlarge({x, {}, {}}, times, level == 2 ? drop : 0, fused);
             const PlainConv& last = conv(numbered("decoder", at.conv));
-            x = level == 2 ? conv_relu(last, x, fused) : conv_only(last, x);
+            x = level == 2 ? conv_relu(last, x, fused, config.leak) : conv_only(last, x);
         }
-        return conv_only(conv(numbered("decoder", decoder_level(config, 3).first_block + 1)), x);
+        x = conv_only(conv(numbered("decoder", decoder_level(config, 3).first_block + 1)), x);
+        return config.patch == 1 ? x : at::pixel_shuffle(x, config.patch);
     }
 
     // A whole number of groups.
     at::Tensor encode(const at::Tensor& frames, Memory& memory) const {
-        at::Tensor x = frames.to(device, compute).contiguous(at::MemoryFormat::ChannelsLast);
-        x = conv_relu(conv("encoder.0"), x, fused);
+        at::Tensor x = frames.to(device, compute);
+        if (config.patch > 1) x = at::pixel_unshuffle(x, config.patch);
+        x = conv_relu(conv("encoder.0"), x.contiguous(at::MemoryFormat::ChannelsLast), fused, config.leak);
         for (int level = 0; level < 3; ++level) {
             const Level at = encoder_level(config, level);
             if (config.encoder_time_downscale[static_cast<std::size_t>(level)]) {
@@ -161,6 +167,17 @@ Result<Taehv> Taehv::load(const TaehvConfig& config, const TensorSource& source,
     weights->has_encoder = with_encoder;
     weights->fused = device.is_cuda() && compute == at::kBFloat16 && !plain;
     weights->has_decoder = with_decoder;
+    if (!config.latent_mean.empty()) {
+        const auto by_channel = [&](const std::vector<double>& values) {
+            return at::tensor(values, at::kDouble).view({1, -1, 1, 1}).to(device, weights->wide());
+        };
+        if (config.latent_mean.size() != static_cast<std::size_t>(config.z) ||
+            config.latent_std.size() != static_cast<std::size_t>(config.z)) {
+            return Error{ErrorCode::bad_input, "TAEHV: means or deviations of another number of channels"};
+        }
+        weights->mean = by_channel(config.latent_mean);
+        weights->deviation = by_channel(config.latent_std);
+    }
     std::map<std::string, std::int64_t> wanted_rows; // of a 1x1 convolution that grows time
     for (std::size_t level = 0; with_decoder && level < 3; ++level) {
         const std::string name = numbered("decoder", decoder_level(config, static_cast<int>(level)).time_change);
@@ -194,8 +211,12 @@ Result<Taehv> Taehv::load(const TaehvConfig& config, const TensorSource& source,
 
 const TaehvConfig& Taehv::config() const { return weights_->config; }
 
-// On a GPU three latents fill it; their widest activations are under 700 MB at 480x832.
-int Taehv::latents_per_call() const { return weights_->device.is_cuda() ? 3 : 1; }
+// On a GPU three latents fill it; their widest activations are under 700 MB at 480x832. With patches they are half as
+// many for as many pixels.
+int Taehv::latents_per_call() const {
+    if (!weights_->device.is_cuda()) return 1;
+    return weights_->config.patch == 1 ? 3 : 4;
+}
 
 Taehv::DecodeStream Taehv::decode_stream() const {
     if (!weights_->has_decoder) throw std::logic_error("Taehv: loaded without its decoder");
@@ -210,7 +231,8 @@ std::unique_ptr<VideoDecodeStream> Taehv::open_stream() const {
 
 at::Tensor Taehv::DecodeStream::run(const at::Tensor& latents, std::int64_t drop) {
     if (latents.size(0) == 0) {
-        return at::empty({0, 3, 8 * latents.size(2), 8 * latents.size(3)},
+        const std::int64_t scale = weights_->config.spatial_scale();
+        return at::empty({0, 3, scale * latents.size(2), scale * latents.size(3)},
                          at::TensorOptions().dtype(weights_->compute).device(weights_->device));
     }
     const at::Tensor frames = weights_->decode(latents, drop, memory_);
@@ -227,6 +249,31 @@ at::Tensor Taehv::DecodeStream::decode_all(const at::Tensor& latents) { return r
 void Taehv::DecodeStream::reset() {
     memory_.clear();
     started_ = false;
+}
+
+bool Taehv::DecodeStream::restore(const std::map<std::string, at::Tensor>& saved) {
+    const TaehvConfig& config = weights_->config;
+    Memory memory;
+    at::Tensor first; // of level 0; each level has twice the rows and columns of the one before
+    for (int level = 0; level < 3 && !saved.empty(); ++level) {
+        const int width = config.decoder_channels[static_cast<std::size_t>(level)];
+        for (int i = 0; i < config.memory_blocks; ++i) {
+            const std::string name = numbered("decoder", decoder_level(config, level).first_block + i);
+            const auto found = saved.find(name);
+            if (found == saved.end() || found->second.dim() != 4) return false;
+            const at::Tensor& frame = found->second;
+            if (!first.defined()) first = frame;
+            if (frame.sizes() != at::IntArrayRef({1, width, first.size(2) << level, first.size(3) << level}))
+                return false;
+            const auto now = memory_.find(name);
+            if (now != memory_.end() && now->second.sizes() != frame.sizes()) return false;
+            memory[name] = frame.to(weights_->device, weights_->compute).clone(at::MemoryFormat::ChannelsLast);
+        }
+    }
+    if (memory.size() != saved.size()) return false;
+    started_ = !saved.empty();
+    memory_ = std::move(memory);
+    return true;
 }
 
 std::int64_t Taehv::DecodeStream::state_bytes() const {
@@ -248,7 +295,8 @@ at::Tensor Taehv::EncodeStream::encode(const at::Tensor& frames) {
     const std::int64_t whole = all.size(0) / group * group;
     waiting_ = whole < all.size(0) ? all.narrow(0, whole, all.size(0) - whole).clone() : at::Tensor();
     if (whole == 0) {
-        return at::empty({0, weights_->config.z, frames.size(2) / 8, frames.size(3) / 8},
+        const std::int64_t scale = weights_->config.spatial_scale();
+        return at::empty({0, weights_->config.z, frames.size(2) / scale, frames.size(3) / scale},
                          at::TensorOptions().dtype(weights_->compute).device(weights_->device));
     }
     return weights_->encode(all.narrow(0, 0, whole), memory_);

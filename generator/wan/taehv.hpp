@@ -1,10 +1,12 @@
 #pragma once
-// Tiny autoencoder of Wan 2.1's latents (TAEHV, taew2_1; self-forcing.md 9): streaming decoder and encoder with exact
-// state. Sizes are data; tensor names are the checkpoint's own.
+// Tiny autoencoders (TAEHV; self-forcing.md 9, hy-worldplay.md 6): streaming decoder and encoder with exact state. One
+// network for the latents of Wan 2.1 (taew2_1), Wan 2.2 (taew2_2) and HunyuanVideo 1.5 (taehv1_5): sizes are data,
+// tensor names are the checkpoint's own. The newer two work on pixels in squares of 2 x 2 (patch).
 //
-// It works on the latents as the sampler makes them (no mean, no deviation) and on pictures in [0, 1]. A Taehv holds
-// weights and may be shared by streams; one thread per stream. State of a decoder: the last input of every memory
-// block.
+// The files of madebyollin/taehv take the latents as the sampler makes them (no mean, no deviation), rectify with ReLU
+// and give pictures in [0, 1]. LightX2V's ("lighttae...") have the same tensors and other conventions, see
+// TaehvConfig::lighttae. A Taehv holds weights and may be shared by streams; one thread per stream. State of a decoder:
+// the last input of every memory block.
 
 #include "generator/plain/result.hpp"
 #include "generator/wan/video_decoder.hpp"
@@ -25,6 +27,13 @@ struct TaehvConfig {
     std::vector<int> decoder_channels = {256, 128, 64, 64}; // of the three levels, coarse to fine, and behind them
     int encoder_channels = 64;
     int memory_blocks = 3; // of every level
+    int patch = 1;         // the last convolution makes 3 patch^2 channels, which become squares of pixels
+    // Conventions, which no tensor tells. Negative values are multiplied by `leak` (LeakyReLU; 0: ReLU). The network
+    // takes latents * deviation + mean, value by channel; empty: as the sampler makes them. `range`: of pictures.
+    double leak = 0;
+    std::vector<double> latent_mean;
+    std::vector<double> latent_std;
+    PixelRange range = {0, 1};
     // What the time-growing 1x1 convolutions of the file make of a frame (true: two frames), coarse to fine, and what
     // is wanted of them: fewer frames for previews, then the last output channels count.
     std::vector<bool> stored_time_upscale = {false, true, true};
@@ -33,6 +42,7 @@ struct TaehvConfig {
 
     int decoder_time_scale() const; // frames per latent, 4
     int encoder_time_scale() const;
+    int spatial_scale() const { return 8 * patch; } // pixels of a latent's side
     std::map<std::string, std::vector<std::int64_t>> tensor_shapes(bool encoder, bool decoder) const;
 };
 
@@ -50,13 +60,16 @@ public:
 
     class DecodeStream : public VideoDecodeStream {
     public:
-        // Frames in about [0, 1]. The first latent gives 1 frame: the 3 that the network makes before it are dropped,
-        // once a video.
+        // Frames in about the range. The first latent gives 1 frame: the 3 that the network makes before it are
+        // dropped, once a video.
         at::Tensor decode(const at::Tensor& latents) override;
         // The same with those 3 frames.
         at::Tensor decode_all(const at::Tensor& latents);
         void reset() override;
         std::int64_t state_bytes() const override;
+        // The memory blocks' frames by name.
+        std::map<std::string, at::Tensor> save() const override { return memory_; }
+        bool restore(const std::map<std::string, at::Tensor>& saved) override;
         const Memory& memory() const { return memory_; }
 
     private:
@@ -85,7 +98,7 @@ public:
     EncodeStream encode_stream() const;
 
     std::string name() const override { return "tiny"; }
-    PixelRange range() const override { return {0, 1}; }
+    PixelRange range() const override { return config().range; }
     int latent_channels() const override { return config().z; }
     std::unique_ptr<VideoDecodeStream> open_stream() const override;
     int latents_per_call() const override;

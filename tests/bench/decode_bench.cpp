@@ -380,6 +380,39 @@ void bench_hunyuan(const Options& options) {
     }
 }
 
+// The tiny decoders of both HY-WorldPlay models at their sizes, as published and with LightX2V's conventions.
+void bench_tiny_worldplay(const Options& options) {
+    const auto config_of = [](int channels, double leak) {
+        TaehvConfig config;
+        config.z = channels;
+        config.patch = 2;
+        config.leak = leak;
+        return config;
+    };
+    const auto video = [](std::int64_t rows, std::int64_t cols) {
+        // Behind the first convolution as Wan 2.1's of as many latent pixels.
+        const double share = static_cast<double>(rows * cols) / kFullPixels;
+        return Video{4, rows, cols, 4e3 * kTinyTeraflop * share / kTeraflops};
+    };
+    const auto load = [](const TaehvConfig& config, bool plain) {
+        return *Taehv::load(config, random_tensor, at::kCUDA, at::kBFloat16, false, true, plain);
+    };
+    const auto rows = [&](const std::string& name, const TaehvConfig& config, const std::vector<Video>& sizes) {
+        if (wanted(options, name + " plain")) {
+            const Taehv taehv = load(config, true);
+            for (const Video& size : sizes) bench(options, name + " plain", taehv, size, 4);
+        }
+        if (!wanted(options, name)) return;
+        const Taehv taehv = load(config, false);
+        for (const Video& size : sizes) {
+            for (const int latents : {1, 2, 4}) bench(options, name, taehv, size, latents);
+        }
+    };
+    rows("tinywan22", config_of(48, 0), {video(44, 80), video(30, 52)});
+    rows("tinyhunyuan", config_of(32, 0), {video(30, 52)});
+    rows("tinyhunyuan leaky", config_of(32, 0.2), {video(30, 52)});
+}
+
 int run(const Options& options) {
     const c10::InferenceMode inference;
     const auto device = pick_device("cuda", "bf16", 0);
@@ -422,10 +455,13 @@ int run(const Options& options) {
     const auto tiny = [&](bool plain_operations) {
         return *Taehv::load({}, random_tensor, at::kCUDA, at::kBFloat16, false, true, plain_operations);
     };
-    bench(options, "tiny plain", tiny(true), tiny_video, 3);
-    const Taehv fused = tiny(false);
-    bench(options, "tiny", fused, tiny_video, 3);
-    bench(options, "tiny", fused, tiny_video, 1);
+    if (wanted(options, "tiny plain")) bench(options, "tiny plain", tiny(true), tiny_video, 3);
+    if (wanted(options, "tiny")) {
+        const Taehv fused = tiny(false);
+        bench(options, "tiny", fused, tiny_video, 3);
+        bench(options, "tiny", fused, tiny_video, 1);
+    }
+    bench_tiny_worldplay(options);
     return 0;
 }
 

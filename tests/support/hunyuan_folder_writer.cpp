@@ -5,6 +5,7 @@
 #include "tests/support/published_names.hpp"
 #include "tests/support/small_byte_pair.hpp"
 #include "tests/support/weight_files.hpp"
+#include "tests/support/worldplay_folder_writer.hpp"
 
 #include <fmt/format.h>
 
@@ -26,7 +27,8 @@ public:
         : recipe_(recipe), sizes_(hunyuan_sizes(recipe.small)), files_(folder, recipe.seed, recipe.say) {}
 
     Result<void> run() {
-        settings() && transformer() && vae() && (!recipe_.with_text || (text() && tokenizer() && vision() && glyph()));
+        settings() && transformer() && vae() && tiny_vae() &&
+            (!recipe_.with_text || (text() && tokenizer() && vision() && glyph()));
         return files_.done();
     }
 
@@ -54,6 +56,12 @@ private:
         return files_.text("vae/config.json", json({{"_class_name", "AutoencoderKLConv3D"}}).dump(2)) &&
                files_.safetensors("vae/diffusion_pytorch_model.safetensors",
                                   named_tensors(sizes_.vae.tensor_shapes(true, true), Dtype::f32));
+    }
+
+    // LightX2V's.
+    bool tiny_vae() {
+        return files_.safetensors("lighttaehy1_5.safetensors",
+                                  named_tensors(sizes_.tiny.tensor_shapes(true, true), Dtype::f16));
     }
 
     // The language part whole; of the vision tower one tensor, since nobody reads it.
@@ -164,6 +172,7 @@ HunyuanSizes hunyuan_sizes(bool small) {
         sizes.glyph.layers = 2;
         sizes.glyph.ffn = 64;
     }
+    sizes.tiny = tiny_with_patches(sizes.vae.z, small);
     return sizes;
 }
 

@@ -33,6 +33,7 @@ struct HunyuanSizes {
     };
     Transformer dit;
     HunyuanVaeConfig vae;
+    TaehvConfig tiny;
     QwenTextConfig text;
     SiglipConfig vision;
     Umt5Config glyph;

@@ -19,7 +19,8 @@ public:
         : recipe_(recipe), sizes_(worldplay_sizes(recipe.small)), files_(folder, recipe.seed, recipe.say) {}
 
     Result<void> run() {
-        transformer() && (recipe_.layout == WorldPlayRecipe::Layout::diffusers ? diffusers() : official());
+        transformer() && tiny_vae() &&
+            (recipe_.layout == WorldPlayRecipe::Layout::diffusers ? diffusers() : official());
         return files_.done();
     }
 
@@ -53,6 +54,10 @@ private:
                                               return "model._fsdp_wrapped_module." + diffusers_dit_name(native);
                                           }),
                             true);
+    }
+
+    bool tiny_vae() {
+        return files_.torch("taew2_2.pth", "", named_tensors(sizes_.tiny.tensor_shapes(true, true), Dtype::f16));
     }
 
     // The base model's weights, without labels and second branch.
@@ -122,6 +127,17 @@ private:
 
 } // namespace
 
+TaehvConfig tiny_with_patches(int channels, bool small) {
+    TaehvConfig tiny;
+    tiny.z = channels;
+    tiny.patch = 2;
+    if (small) {
+        tiny.decoder_channels = {32, 16, 16, 16};
+        tiny.encoder_channels = 16;
+    }
+    return tiny;
+}
+
 WorldPlaySizes worldplay_sizes(bool small) {
     WorldPlaySizes sizes;
     sizes.dit = wan5b_config();
@@ -140,6 +156,7 @@ WorldPlaySizes worldplay_sizes(bool small) {
         sizes.vae.dim = 8;
         sizes.vae.decoder_dim = 12;
     }
+    sizes.tiny = tiny_with_patches(sizes.vae.z, small);
     return sizes;
 }
 

@@ -10,6 +10,9 @@
 
 namespace wander::test {
 
+// The tiny VAE of so many latent channels, 16 pixels a side.
+TaehvConfig tiny_with_patches(int channels, bool small);
+
 struct WorldPlayRecipe {
     enum class Layout {
         diffusers, // VAE, text encoder and tokenizer of Wan2.2-TI2V-5B-Diffusers
@@ -26,6 +29,7 @@ struct WorldPlayRecipe {
 struct WorldPlaySizes {
     DitConfig dit;
     Vae22Config vae;
+    TaehvConfig tiny;
     Umt5Config text;
     int pieces = 0;    // of the tokenizer
     int extra_ids = 0; // <extra_id_N> among them

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from short_walk import read_png
-from worldplay_walk import CHUNKS, WALK, Failed, SmallModel, check, goes_on_under_its_context, goes_on_with_its_decoder, psnr
+from worldplay_walk import CHUNKS, WALK, Failed, SmallModel, check, goes_on_under_its_context, goes_on_with_its_decoder, psnr, walks_with_the_tiny_decoder
 
 STREET = ("--prompt", "A quiet street.")
 
@@ -89,6 +89,7 @@ def main():
 
         check("the prompt's keys and values are counted", full["cache"]["text_bytes"] > 0, full["cache"])
         goes_on_with_its_decoder(small, root, STREET, full_state)
+        walks_with_the_tiny_decoder(small, root, STREET, full, full_state, "lighttaehy1_5.safetensors")
         goes_on_under_its_context(small, root, STREET, {"context_12": ("--context", "12", "--fast-context")}, full_state)
 
         for words, message in (
@@ -97,7 +98,6 @@ def main():
             (("--resume", str(root / "half.walk"), "--size", "256x128"), "take the same --size"),
             (("--size", "200x128"), "multiples of 16"),
             (("--context", "8"), "at least 12"),
-            (("--decoder", "tiny"), "use full"),
         ):
             done = run("--chunks", "1", *words)
             check(f"{words} is refused", done.returncode == 2 and message in done.stderr, done.returncode, done.stderr)

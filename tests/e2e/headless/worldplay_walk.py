@@ -87,6 +87,43 @@ def goes_on_with_its_decoder(small, root, words, full):
     check("and the same latents", rest == full)
 
 
+def walks_with_the_tiny_decoder(small, root, words, full, full_state, file):
+    """The same latents and as many frames; half a walk goes on with and without the decoder's state in its file."""
+    tiny, state = small.walk("tiny", *words, "--decoder", "tiny", "--frames", str(root / "tiny"), "--session-out", str(root / "tiny.json"))
+    check("the latents do not depend on the decoder", state == full_state)
+    check("as many frames a chunk", [c["frames"] for c in tiny["chunks"]] == [c["frames"] for c in full["chunks"]], tiny["chunks"])
+    check("other pictures", tiny["frames"] == full["frames"] and tiny["frames_sha256"] != full["frames_sha256"])
+    check("the session says so", json.loads((root / "tiny.json").read_text())["decoder"] == "tiny")
+    first = len(list((root / "tiny").iterdir())) - 48
+    for name, kept in (("with", ("--walk-decoder",)), ("without", ())):
+        half, rest = f"tiny_half_{name}", f"tiny_rest_{name}"
+        _, saved = small.walk(half, *words, "--decoder", "tiny", *kept, controls=WALK[:2], chunks=4)
+        check(f"{name} the decoder's state", any(key.startswith("decoder/") for key in saved) == bool(kept), saved.keys())
+        _, state = small.walk(rest, "--resume", str(root / f"{half}.walk"), "--decoder", "tiny", "--frames", str(root / rest), controls=[{**WALK[2], "chunk": 0}], chunks=3)
+        check(f"{name} it the latents go on", state == full_state)
+        # Its memory blocks forget within eight latents, so sixteen lead it to the same state up to rounding.
+        for frame in range(48):
+            _, _, true, _ = read_png(root / "tiny" / f"{first + frame:06}.png")
+            _, _, resumed, _ = read_png(root / rest / f"{4 + frame:06}.png")
+            check(f"{name} it the pictures go on", true == resumed if kept else psnr(true, resumed) >= 60, frame, psnr(true, resumed))
+    detour = [*WALK[:2], {"chunk": 4, "hold": ["yaw_left"]}, {"chunk": 6, "hold": ["back", "left"], "rewind": 2}]
+    _, back_state = small.walk("tiny_back", *words, "--decoder", "tiny", controls=detour, chunks=9)
+    check("a rewound one comes to the same", back_state == full_state)
+    # The other decoder cannot go on with that state, but without it.
+    resume = ("--chunks", "1", "--resume")
+    done = small.run(*resume, str(root / "tiny_half_with.walk"), "--decoder", "full")
+    check("another decoder's state", done.returncode != 0 and "state of another decoder" in done.stderr, done.stderr)
+    done = small.run(*resume, str(root / "tiny_half_without.walk"), "--decoder", "full")
+    check("no state, no complaint", done.returncode == 0, done.stderr)
+
+    place = small.model / file
+    kept = place.rename(root / file)
+    done = small.run("--chunks", "1", "--decoder", "tiny")
+    check("missing: what and where from", done.returncode == 2 and "has none; tiny VAE: tae" in done.stderr and "madebyollin/taehv" in done.stderr, done.stderr)
+    check("nobody else needs it", small.run("--chunks", "1").returncode == 0)
+    kept.rename(place)
+
+
 def keeps_its_context_as_published(small, root, words, full):
     """The parity mode: the third chunk is the first that reads what was packed, and a resumed walk packs the same again."""
     words = (*words, "--cache", "qvg-published")
@@ -186,6 +223,7 @@ def main():
             check("the decoder catches up", psnr(true, resumed) >= 40, frame, psnr(true, resumed))
 
         goes_on_with_its_decoder(small, root, ("--prompt", "A quiet street."), full_state)
+        walks_with_the_tiny_decoder(small, root, ("--prompt", "A quiet street."), full, full_state, "taew2_2.pth")
         contexts = {"short_context": ("--context", "12"), "fast_context": ("--context", "12", "--fast-context")}
         goes_on_under_its_context(small, root, ("--prompt", "A quiet street."), contexts, full_state)
 

@@ -57,19 +57,24 @@ at::Tensor plain_decode(const TaehvConfig& config, const Tensors& tensors, at::T
         const auto bias = tensors.find(name + ".bias");
         return at::conv2d(in, weight, bias == tensors.end() ? at::Tensor() : bias->second, 1, weight.size(-1) / 2);
     };
+    const auto rectify = [&config](const at::Tensor& in) {
+        return config.leak > 0 ? at::leaky_relu(in, config.leak) : in.relu();
+    };
     int index = 0;
     const auto next = [&index] { return "decoder." + std::to_string(index++); };
     next();
+    for (std::size_t i = 0; i < config.latent_mean.size(); ++i)
+        x.select(1, static_cast<std::int64_t>(i)).mul_(config.latent_std[i]).add_(config.latent_mean[i]);
     x = at::tanh(x / 3) * 3;
-    x = conv(next(), x).relu();
+    x = rectify(conv(next(), x));
     next();
     for (const bool doubles : config.decoder_time_upscale) {
         for (int block = 0; block < config.memory_blocks; ++block) {
             const std::string name = next() + ".conv.";
             const at::Tensor before = at::cat({at::zeros_like(x.narrow(0, 0, 1)), x.narrow(0, 0, x.size(0) - 1)});
-            at::Tensor h = conv(name + "0", at::cat({x, before}, 1)).relu();
-            h = conv(name + "2", h).relu();
-            x = (conv(name + "4", h) + x).relu();
+            at::Tensor h = rectify(conv(name + "0", at::cat({x, before}, 1)));
+            h = rectify(conv(name + "2", h));
+            x = rectify(conv(name + "4", h) + x);
         }
         next();
         x = at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)});
@@ -78,27 +83,103 @@ at::Tensor plain_decode(const TaehvConfig& config, const Tensors& tensors, at::T
         x = conv(next(), x);
     }
     next();
-    return conv(next(), x.relu());
+    x = conv(next(), rectify(x));
+    // Of a square of pixels: colour, then row, then column.
+    const int patch = config.patch;
+    return x.reshape({x.size(0), 3, patch, patch, x.size(2), x.size(3)})
+        .permute({0, 1, 4, 2, 5, 3})
+        .reshape({x.size(0), 3, patch * x.size(2), patch * x.size(3)});
+}
+
+// Pixels in squares, LeakyReLU and latents of the VAE's own scale, as of LightX2V's for HunyuanVideo 1.5.
+TaehvConfig other_conventions() {
+    TaehvConfig config = small();
+    config.z = 8;
+    config.patch = 2;
+    config.leak = 0.2;
+    for (int i = 0; i < config.z; ++i) {
+        config.latent_mean.push_back(0.1 * i - 0.3);
+        config.latent_std.push_back(0.5 + 0.1 * i);
+    }
+    config.range = {-1, 1};
+    return config;
 }
 
 TEST(Taehv, EqualsTheListOfModulesAndDropsTheStartOnce) {
-    const TaehvConfig config = small();
-    const Tensors tensors = random_tensors(config);
-    const Taehv taehv = *load(config, tensors);
-    const at::Tensor latents = at::randn({5, 16, 2, 3}, at::kDouble) * 2;
-    const at::Tensor want = plain_decode(config, tensors, latents);
-    ASSERT_EQ(want.size(0), 20);
-    auto stream = taehv.decode_stream();
-    const at::Tensor whole = stream.decode(latents);
-    ASSERT_EQ(whole.size(0), 17); // three frames less, once
-    EXPECT_LE(difference(whole, want.narrow(0, 3, 17)), 1e-12);
-    stream.reset();
-    std::vector<at::Tensor> parts;
-    for (const auto& [begin, count] : {std::pair<int, int>{0, 1}, {1, 3}, {4, 1}}) {
-        parts.push_back(stream.decode(latents.narrow(0, begin, count)));
-        EXPECT_EQ(parts.back().size(0), taehv.frames_of(count, begin == 0));
+    for (const TaehvConfig& config : {small(), other_conventions()}) {
+        const Tensors tensors = random_tensors(config);
+        const Taehv taehv = *load(config, tensors);
+        EXPECT_EQ(taehv.range().black, config.range.black);
+        const at::Tensor latents = at::randn({5, config.z, 2, 3}, at::kDouble) * 2;
+        const at::Tensor want = plain_decode(config, tensors, latents.clone());
+        ASSERT_EQ(want.sizes(), (std::vector<std::int64_t>{20, 3, 16 * config.patch, 24 * config.patch}));
+        auto stream = taehv.decode_stream();
+        const at::Tensor whole = stream.decode(latents);
+        ASSERT_EQ(whole.size(0), 17); // three frames less, once
+        EXPECT_LE(difference(whole, want.narrow(0, 3, 17)), 1e-12);
+        stream.reset();
+        std::vector<at::Tensor> parts;
+        for (const auto& [begin, count] : {std::pair<int, int>{0, 1}, {1, 3}, {4, 1}}) {
+            parts.push_back(stream.decode(latents.narrow(0, begin, count)));
+            EXPECT_EQ(parts.back().size(0), taehv.frames_of(count, begin == 0));
+        }
+        EXPECT_LE(difference(at::cat(parts), want.narrow(0, 3, 17)), 1e-12);
     }
-    EXPECT_LE(difference(at::cat(parts), want.narrow(0, 3, 17)), 1e-12);
+}
+
+TEST(Taehv, ARestoredStreamGivesTheSameBits) {
+    const TaehvConfig config = other_conventions();
+    const Taehv taehv = *load(config, random_tensors(config));
+    const at::Tensor latents = at::randn({5, config.z, 2, 3}, at::kDouble);
+    auto stream = taehv.decode_stream();
+    EXPECT_TRUE(stream.save().empty());
+    stream.decode(latents.narrow(0, 0, 3));
+    const auto saved = stream.save();
+    EXPECT_EQ(saved.size(), 6U);
+    const at::Tensor went_on = stream.decode(latents.narrow(0, 3, 2));
+    ASSERT_EQ(went_on.size(0), 8);
+    auto other = taehv.decode_stream();
+    ASSERT_TRUE(other.restore(saved));
+    EXPECT_TRUE(at::equal(other.decode(latents.narrow(0, 3, 2)), went_on));
+    // Not its state: a block missing, one of other sizes, one too many. Nothing changes then.
+    ASSERT_TRUE(other.restore(saved));
+    auto wrong = saved;
+    wrong.erase("decoder.4");
+    EXPECT_FALSE(other.restore(wrong));
+    wrong["decoder.4"] = at::zeros({1, 12, 2, 4}, at::kDouble);
+    EXPECT_FALSE(other.restore(wrong));
+    wrong = saved;
+    wrong["decoder.99"] = saved.at("decoder.4");
+    EXPECT_FALSE(other.restore(wrong));
+    auto larger = taehv.decode_stream();
+    larger.decode(at::randn({1, config.z, 3, 3}, at::kDouble));
+    EXPECT_FALSE(larger.restore(saved)) << "of another picture size";
+    EXPECT_TRUE(at::equal(other.decode(latents.narrow(0, 3, 2)), went_on));
+    ASSERT_TRUE(other.restore({}));
+    EXPECT_EQ(other.decode(latents.narrow(0, 0, 1)).size(0), 1) << "a new video";
+}
+
+// Memory blocks remember one step each: what was eight latents ago is forgotten, so whoever begins anew with sixteen
+// that lead it there has the same state.
+TEST(Taehv, NineLatentsLeadAFreshStreamToTheSameState) {
+    TaehvConfig config = small();
+    config.memory_blocks = 3; // as published
+    const Taehv taehv = *load(config, random_tensors(config));
+    const at::Tensor latents = at::randn({14, 16, 2, 3}, at::kDouble);
+    auto whole = taehv.decode_stream();
+    const at::Tensor all = whole.decode(latents);
+    auto led = taehv.decode_stream();
+    led.decode(latents.narrow(0, 3, 9));
+    EXPECT_LE(difference(led.decode(latents.narrow(0, 12, 2)), all.narrow(0, all.size(0) - 8, 8)), 1e-12);
+}
+
+TEST(Taehv, EncodesPixelsInSquares) {
+    TaehvConfig config = other_conventions();
+    const Taehv taehv = *load(config, random_tensors(config));
+    const at::Tensor frames = at::rand({4, 3, 32, 48}, at::kDouble);
+    auto stream = taehv.encode_stream();
+    EXPECT_EQ(stream.encode(frames).sizes(), (std::vector<std::int64_t>{1, 8, 2, 3}));
+    EXPECT_EQ(taehv.encode_stream().encode(frames.narrow(0, 0, 2)).sizes(), (std::vector<std::int64_t>{0, 8, 2, 3}));
 }
 
 TEST(Taehv, TakesLatentsAsTheSamplerMakesThemAndGivesZeroToOne) {

@@ -54,7 +54,12 @@ TEST(HunyuanFolder, PartsAreFoundAndTheInstructionIsWantedFirst) {
     EXPECT_EQ(model.name, "random-small-8b");
     EXPECT_TRUE(model.missing.empty());
     EXPECT_TRUE(model.few_steps);
-    ASSERT_EQ(model.parts.size(), 6U);
+    ASSERT_EQ(model.parts.size(), 7U);
+    // LightX2V's, by its name: its own activation and range, and the latents that the full VAE takes.
+    EXPECT_EQ(model.tiny_vae.tensor_shapes(true, true), test::hunyuan_sizes(true).tiny.tensor_shapes(true, true));
+    EXPECT_EQ(model.tiny_vae.leak, 0.2);
+    EXPECT_EQ(model.tiny_vae.latent_std, std::vector<double>(4, 1 / 1.03682));
+    EXPECT_EQ(model.tiny_vae.range.black, -1);
     for (const ModelPart& part : model.parts) EXPECT_FALSE(part.problem) << part.problem->message;
     EXPECT_EQ(model.part(PartKind::text_encoder)->path.filename(), "model.safetensors.index.json");
     EXPECT_EQ(model.part(PartKind::glyph_encoder)->path.filename(), "byt5_model.pt");
@@ -103,6 +108,22 @@ TEST(HunyuanFolder, TheTransformerIsCheckedByNameShapeAndDescription) {
     test::WeightFiles files(folder / "model", 1, {});
     files.safetensors("ar_distilled_action_model/model.safetensors", test::named_tensors(shapes, Dtype::bf16));
     expect_parts(open(folder / "model").ready().error().message, {"double_blocks.1.txt_mlp.fc2.bias"});
+}
+
+TEST(HunyuanFolder, ATinyVaeOfOtherLatentsIsNotUsed) {
+    const test::TestFolder folder;
+    write_8b(folder / "model");
+    fs::remove(folder / "model/lighttaehy1_5.safetensors");
+    test::WeightFiles files(folder / "model", 1, {});
+    files.safetensors("taeh3.safetensors",
+                      test::named_tensors(test::tiny_with_patches(24, true).tensor_shapes(true, true), Dtype::f16));
+    ASSERT_TRUE(files.done());
+    const auto model = open(folder / "model");
+    EXPECT_FALSE(model.part(PartKind::tiny_vae));
+    ASSERT_EQ(model.warnings.size(), 1U);
+    expect_parts(model.warnings[0], {"taeh3.safetensors", "24 channels", "not used"});
+    ASSERT_EQ(model.missing.size(), 1U);
+    expect_parts(model.missing[0].text(), {"taehv1_5.pth (23 MB) of GitHub madebyollin/taehv"});
 }
 
 TEST(HunyuanFolder, WhatIsMissingIsNamed) {

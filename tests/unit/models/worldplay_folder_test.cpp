@@ -90,7 +90,7 @@ TEST(WorldPlayFolder, FilesAsDownloaded) {
     EXPECT_TRUE(model.missing.empty());
     EXPECT_TRUE(model.warnings.empty());
     EXPECT_TRUE(model.few_steps);
-    ASSERT_EQ(model.parts.size(), 4U);
+    ASSERT_EQ(model.parts.size(), 5U);
     const auto sizes = test::worldplay_sizes(true);
     EXPECT_EQ(model.dit.tensor_shapes(), sizes.dit.tensor_shapes());
     EXPECT_EQ(model.dit.heads, 2);
@@ -112,13 +112,19 @@ TEST(WorldPlayFolder, FilesAsDownloaded) {
     EXPECT_EQ(model.part(PartKind::transformer)->tensors->outer_entry(), "generator");
     // Both halves of the VAE are used, so both count.
     EXPECT_GT(model.weight_bytes(PartKind::vae), 3'000'000U);
+    EXPECT_EQ(model.tiny_vae.tensor_shapes(true, true), sizes.tiny.tensor_shapes(true, true));
+    EXPECT_EQ(model.tiny_vae.spatial_scale(), 16);
+    std::uint64_t decoder = 0; // of the tiny one that half alone: matrices in bf16, vectors in float32
+    for (const auto& [name, shape] : sizes.tiny.tensor_shapes(false, true))
+        decoder += TensorInfo{shape.size() > 1 ? Dtype::bf16 : Dtype::f32, shape}.bytes();
+    EXPECT_EQ(model.weight_bytes(PartKind::tiny_vae), decoder);
 }
 
 TEST(WorldPlayFolder, BothLayoutsHoldTheSameTensors) {
     const auto a = open(made(Recipe::Layout::diffusers));
     const auto b = open(made(Recipe::Layout::official));
     EXPECT_TRUE(b.ready()) << b.ready().error().message;
-    for (const PartKind kind : {PartKind::transformer, PartKind::vae, PartKind::text_encoder}) {
+    for (const PartKind kind : {PartKind::transformer, PartKind::vae, PartKind::tiny_vae, PartKind::text_encoder}) {
         const auto ours = tensors_of(a, kind);
         const auto theirs = tensors_of(b, kind);
         ASSERT_EQ(ours.size(), theirs.size());
@@ -218,7 +224,7 @@ TEST_F(WorldPlayFolderTest, WhatIsMissingIsNamedWithRepositoryAndSize) {
     fs::remove_all(model / kBase);
     EXPECT_TRUE(WorldPlayFolder::looks_like_one(model));
     const auto alone = open(model);
-    EXPECT_EQ(alone.missing.size(), 4U);
+    EXPECT_EQ(alone.missing.size(), 4U) << "the tiny VAE is there";
     expect_parts(alone.ready().error().message,
                  {"vae/diffusion_pytorch_model.safetensors (2.82 GB)", "tokenizer.json"});
 }
@@ -235,9 +241,56 @@ TEST(WorldPlayFolder, SizesOfTheDownloadsAreThoseOfTheTensors) {
     const auto wan = worldplay_parts(ModelFamily::wan_5b);
     EXPECT_EQ(wan[0].origin.bytes, bytes(wan5b_shapes(sizes.dit), Dtype::f32));
     EXPECT_EQ(wan[1].origin.bytes, bytes(sizes.vae.tensor_shapes(true, true), Dtype::f32));
-    EXPECT_EQ(wan[2].origin.bytes, bytes(sizes.text.tensor_shapes(), Dtype::bf16));
-    EXPECT_EQ(worldplay_parts(ModelFamily::hunyuan_8b)[1].origin.bytes,
-              bytes(HunyuanVaeConfig().tensor_shapes(true, true), Dtype::f32));
+    EXPECT_EQ(wan[2].origin.bytes, bytes(sizes.tiny.tensor_shapes(true, true), Dtype::f16));
+    EXPECT_EQ(wan[3].origin.bytes, bytes(sizes.text.tensor_shapes(), Dtype::bf16));
+    const auto hunyuan = worldplay_parts(ModelFamily::hunyuan_8b);
+    EXPECT_EQ(hunyuan[1].origin.bytes, bytes(HunyuanVaeConfig().tensor_shapes(true, true), Dtype::f32));
+    EXPECT_EQ(hunyuan[2].origin.bytes,
+              bytes(test::tiny_with_patches(HunyuanVaeConfig().z, false).tensor_shapes(true, true), Dtype::f16));
+}
+
+// madebyollin/taehv's and LightX2V's have the same tensors; the name tells whose conventions hold.
+TEST_F(WorldPlayFolderTest, TheTinyVaeIsFoundByItsTensorsAndItsConventionsByItsName) {
+    const fs::path model = copy();
+    const auto as_published = open(model);
+    EXPECT_EQ(as_published.part(PartKind::tiny_vae)->path.filename(), "taew2_2.pth");
+    EXPECT_TRUE(as_published.tiny_vae.latent_mean.empty());
+    EXPECT_EQ(as_published.tiny_vae.leak, 0);
+    EXPECT_EQ(as_published.tiny_vae.range.black, 0);
+    const auto tensors = tensors_of(as_published, PartKind::tiny_vae);
+    fs::remove(model / "taew2_2.pth");
+    const auto without = open(model);
+    EXPECT_TRUE(without.ready()) << "a walk does without";
+    ASSERT_EQ(without.missing.size(), 1U);
+    EXPECT_FALSE(without.missing[0].needed);
+    expect_parts(without.missing[0].text(), {"tiny VAE: taew2_2.pth (23 MB) of GitHub madebyollin/taehv"});
+
+    fs::create_directories(model / "any");
+    ASSERT_TRUE(write_safetensors(model / "any/LightTAEw2_2.safetensors", tensors));
+    const auto light = open(model);
+    EXPECT_EQ(light.part(PartKind::tiny_vae)->path.filename(), "LightTAEw2_2.safetensors");
+    EXPECT_EQ(light.tiny_vae.latent_mean, Vae22Config::published().latent_mean);
+    EXPECT_EQ(light.tiny_vae.latent_std, Vae22Config::published().latent_std);
+    EXPECT_EQ(light.tiny_vae.leak, 0);
+    const auto loaded =
+        Taehv::load(light.tiny_vae, light.part(PartKind::tiny_vae)->source(), at::kCPU, at::kFloat, true, true);
+    EXPECT_TRUE(loaded) << loaded.error().message;
+
+    // Not whole.
+    auto damaged = tensors;
+    damaged.erase("decoder.7.conv.weight");
+    ASSERT_TRUE(write_safetensors(model / "any/LightTAEw2_2.safetensors", damaged));
+    expect_parts(problem_of(open(model), PartKind::tiny_vae),
+                 {"LightTAEw2_2.safetensors", "tiny VAE taew2_2", "1 tensor is missing (decoder.7.conv.weight)"});
+
+    // Of a third model's latents.
+    auto other = tensors;
+    other["decoder.1.weight"] = at::zeros({32, 24, 3, 3}, at::kHalf);
+    ASSERT_TRUE(write_safetensors(model / "any/LightTAEw2_2.safetensors", other));
+    EXPECT_TRUE(open(model).ready());
+    EXPECT_FALSE(open(model).part(PartKind::tiny_vae));
+    std::ofstream(model / "wander-model.json") << R"({"version": 1, "model": "worldplay-wan5b", "tiny_vae": "any"})";
+    EXPECT_FALSE(WorldPlayFolder::open(model)) << "no tiny VAE of this model is in that folder";
 }
 
 TEST_F(WorldPlayFolderTest, DistilledWeightsArePreferredAndOthersNeedAWord) {
