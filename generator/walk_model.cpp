@@ -75,8 +75,8 @@ Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::Cach
     shape.heads = model.network.heads / devices;
     shape.head_dim = model.network.head_dim;
     shape.tokens_per_latent = model.token_rows() * model.token_cols();
-    auto cache = quant::KvCache::create(shape, cache_policy(options, slice_bytes), model.device.device,
-                                        model.device.compute);
+    auto cache =
+        quant::KvCache::create(shape, cache_policy(options, slice_bytes), model.device.device, model.device.compute);
     if (!cache) return cache.error();
     model.formats = describe_formats(shape, model.device.compute);
     model.window.sink_latents = shape.sink_latents;

@@ -72,8 +72,8 @@ Result<std::vector<std::shared_ptr<HeadSplit>>> open_split(const WalkModel& mode
     if (present < gpus)
         reason = fmt::format("there {} {} GPU{} here", present == 1 ? "is" : "are", present, present == 1 ? "" : "s");
     else if (gpus > kLatentsPerChunk || heads % gpus != 0)
-        reason = fmt::format("its {} heads and a chunk's {} latents do not divide among so many", heads,
-                             kLatentsPerChunk);
+        reason =
+            fmt::format("its {} heads and a chunk's {} latents do not divide among so many", heads, kLatentsPerChunk);
     if (!reason.empty())
         return Error{ErrorCode::wrong_use, fmt::format("--gpus {}: {}; use fewer, or leave it out", gpus, reason)};
     std::vector<at::Device> devices;

@@ -114,8 +114,8 @@ private:
                                            cache_policy(cache_options, kWorldPlaySliceBytes));
             rollout = std::make_unique<SplitRollout>(ranks, config, noise, overlap);
         } else {
-            rollout = std::make_unique<WorldPlayRollout>(networks.net, std::move(*cache), std::move(config), noise,
-                                                         overlap);
+            rollout =
+                std::make_unique<WorldPlayRollout>(networks.net, std::move(*cache), std::move(config), noise, overlap);
         }
         auto path = read_path();
         if (!path) return path.error();

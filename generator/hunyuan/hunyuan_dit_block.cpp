@@ -38,9 +38,8 @@ at::Tensor HunyuanDit::Weights::attend(int layer, const nn::Activation& normed, 
     if (attending.write) attending.cache.write(layer, qkv.k, qkv.v);
     const at::Tensor branches = attending.cache.attend(layer, qkv.q, qkv.k, qkv.v); // [2, n, heads, head_dim]
     const std::int64_t tokens = normed.values.size(0);
-    const at::Tensor rows = attending.split
-                                ? attending.split->heads_to_tokens(branches, attending.first_token, tokens)
-                                : branches.transpose(0, 1);
+    const at::Tensor rows = attending.split ? attending.split->heads_to_tokens(branches, attending.first_token, tokens)
+                                            : branches.transpose(0, 1);
     return rows.reshape({tokens, std::int64_t{2} * config.dim});
 }
 

@@ -32,16 +32,15 @@ at::Tensor HunyuanDit::forward(const WorldPlayPass& pass, quant::KvCache& cache)
 
     // The rows of this device: all of them, or its share of the latents.
     const std::int64_t area = latents.size(2) * latents.size(3);
-    const HeadSplit::Latents share =
-        split_ ? split_->own(latents.size(0)) : HeadSplit::Latents{0, latents.size(0)};
+    const HeadSplit::Latents share = split_ ? split_->own(latents.size(0)) : HeadSplit::Latents{0, latents.size(0)};
     DitPass own;
     own.timesteps.assign(pass.timesteps.begin() + share.first, pass.timesteps.begin() + share.first + share.count);
     own.labels.assign(pass.labels.begin() + share.first, pass.labels.begin() + share.first + share.count);
     const Weights::Attending attending{cache, pass.context, split_.get(), share.first * area};
 
     const Weights::Modulation factors = w.modulation_of(own);
-    at::Tensor x = w.embed_tokens(latents.narrow(0, share.first, share.count),
-                                  share.first == 0 ? pass.picture : at::Tensor());
+    at::Tensor x =
+        w.embed_tokens(latents.narrow(0, share.first, share.count), share.first == 0 ? pass.picture : at::Tensor());
     const int last = w.config.layers - 1;
     const auto norm_before = [&](int layer) -> Weights::NextNorm {
         if (layer > last) return {factors.head[0], factors.head[1], w.wide};

@@ -50,8 +50,7 @@ void copy_pieces(const std::vector<CopyPiece>& pieces) {
             cuda::RowCopies batch;
             batch.count = static_cast<int>(std::min<std::size_t>(copies.size() - i, cuda::kMostRowCopies));
             std::copy_n(copies.begin() + static_cast<std::ptrdiff_t>(i), batch.count, batch.copies);
-            const char* const refused =
-                cuda::launch_copy_rows(batch, c10::cuda::getCurrentCUDAStream(device).stream());
+            const char* const refused = cuda::launch_copy_rows(batch, c10::cuda::getCurrentCUDAStream(device).stream());
             TORCH_CHECK(!refused, "copying between GPUs: ", refused ? refused : "");
         }
         return;

@@ -60,9 +60,8 @@ SplitRollout::SplitRollout(const std::vector<SplitRank>& ranks, const Config& co
         std::unique_ptr<WorldPlayRollout>& rollout = followers_.back().rollout;
         followers_.back()
             .thread
-            ->give([&] {
-                rollout = std::make_unique<WorldPlayRollout>(its.net, its.cache(), following, noise, overlap);
-            })
+            ->give(
+                [&] { rollout = std::make_unique<WorldPlayRollout>(its.net, its.cache(), following, noise, overlap); })
             .get();
     }
 }
@@ -76,8 +75,7 @@ SplitRollout::~SplitRollout() {
             // The device has failed, and whoever works with it next is told so.
         }
     };
-    for (Follower& follower : followers_)
-        follower.thread->give([&] { wait(follower.rollout->device()); }).wait();
+    for (Follower& follower : followers_) follower.thread->give([&] { wait(follower.rollout->device()); }).wait();
     wait(device());
     for (Follower& follower : followers_) follower.thread->give([&] { follower.rollout.reset(); }).wait();
 }

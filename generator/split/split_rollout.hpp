@@ -1,6 +1,6 @@
 #pragma once
-// HY-WorldPlay's chunk loop with the network's heads split over several devices (head_split.hpp). To whoever walks it is
-// a WorldPlayRollout.
+// HY-WorldPlay's chunk loop with the network's heads split over several devices (head_split.hpp). To whoever walks it
+// is a WorldPlayRollout.
 //
 // Every rank runs the whole loop: noise, cameras, text and the choice of the context are the same everywhere, and each
 // pass gives all ranks the same flow, so all of them hold the same latents. Rank 0 is this object, in the caller's

@@ -17,8 +17,8 @@
 //     worldplay_bench [--model 8b|wan-5b|wan-5b-small] [--gpus N] [--fp8-weights] [--parts] [RUN...]
 //
 // 8b and wan-5b-small are at 480x832, wan-5b at 704x1280. RUN: words joined by commas: a cache format (bf16),
-// fp8-attention, fast (context), full, plain or none (decoder), slice:MIB (CachePolicy's; the program's), to:FORMAT (the
-// cache's format from chunk `at:N` on, back from the next one on), chunks:N (3). Without any: one of the default.
+// fp8-attention, fast (context), full, plain or none (decoder), slice:MIB (CachePolicy's; the program's), to:FORMAT
+// (the cache's format from chunk `at:N` on, back from the next one on), chunks:N (3). Without any: one of the default.
 // --parts: what attention (everything counted: turning, expansion) takes alone with scratch of several sizes, and of
 // the 8B the products, one layer after the other without a walk, in ms a chunk and TFLOP/s.
 #include "generator/hunyuan/hunyuan_dit_weights.hpp"
@@ -86,8 +86,8 @@ struct Run {
     quant::CachePolicy policy;
     bool fast = false;
     std::string decoder; // full, plain, none; empty: full on one GPU
-    std::string to;               // format in the middle; empty: none
-    int at = 1;                   // chunk that it begins with
+    std::string to;      // format in the middle; empty: none
+    int at = 1;          // chunk that it begins with
     int chunks = 3;
 };
 
@@ -204,10 +204,10 @@ private:
 
 struct Model {
     std::shared_ptr<const WorldPlayNet> net;
-    std::shared_ptr<const HunyuanDit> dit; // of the 8B
+    std::shared_ptr<const HunyuanDit> dit;                       // of the 8B
     std::vector<std::shared_ptr<HeadSplit>> splits;              // of several GPUs
     std::vector<std::shared_ptr<const WorldPlayNet>> split_nets; // likewise, as its rank each
-    std::vector<quant::TextRows> text;     // likewise
+    std::vector<quant::TextRows> text;                           // likewise
     WorldPlaySchedule schedule;
     int rows = 30, cols = 52, patch = 1; // latents, and of a side of a token
     int layers = 0, heads = 0, head_dim = 0;
@@ -410,8 +410,7 @@ private:
             ranks.push_back({model_.splits[index], model_.split_nets[index],
                              [this, &run, gpus, rank] { return cache(run, gpus, rank); }});
         }
-        return begin(
-            std::make_unique<SplitRollout>(ranks, settings(run), keyed_noise(7), ViewOverlap::of_seed(0)));
+        return begin(std::make_unique<SplitRollout>(ranks, settings(run), keyed_noise(7), ViewOverlap::of_seed(0)));
     }
 
     std::unique_ptr<WorldPlayRollout> begin(std::unique_ptr<WorldPlayRollout> rollout) const {

@@ -172,8 +172,7 @@ TEST(ParityHunyuanDit, PassesOfTheNetwork) {
         golden.expect("denoise.attn.0", branches.narrow(1, 0, w.config.dim));
         golden.expect("denoise.attn_prope.0", branches.narrow(1, w.config.dim, w.config.dim));
         for (int layer = 0; layer <= last; ++layer) {
-            normed =
-                w.run_block(layer, stream, normed, factors.blocks[layer], norm_before(layer + 1), {*net.cache});
+            normed = w.run_block(layer, stream, normed, factors.blocks[layer], norm_before(layer + 1), {*net.cache});
             golden.expect(fmt::format("denoise.block.{}", layer), stream);
         }
         RecordProperty("worst", fmt::format("{}", golden.worst()));

@@ -1,6 +1,6 @@
-// A network whose heads are split among 2, 3 and 4 ranks against the whole one: the exchange by itself, whole walks with
-// retrieval, packed pages, a change of format and of the prompt in the middle, a walk that is restored, and failures.
-// On the CPU the ranks are threads; on GPUs the same code runs (gpu/split_gpu_test.cpp).
+// A network whose heads are split among 2, 3 and 4 ranks against the whole one: the exchange by itself, whole walks
+// with retrieval, packed pages, a change of format and of the prompt in the middle, a walk that is restored, and
+// failures. On the CPU the ranks are threads; on GPUs the same code runs (gpu/split_gpu_test.cpp).
 
 #include "generator/split/split_rollout.hpp"
 #include "tests/unit/generator/split_walk.hpp"
@@ -77,8 +77,8 @@ TEST_F(SplitRolloutTest, ExchangesAreWhatTheyAreOfTheWhole) {
                 const at::Tensor rows = whole.narrow(0, first, count) + again;
                 const auto got = split.tokens_to_heads({rows.select(1, 0), rows.select(1, 1), rows.select(1, 2)});
                 for (int i = 0; i < 3; ++i) {
-                    EXPECT_TRUE(at::equal(got[static_cast<std::size_t>(i)],
-                                          split.own_heads(whole.select(1, i), 1) + again))
+                    EXPECT_TRUE(
+                        at::equal(got[static_cast<std::size_t>(i)], split.own_heads(whole.select(1, i), 1) + again))
                         << ranks << " ranks, rank " << split.rank();
                 }
                 const at::Tensor back =
@@ -225,8 +225,8 @@ TEST_F(SplitRolloutTest, PagesOfARankAreThoseOfTheWhole) {
         for (const int ranks : kRanks) {
             for (int rank = 0; rank < ranks; ++rank) {
                 const std::int64_t own = heads / ranks, first = rank * own;
-                const auto part = packed(keys.narrow(1, first, own), values.narrow(1, first, own),
-                                         static_cast<int>(first));
+                const auto part =
+                    packed(keys.narrow(1, first, own), values.narrow(1, first, own), static_cast<int>(first));
                 EXPECT_TRUE(at::equal(part.first, whole.first.narrow(1, first, own))) << format << ", rank " << rank;
                 EXPECT_TRUE(at::equal(part.second, whole.second.narrow(1, first, own))) << format << ", rank " << rank;
             }

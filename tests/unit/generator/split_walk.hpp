@@ -118,8 +118,7 @@ struct SplitCase {
                                                     ViewOverlap::of_seed(4)));
     }
     SplitWalk open_split(int ranks, bool fast, OnStep on_step = {}) const {
-        return open_split(std::vector<at::Device>(static_cast<std::size_t>(ranks), at::kCPU), fast,
-                          std::move(on_step));
+        return open_split(std::vector<at::Device>(static_cast<std::size_t>(ranks), at::kCPU), fast, std::move(on_step));
     }
 
     HunyuanConfig config;

@@ -1,5 +1,5 @@
-// Strided copies by the kernel against torch's, bit for bit: also more pieces than one launch takes, and rows that only 4
-// bytes divide.
+// Strided copies by the kernel against torch's, bit for bit: also more pieces than one launch takes, and rows that only
+// 4 bytes divide.
 #include "generator/nn/copy_pieces.hpp"
 
 #include "generator/device.hpp"

@@ -1,11 +1,12 @@
-// A small network split over two GPUs against the whole one on the first: in float32 near the order of sums, in bfloat16
-// near its rounding; format and prompt change in the middle.
+// A small network split over two GPUs against the whole one on the first: in float32 near the order of sums, in
+// bfloat16 near its rounding; format and prompt change in the middle.
 #include "generator/device.hpp"
 #include "tests/unit/generator/split_walk.hpp"
 
 #include <c10/core/InferenceMode.h>
 
-#include <set>
+#include <cstdio>
+#include <vector>
 
 namespace wander {
 namespace {
@@ -38,8 +39,9 @@ protected:
     static std::vector<at::Tensor> walk_through(SplitWalk& walk, const SplitCase& net, int chunks) {
         std::vector<at::Tensor> latents;
         for (int chunk = 0; chunk < chunks; ++chunk) {
-            if (chunk == 2 || chunk == 4)
+            if (chunk == 2 || chunk == 4) {
                 EXPECT_TRUE(walk.rollout->cache().set_format(chunk == 2 ? "fp8" : "bf16"));
+            }
             if (chunk == 3) {
                 std::vector<quant::TextRows> text = net.second_text.layers;
                 for (quant::TextRows& layer : text) {
