@@ -300,6 +300,7 @@ WalkOptions walk_options(const Options& options) {
     walk.attention = options.fp8_attention ? quant::AttentionType::fp8 : quant::AttentionType::bf16;
     walk.fp8_weights = options.fp8_weights;
     walk.device = options.device;
+    walk.gpus = options.gpus;
     walk.precision = options.precision;
     walk.threads = options.threads;
     return walk;

@@ -177,6 +177,9 @@ void add_options(CLI::App& app, Options& options, std::string& start_pose, std::
     app.add_option("--device", options.device, "Where the model runs")
         ->type_name("auto|cpu|cuda")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+    app.add_option("--gpus", options.gpus, "GPUs that HY-WorldPlay's 8B is split over; default: 1")
+        ->type_name("N")
+        ->check(CLI::Range(1, 64));
     app.add_option("--precision", options.precision, "Arithmetic of the model")
         ->type_name("auto|fp32|bf16")
         ->check(CLI::IsMember({"auto", "fp32", "bf16"}));

@@ -38,6 +38,7 @@ struct Options {
     bool fp8_attention = false;
     bool fp8_weights = false;
     std::string device = "auto";
+    int gpus = 1;
     int threads = 0;
     std::string precision = "auto";
     std::optional<std::pair<std::string, Pose>> start_pose;

@@ -102,6 +102,8 @@ void set_own_thread_count(int threads) {
     at::set_num_threads(threads);
 }
 
+int device_count() { return open_cuda() ? cuda_device_count() : 0; }
+
 std::int64_t peak_host_bytes() {
     const std::string kib = proc_value("/proc/self/status", "VmHWM");
     return kib.empty() ? 0 : std::stoll(kib) * 1024;

@@ -32,6 +32,9 @@ struct ComputeDevice {
 // wrong_use for unknown words and for "cuda" where there is none.
 Result<ComputeDevice> pick_device(const std::string& device, const std::string& precision, int threads);
 
+// GPUs of this machine that CUDA shows; 0 where pick_device found none.
+int device_count();
+
 // Does this CPU multiply bf16 matrices in hardware (AVX-512 BF16 or AMX)?
 bool cpu_has_bf16();
 

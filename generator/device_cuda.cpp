@@ -76,6 +76,11 @@ Result<CudaDevice> open_cuda() {
     return opened;
 }
 
+int cuda_device_count() {
+    int count = 0;
+    return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
 std::int64_t cuda_peak_bytes(int index) {
     const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(index));
     return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
@@ -84,7 +89,11 @@ std::int64_t cuda_peak_bytes(int index) {
 DeviceMemory cuda_memory(int index) {
     std::size_t free = 0;
     std::size_t total = 0;
-    if (cudaSetDevice(index) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) return {};
+    // The caller's device stays current.
+    int before = 0;
+    if (cudaGetDevice(&before) != cudaSuccess || cudaSetDevice(index) != cudaSuccess) return {};
+    const bool known = cudaMemGetInfo(&free, &total) == cudaSuccess;
+    if (cudaSetDevice(before) != cudaSuccess || !known) return {};
     return {static_cast<std::int64_t>(total - free), static_cast<std::int64_t>(total)};
 }
 
@@ -95,6 +104,8 @@ DeviceMemory cuda_memory(int) { return {}; }
 Result<CudaDevice> open_cuda() {
     return Error{ErrorCode::unavailable, "this program was built without CUDA (no nvcc was found)"};
 }
+
+int cuda_device_count() { return 0; }
 
 std::int64_t cuda_peak_bytes(int) { return 0; }
 

@@ -17,6 +17,7 @@ struct CudaDevice {
 // Loads libtorch_cuda once and looks at device 0. `unavailable` with the reason in words; the answer is remembered.
 Result<CudaDevice> open_cuda();
 
+int cuda_device_count();
 std::int64_t cuda_peak_bytes(int index);
 DeviceMemory cuda_memory(int index);
 

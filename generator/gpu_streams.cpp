@@ -4,6 +4,9 @@
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <map>
+#include <mutex>
+
 #if WANDER_CUDA
 #include <c10/cuda/CUDAStream.h>
 #endif
@@ -20,9 +23,24 @@ c10::Stream new_stream(c10::Device device) {
 #endif
 }
 
+// One of a device, for ever.
+class DeviceStreams {
+public:
+    c10::Stream of(c10::Device device) {
+        const std::lock_guard lock(mutex_);
+        const auto found = streams_.find(device.index());
+        return found != streams_.end() ? found->second
+                                       : streams_.emplace(device.index(), new_stream(device)).first->second;
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<c10::DeviceIndex, c10::Stream> streams_;
+};
+
 c10::Stream walk_stream(c10::Device device) {
-    static const c10::Stream stream = new_stream(device);
-    return stream;
+    static DeviceStreams streams;
+    return streams.of(device);
 }
 
 // What `later` is given from now on waits for what `earlier` was given so far.
@@ -56,8 +74,8 @@ WalkStream::~WalkStream() {
 }
 
 c10::Stream decode_stream(c10::Device device) {
-    static const c10::Stream stream = new_stream(device);
-    return stream;
+    static DeviceStreams streams;
+    return streams.of(device);
 }
 
 } // namespace wander

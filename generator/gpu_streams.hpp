@@ -1,7 +1,7 @@
 #pragma once
-// The CUDA streams of walks: one for the worker and one for the decoder, the same in all runs, so that torch's
-// allocator finds the memory of the last run again. Both have priority over packing (quant/plain/stream_priority.hpp),
-// neither over the other. On the CPU there are none.
+// The CUDA streams of walks: for each GPU one for the worker and one for the decoder, the same in all runs, so that
+// torch's allocator finds the memory of the last run again. Both have priority over packing
+// (quant/plain/stream_priority.hpp), neither over the other. On the CPU there are none.
 
 #include <c10/core/Device.h>
 #include <c10/core/Event.h>

@@ -55,6 +55,7 @@ struct WalkOptions {
     quant::AttentionType attention = quant::AttentionType::bf16;
     bool fp8_weights = false;       // the transformer's large matrices, on a GPU in bf16
     std::string device = "auto";    // auto, cpu, cuda
+    int gpus = 1;                   // HY-WorldPlay's 8B: its heads are split among so many, from the first on
     std::string precision = "auto"; // auto, fp32, bf16
     int threads = 0;                // 0: all cores
     LoadProgressSink progress;      // how opening comes along; empty: nobody wants to know

@@ -56,12 +56,7 @@ std::vector<FormatInfo> describe_formats(const quant::CacheShape& shape, at::Sca
 
 } // namespace
 
-Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape shape,
-                                                   const WalkOptions& options, std::int64_t slice_bytes) {
-    shape.layers = model.network.layers;
-    shape.heads = model.network.heads;
-    shape.head_dim = model.network.head_dim;
-    shape.tokens_per_latent = model.token_rows() * model.token_cols();
+quant::CachePolicy cache_policy(const WalkOptions& options, std::int64_t slice_bytes) {
     // The centroids' seed stays 0: pages shall not depend on what was walked before.
     quant::CachePolicy policy;
     static_cast<quant::CacheRules&>(policy) = options.cache_rules;
@@ -71,7 +66,17 @@ Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::Cach
     policy.centroids = options.cache_centroids;
     if (slice_bytes > 0) policy.slice_bytes = slice_bytes;
     if (options.twin_slice_bytes > 0) policy.slice_bytes = options.twin_slice_bytes;
-    auto cache = quant::KvCache::create(shape, policy, model.device.device, model.device.compute);
+    return policy;
+}
+
+Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape& shape,
+                                                   const WalkOptions& options, std::int64_t slice_bytes, int devices) {
+    shape.layers = model.network.layers;
+    shape.heads = model.network.heads / devices;
+    shape.head_dim = model.network.head_dim;
+    shape.tokens_per_latent = model.token_rows() * model.token_cols();
+    auto cache =
+        quant::KvCache::create(shape, cache_policy(options, slice_bytes), model.device.device, model.device.compute);
     if (!cache) return cache.error();
     model.formats = describe_formats(shape, model.device.compute);
     model.window.sink_latents = shape.sink_latents;
@@ -94,7 +99,7 @@ NoiseSource make_noise(WalkModel& model, std::uint64_t seed) {
     };
 }
 
-Result<void> make_causal_walk(WalkModel& model, const quant::CacheShape& shape, Rollout::Config config,
+Result<void> make_causal_walk(WalkModel& model, quant::CacheShape shape, Rollout::Config config,
                               const WalkOptions& options) {
     auto cache = make_cache(model, shape, options);
     if (!cache) return cache.error();
@@ -119,7 +124,8 @@ Result<void> refuse_worldplay_options(const WalkOptions& options) {
     const std::pair<const char*, bool> given[] = {{"--size", options.size.has_value()},
                                                   {"--context", options.context_latents.has_value()},
                                                   {"--fast-context", options.fast_context},
-                                                  {"--path", !options.path.empty()}};
+                                                  {"--path", !options.path.empty()},
+                                                  {"--gpus", options.gpus > 1}};
     for (const auto& [name, is_given] : given) {
         if (is_given) {
             return Error{

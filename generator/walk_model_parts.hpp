@@ -5,14 +5,17 @@
 
 namespace wander {
 
-// model.network, device and sizes must be there. Describes the formats, window and capacity as well.
-// slice_bytes: CachePolicy's, where the options do not say; 0: its own.
-Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape shape,
-                                                   const WalkOptions& options, std::int64_t slice_bytes = 0);
+// As the options have it. slice_bytes: where they do not say; 0: CachePolicy's own.
+quant::CachePolicy cache_policy(const WalkOptions& options, std::int64_t slice_bytes);
+// model.network, device and sizes must be there. Fills layers, heads and tokens of the shape; describes the formats,
+// window and capacity as well. devices: that share the heads; the cache is the first one's.
+Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape& shape,
+                                                   const WalkOptions& options, std::int64_t slice_bytes = 0,
+                                                   int devices = 1);
 // model.noise, so that restart() can change the seed of what draws from the result.
 NoiseSource make_noise(WalkModel& model, std::uint64_t seed);
 // Cache, noise and loop of a causal model.
-Result<void> make_causal_walk(WalkModel& model, const quant::CacheShape& shape, Rollout::Config config,
+Result<void> make_causal_walk(WalkModel& model, quant::CacheShape shape, Rollout::Config config,
                               const WalkOptions& options);
 
 // The embedded world of options.assets, or the world in the folder options.model.

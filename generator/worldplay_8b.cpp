@@ -1,6 +1,7 @@
 // The 8B's networks: prompt, quoted texts and start picture pass through encoders and the transformer's text side; the
 // picture's latent steers latent 0, which is denoised like the others.
 
+#include "generator/gpu_streams.hpp"
 #include "generator/hunyuan/hunyuan_dit.hpp"
 #include "generator/hunyuan/hunyuan_prompt_files.hpp"
 #include "generator/models/kept_system_prompt.hpp"
@@ -63,6 +64,32 @@ Result<HunyuanPromptSideOptions> open_encoders(const WorldPlayFolder& folder) {
     return std::move(open);
 }
 
+// The GPUs of --gpus, from the first on, which read each other's memory.
+Result<std::vector<std::shared_ptr<HeadSplit>>> open_split(const WalkModel& model, int heads,
+                                                           const WalkOptions& options) {
+    const int gpus = options.gpus, present = model.device.is_cuda() ? device_count() : 0;
+    std::string reason;
+    if (present < gpus)
+        reason = fmt::format("there {} {} GPU{} here", present == 1 ? "is" : "are", present, present == 1 ? "" : "s");
+    else if (gpus > kLatentsPerChunk || heads % gpus != 0)
+        reason =
+            fmt::format("its {} heads and a chunk's {} latents do not divide among so many", heads, kLatentsPerChunk);
+    if (!reason.empty())
+        return Error{ErrorCode::wrong_use, fmt::format("--gpus {}: {}; use fewer, or leave it out", gpus, reason)};
+    std::vector<at::Device> devices;
+    for (int i = 0; i < gpus; ++i) devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(i));
+    return HeadSplit::open(devices);
+}
+
+// The whole transformer on each further GPU, in its own stream.
+Result<HunyuanDit> load_on(at::Device device, const ModelPart& part, const HunyuanConfig& config,
+                           at::ScalarType compute, nn::WeightType kept) {
+    const WalkStream stream(device);
+    auto dit = HunyuanDit::load(config, part.source(), device, compute, kept);
+    if (!dit) return at_file(part.path, dit.error());
+    return dit;
+}
+
 std::string note_of(const HunyuanText& text) {
     if (text.truncated) return fmt::format("the prompt is cut: this model takes {} tokens", text.tokens);
     if (text.quoted_truncated) return "what is quoted in the prompt is cut: it is too long to be drawn";
@@ -79,8 +106,22 @@ Result<WorldPlayNetworks> load_hunyuan_networks(WalkModel& model, const WorldPla
     const HunyuanConfig& config = folder.hunyuan_dit;
     say_progress(options, "reading the transformer");
     const auto kept = options.fp8_weights ? nn::WeightType::e4m3 : nn::WeightType::compute;
+    std::vector<std::shared_ptr<HeadSplit>> splits;
+    if (options.gpus > 1) {
+        auto opened = open_split(model, config.heads, options);
+        if (!opened) return opened.error();
+        splits = std::move(*opened);
+    }
     auto dit = HunyuanDit::load(config, part.source(), model.device.device, model.device.compute, kept);
     if (!dit) return at_file(part.path, dit.error());
+    std::vector<SplitRank> ranks;
+    for (std::size_t rank = 0; rank < splits.size(); ++rank) {
+        const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(rank));
+        if (rank > 0) say_progress(options, fmt::format("reading the transformer for GPU {}", rank));
+        auto own = rank == 0 ? Result<HunyuanDit>(*dit) : load_on(device, part, config, model.device.compute, kept);
+        if (!own) return own.error();
+        ranks.push_back({splits[rank], std::make_shared<HunyuanDit>(own->as_rank(splits[rank])), {}});
+    }
     model.network = {.layers = config.layers, .heads = config.heads, .head_dim = config.head_dim, .patch = 1};
     if (options.decoder == "tiny") {
         if (auto done = load_tiny_decoder(model, folder, folder.tiny_vae, options); !done) return done.error();
@@ -98,7 +139,8 @@ Result<WorldPlayNetworks> load_hunyuan_networks(WalkModel& model, const WorldPla
         return side;
     };
     return WorldPlayNetworks{std::make_shared<HunyuanDit>(std::move(*dit)),
-                             std::make_shared<HunyuanTextPass>(load, *where == TextPlacement::resident)};
+                             std::make_shared<HunyuanTextPass>(load, *where == TextPlacement::resident),
+                             std::move(ranks)};
 }
 
 Result<void> load_hunyuan_encoders(WalkModel& model, const WorldPlayFolder& folder, const WalkOptions& options,

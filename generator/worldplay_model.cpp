@@ -35,6 +35,12 @@ public:
         // Before the transformer, which takes minutes.
         if (options_.decoder == "tiny" && !folder_->part(PartKind::tiny_vae))
             return no_decoder(*folder_, PartKind::tiny_vae, options_);
+        if (wan && options_.gpus > 1) {
+            return Error{ErrorCode::wrong_use,
+                         fmt::format("--gpus {}: HY-WorldPlay's 8B alone is split over several GPUs; leave it out with "
+                                     "--model {}",
+                                     options_.gpus, options_.model)};
+        }
         if (auto done = choose_size(); !done) return done.error();
         model_.name = folder_->name;
         model_.pixels_per_latent = folder_->pixels_per_latent();
@@ -95,18 +101,44 @@ private:
         if (as_published) {
             if (auto done = keep_as_published(config, cache_options); !done) return done;
         }
-        auto cache = make_cache(model_, shape, cache_options, kWorldPlaySliceBytes);
+        const int devices = std::max(1, static_cast<int>(networks.ranks.size()));
+        auto cache = make_cache(model_, shape, cache_options, kWorldPlaySliceBytes, devices);
         if (!cache) return cache.error();
         if (as_published) refuse_other_formats();
         if (!config.fast_context) model_.capacity.view_latents = context.latents + kLatentsPerChunk;
-        auto rollout =
-            std::make_unique<WorldPlayRollout>(networks.net, std::move(*cache), std::move(config),
-                                               make_noise(model_, options_.seed), ViewOverlap::of_seed(kOverlapSeed));
+        const NoiseSource noise = make_noise(model_, options_.seed);
+        const ViewOverlap overlap = ViewOverlap::of_seed(kOverlapSeed);
+        std::unique_ptr<WorldPlayRollout> rollout;
+        if (devices > 1) {
+            const auto ranks = with_caches(networks.ranks, std::move(*cache), shape,
+                                           cache_policy(cache_options, kWorldPlaySliceBytes));
+            rollout = std::make_unique<SplitRollout>(ranks, config, noise, overlap);
+        } else {
+            rollout =
+                std::make_unique<WorldPlayRollout>(networks.net, std::move(*cache), std::move(config), noise, overlap);
+        }
         auto path = read_path();
         if (!path) return path.error();
         model_.loop =
             std::make_shared<WorldPlayWalk>(networks.text, std::move(rollout), SteeringRules{}, std::move(*path));
         return {};
+    }
+
+    // The first rank has its cache already.
+    std::vector<SplitRank> with_caches(std::vector<SplitRank> ranks, std::unique_ptr<quant::KvCache> first,
+                                       const quant::CacheShape& shape, const quant::CachePolicy& policy) const {
+        const auto held = std::make_shared<std::unique_ptr<quant::KvCache>>(std::move(first));
+        ranks.front().cache = [held] { return std::move(*held); };
+        for (std::size_t rank = 1; rank < ranks.size(); ++rank) {
+            quant::CachePolicy own = policy;
+            own.first_head = static_cast<int>(rank) * shape.heads;
+            ranks[rank].cache = [own, shape, device = ranks[rank].net->device(), compute = model_.device.compute] {
+                auto cache = quant::KvCache::create(shape, own, device, compute);
+                TORCH_CHECK(cache, cache ? "" : cache.error().message);
+                return std::move(*cache);
+            };
+        }
+        return ranks;
     }
 
     // The parity mode: the cache itself holds one pass at a time, uncompressed.

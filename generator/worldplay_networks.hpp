@@ -4,15 +4,18 @@
 
 #include "generator/model_loading.hpp"
 #include "generator/models/worldplay_folder.hpp"
+#include "generator/split/split_rollout.hpp"
 #include "generator/worldplay_text.hpp"
 
 #include <memory>
+#include <vector>
 
 namespace wander {
 
 struct WorldPlayNetworks {
     std::shared_ptr<const WorldPlayNet> net;
     std::shared_ptr<WorldPlayText> text;
+    std::vector<SplitRank> ranks{}; // of several GPUs, without their caches; empty: one device
 };
 
 // model.network, decoder and what else belongs to the networks of the chunk loop.

@@ -4,7 +4,7 @@
 
 namespace wander {
 
-void WanText::set(const PromptStates& prompt, const at::Tensor& /*view*/, quant::KvCache& /*cache*/) {
+void WanText::set(const PromptStates& prompt, const at::Tensor& /*view*/, WorldPlayRollout& /*rollout*/) {
     dit_->set_text(prompt.text);
 }
 
@@ -16,14 +16,14 @@ Result<void> HunyuanTextPass::warm_up() {
     return {};
 }
 
-void HunyuanTextPass::set(const PromptStates& prompt, const at::Tensor& view, quant::KvCache& cache) {
-    cache.set_text({}); // two texts need not be there at once
+void HunyuanTextPass::set(const PromptStates& prompt, const at::Tensor& view, WorldPlayRollout& rollout) {
+    rollout.set_text({}); // two texts need not be there at once
     if (!side_) {
         auto side = load_();
         TORCH_CHECK(side, side.error().message);
         side_ = std::move(*side);
     }
-    cache.set_text(side_->encode({prompt.text, prompt.glyph, view}).layers);
+    rollout.set_text(side_->encode({prompt.text, prompt.glyph, view}).layers);
     if (!resident_) side_.reset();
 }
 

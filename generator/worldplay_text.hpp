@@ -5,6 +5,7 @@
 // Worker thread, between chunks; InferenceMode is the caller's.
 
 #include "generator/hunyuan/hunyuan_text_side.hpp"
+#include "generator/rollout/worldplay_rollout.hpp"
 #include "generator/walk_loop.hpp"
 
 #include <functional>
@@ -17,7 +18,7 @@ class WorldPlayText {
 public:
     virtual ~WorldPlayText() = default;
     // view: WalkStart::view, or undefined. May throw what torch throws, and c10::Error where weights cannot be read.
-    virtual void set(const PromptStates& prompt, const at::Tensor& view, quant::KvCache& cache) = 0;
+    virtual void set(const PromptStates& prompt, const at::Tensor& view, WorldPlayRollout& rollout) = 0;
     // Loads what stays, so that the first chunk does not wait for it.
     virtual Result<void> warm_up() { return {}; }
     // Do its weights stay on the device between two texts?
@@ -27,7 +28,7 @@ public:
 class WanText final : public WorldPlayText {
 public:
     explicit WanText(std::shared_ptr<WanDit> dit) : dit_(std::move(dit)) {}
-    void set(const PromptStates& prompt, const at::Tensor& view, quant::KvCache& cache) override;
+    void set(const PromptStates& prompt, const at::Tensor& view, WorldPlayRollout& rollout) override;
 
 private:
     std::shared_ptr<WanDit> dit_;
@@ -38,7 +39,7 @@ public:
     using Load = std::function<Result<HunyuanTextSide>()>;
     // resident: the weights are loaded once and stay; else they are there only while a pass runs.
     HunyuanTextPass(Load load, bool resident) : load_(std::move(load)), resident_(resident) {}
-    void set(const PromptStates& prompt, const at::Tensor& view, quant::KvCache& cache) override;
+    void set(const PromptStates& prompt, const at::Tensor& view, WorldPlayRollout& rollout) override;
     Result<void> warm_up() override;
     bool resident() const override { return resident_; }
 

@@ -125,7 +125,7 @@ void WorldPlayWalk::look_at(const at::Tensor& view) {
 
 void WorldPlayWalk::tell() {
     if (!untold_ || !prompt_.text.defined()) return;
-    text_->set(prompt_, view_, rollout_->cache());
+    text_->set(prompt_, view_, *rollout_);
     rollout_->forget_prepared(); // the context reads the text too
     untold_ = false;
 }

@@ -51,6 +51,7 @@ struct CachePolicy : CacheRules {
     int heads_together = 0;                        // GPU: heads of one slice; 0: chosen for the shape
     bool pack_beside = true;                       // false: everything at the commit, in the caller's stream
     std::uint64_t seed = 0;                        // for centroid initialisation; nothing draws from a global generator
+    int first_head = 0; // of a network whose heads are split among caches: pages are as those of a cache of all heads
 };
 
 // How un-rotated keys and values become what is attended, for one chunk.

@@ -7,6 +7,7 @@
 #include "generator/hunyuan/hunyuan_config.hpp"
 #include "generator/nn/linear.hpp"
 #include "generator/rollout/worldplay_net.hpp"
+#include "generator/split/head_split.hpp"
 
 #include <functional>
 #include <memory>
@@ -22,6 +23,10 @@ public:
     // q, k, v and the feed forward in FP8, on a GPU in bfloat16 alone.
     static Result<HunyuanDit> load(const HunyuanConfig& config, const TensorSource& source, at::Device device,
                                    at::ScalarType compute, nn::WeightType weights = nn::WeightType::compute);
+
+    // The same weights as one rank of several devices': all of them run every pass, each with a cache of
+    // config().heads / split->size() heads, and all return the same flow. The caller sees to it that heads divide.
+    HunyuanDit as_rank(std::shared_ptr<HeadSplit> split) const;
 
     const HunyuanConfig& config() const;
 
@@ -39,6 +44,7 @@ public:
 
 private:
     std::shared_ptr<Weights> weights_;
+    std::shared_ptr<HeadSplit> split_; // null: all on one device
 };
 
 } // namespace wander

@@ -28,20 +28,26 @@ HunyuanDit::Weights::Qkv HunyuanDit::Weights::project(const HunyuanBlock& block,
     return result;
 }
 
-at::Tensor HunyuanDit::Weights::attend(int layer, const nn::Activation& normed, quant::KvCache& cache,
-                                       bool write) const {
-    const Qkv qkv = project(blocks[static_cast<std::size_t>(layer)], normed, true);
+at::Tensor HunyuanDit::Weights::attend(int layer, const nn::Activation& normed, const Attending& attending) const {
+    Qkv qkv = project(blocks[static_cast<std::size_t>(layer)], normed, true);
+    if (attending.split) {
+        std::vector<at::Tensor> all = attending.split->tokens_to_heads({qkv.q, qkv.k, qkv.v});
+        qkv = {std::move(all[0]), std::move(all[1]), std::move(all[2])};
+    }
     // Written first: attention may write over q alone, but k and v are read as they are.
-    if (write) cache.write(layer, qkv.k, qkv.v);
-    const at::Tensor branches = cache.attend(layer, qkv.q, qkv.k, qkv.v); // [2, n, heads, head_dim]
-    return branches.transpose(0, 1).reshape({branches.size(1), std::int64_t{2} * config.dim});
+    if (attending.write) attending.cache.write(layer, qkv.k, qkv.v);
+    const at::Tensor branches = attending.cache.attend(layer, qkv.q, qkv.k, qkv.v); // [2, n, heads, head_dim]
+    const std::int64_t tokens = normed.values.size(0);
+    const at::Tensor rows = attending.split ? attending.split->heads_to_tokens(branches, attending.first_token, tokens)
+                                            : branches.transpose(0, 1);
+    return rows.reshape({tokens, std::int64_t{2} * config.dim});
 }
 
 nn::Activation HunyuanDit::Weights::run_block(int layer, at::Tensor& x, const nn::Activation& normed,
-                                              const at::Tensor& factors, const NextNorm& next, quant::KvCache& cache,
-                                              bool write) const {
+                                              const at::Tensor& factors, const NextNorm& next,
+                                              const Attending& attending) const {
     const HunyuanBlock& block = blocks[static_cast<std::size_t>(layer)];
-    const nn::Addend attended = block.out.addend({attend(layer, normed, cache, write), {}});
+    const nn::Addend attended = block.out.addend({attend(layer, normed, attending), {}});
     const nn::Activation h =
         nn::add_gated_norm(x, attended, factors[2], factors[3], factors[4], config.eps, block.mlp_in.input_type());
     const nn::Addend fed = block.mlp_out.addend(block.mlp_in.with_gelu(h, block.mlp_out));

@@ -30,8 +30,17 @@ at::Tensor HunyuanDit::forward(const WorldPlayPass& pass, quant::KvCache& cache)
                                             pass.picture[0].sizes() == latents[0].sizes()),
                 "HunyuanDit: a picture is one latent of the same size");
 
-    const Weights::Modulation factors = w.modulation_of(pass);
-    at::Tensor x = w.embed_tokens(latents, pass.picture);
+    // The rows of this device: all of them, or its share of the latents.
+    const std::int64_t area = latents.size(2) * latents.size(3);
+    const HeadSplit::Latents share = split_ ? split_->own(latents.size(0)) : HeadSplit::Latents{0, latents.size(0)};
+    DitPass own;
+    own.timesteps.assign(pass.timesteps.begin() + share.first, pass.timesteps.begin() + share.first + share.count);
+    own.labels.assign(pass.labels.begin() + share.first, pass.labels.begin() + share.first + share.count);
+    const Weights::Attending attending{cache, pass.context, split_.get(), share.first * area};
+
+    const Weights::Modulation factors = w.modulation_of(own);
+    at::Tensor x =
+        w.embed_tokens(latents.narrow(0, share.first, share.count), share.first == 0 ? pass.picture : at::Tensor());
     const int last = w.config.layers - 1;
     const auto norm_before = [&](int layer) -> Weights::NextNorm {
         if (layer > last) return {factors.head[0], factors.head[1], w.wide};
@@ -41,16 +50,21 @@ at::Tensor HunyuanDit::forward(const WorldPlayPass& pass, quant::KvCache& cache)
     const Weights::NextNorm first = norm_before(0);
     nn::Activation normed = nn::add_gated_norm(x, at::Tensor(), {}, first.shift, first.scale, w.config.eps, first.type);
     for (int layer = 0; layer < last; ++layer) {
-        normed = w.run_block(layer, x, normed, factors.blocks[layer], norm_before(layer + 1), cache, pass.context);
+        normed = w.run_block(layer, x, normed, factors.blocks[layer], norm_before(layer + 1), attending);
         if (pass.between_blocks) pass.between_blocks();
     }
     if (pass.context) {
-        const Weights::Qkv kept = w.project(w.blocks.back(), normed, false);
+        Weights::Qkv kept = w.project(w.blocks.back(), normed, false);
+        if (split_) {
+            std::vector<at::Tensor> all = split_->tokens_to_heads({kept.k, kept.v});
+            kept = {{}, std::move(all[0]), std::move(all[1])};
+        }
         cache.write(last, kept.k, kept.v);
         return {};
     }
-    normed = w.run_block(last, x, normed, factors.blocks[last], norm_before(last + 1), cache, false);
-    return w.head(normed.values)
+    normed = w.run_block(last, x, normed, factors.blocks[last], norm_before(last + 1), attending);
+    const at::Tensor flow = w.head(normed.values);
+    return (split_ ? split_->gather(flow) : flow)
         .view({latents.size(0), latents.size(2), latents.size(3), w.config.channels})
         .permute({0, 3, 1, 2})
         .contiguous();

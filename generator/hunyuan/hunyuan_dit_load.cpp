@@ -54,6 +54,13 @@ Result<HunyuanDit> HunyuanDit::load(const HunyuanConfig& config, const TensorSou
     return dit;
 }
 
+HunyuanDit HunyuanDit::as_rank(std::shared_ptr<HeadSplit> split) const {
+    TORCH_CHECK(split && config().heads % split->size() == 0, "HunyuanDit: heads must divide among the devices");
+    HunyuanDit rank = *this;
+    rank.split_ = std::move(split);
+    return rank;
+}
+
 const HunyuanConfig& HunyuanDit::config() const { return weights_->config; }
 
 at::Device HunyuanDit::device() const { return weights_->device; }

@@ -55,12 +55,19 @@ struct HunyuanDit::Weights {
         at::ScalarType type;
     };
     Qkv project(const HunyuanBlock& block, const nn::Activation& normed, bool with_query) const;
+    // The rows and heads that this device attends for; split: null, or this device's rank of several.
+    struct Attending {
+        quant::KvCache& cache;
+        bool write = false; // keys and values to the cache
+        HeadSplit* split = nullptr;
+        std::int64_t first_token = 0; // of the pass, with a split: where this rank's begin
+    };
     // [n, 2 * dim]: both branches of every token beside each other.
-    at::Tensor attend(int layer, const nn::Activation& normed, quant::KvCache& cache, bool write) const;
+    at::Tensor attend(int layer, const nn::Activation& normed, const Attending& attending) const;
     // Runs block `layer` on the stream x in place; normed: x as its attention takes it. factors: [6, groups, dim].
     // Returns x after `next`.
     nn::Activation run_block(int layer, at::Tensor& x, const nn::Activation& normed, const at::Tensor& factors,
-                             const NextNorm& next, quant::KvCache& cache, bool write) const;
+                             const NextNorm& next, const Attending& attending) const;
 
 private:
     struct Rows {

@@ -227,7 +227,7 @@ void WorldPlayRollout::restore(const WorldPlayHistory& history) {
     TORCH_CHECK(history.latents.defined() && history.latents.size(0) == std::ssize(history.cameras) &&
                     history.latents.size(0) % kLatentsPerChunk == 0,
                 "WorldPlayRollout: a history has a camera for each latent of its whole chunks");
-    start(history.cameras.front(), history.picture);
+    WorldPlayRollout::start(history.cameras.front(), history.picture); // not what a derived loop makes of it
     cameras_ = history.cameras;
     for (const at::Tensor& latent : history.latents.to(dit_->device()).unbind()) latents_.push_back(latent.clone());
     next_ = history.latents.size(0);

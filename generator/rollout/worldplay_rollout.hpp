@@ -65,22 +65,29 @@ public:
         : WorldPlayRollout(worldplay_net(std::move(dit)), std::move(cache), std::move(config), std::move(noise),
                            std::move(overlap)) {}
 
+    virtual ~WorldPlayRollout() = default;
+    WorldPlayRollout(const WorldPlayRollout&) = delete;
+    WorldPlayRollout& operator=(const WorldPlayRollout&) = delete;
+
+    // What every attend() reads in front of the history, of all the network's heads (KvCache::set_text).
+    virtual void set_text(std::vector<quant::TextRows> layers) { cache_->set_text(std::move(layers)); }
+
     // Begins a walk at a camera (label 0). picture: latent [C, h, w], WAN-5B's the encoder's normalised sample, the
     // 8B's its scaled mode; undefined: none, and the first latent comes out of noise in every network.
-    void start(const LatentCamera& camera, const at::Tensor& picture);
+    virtual void start(const LatentCamera& camera, const at::Tensor& picture);
 
     // Cameras that the next chunk needs: three for the first one, whose latent 0 is the start, then four.
     int steered_latents() const { return next_ == 0 ? kLatentsPerChunk - 1 : kLatentsPerChunk; }
 
     // Optional, before the input of the next chunk is read: makes the context with cameras as they are expected to be.
     // The next generate() uses it if the real cameras choose the same context, else makes it again.
-    void prepare(std::span<const LatentCamera> expected);
+    virtual void prepare(std::span<const LatentCamera> expected);
     // What was prepared holds no longer, say under another text. Fast context and a published store keep what earlier
     // texts made.
-    void forget_prepared() { prepared_ = false; }
+    virtual void forget_prepared() { prepared_ = false; }
 
     // Denoises the next chunk. Returns clean latents [4, C, h, w], float32 (or double).
-    at::Tensor generate(std::span<const LatentCamera> cameras);
+    virtual at::Tensor generate(std::span<const LatentCamera> cameras);
 
     std::int64_t next_latent() const { return next_; }
     const ContextChoice& context() const { return context_; } // of the newest context pass
@@ -89,7 +96,7 @@ public:
     WorldPlayHistory history() const;
     // history.latents: whole chunks, those of `cameras`. With fast context or a published store the next prepare() or
     // generate() makes the keys and values of all its chunks, one by one, under the text of now.
-    void restore(const WorldPlayHistory& history);
+    virtual void restore(const WorldPlayHistory& history);
 
     quant::KvCache& cache() { return *cache_; }
     at::Device device() const { return dit_->device(); }

@@ -1,6 +1,7 @@
 #include "quant/cache/page_codec.hpp"
 
 #include "quant/cache/logit_bias.hpp"
+#include "quant/qvg/page_rules.hpp"
 
 #include <ATen/Functions.h>
 
@@ -39,6 +40,7 @@ PageCodec::PageCodec(const CacheShape& shape, const CachePolicy& policy, at::Sca
       centroids_(policy.centroids),
       bias_correction_(policy.bias_correction),
       seed_(policy.seed),
+      first_head_(policy.first_head),
       compute_(compute) {}
 
 PageShape PageCodec::page_shape(const PageGroup& group, bool is_key) const {
@@ -55,7 +57,7 @@ EncodeOptions PageCodec::options(const PageGroup& group, int layer, bool is_key,
     const auto page_key = static_cast<std::uint64_t>(group.first_latent) * 2 + (is_key ? 0 : 1);
     EncodeOptions options;
     options.centroids = centroids_;
-    options.seed = mix(mix(seed_, static_cast<std::uint64_t>(layer)), page_key);
+    options.seed = qvg::seed_from_head(mix(mix(seed_, static_cast<std::uint64_t>(layer)), page_key), first_head_);
     options.kept = group.kept;
     options.codebook = page.codebook.get();
     return options;

@@ -66,6 +66,7 @@ private:
     int centroids_;
     bool bias_correction_;
     std::uint64_t seed_;
+    int first_head_;
     at::ScalarType compute_;
 };
 

@@ -71,4 +71,9 @@ WANDER_HOST_DEVICE constexpr int drawn_token(std::uint64_t seed, int head, int c
     return static_cast<int>(z % static_cast<std::uint64_t>(tokens));
 }
 
+// For a page whose heads are those from `first_head` on of a larger one: they draw what they draw there.
+WANDER_HOST_DEVICE constexpr std::uint64_t seed_from_head(std::uint64_t seed, int first_head) {
+    return seed + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(first_head) * (kQvgMaxCentroids * kStartDraws);
+}
+
 } // namespace wander::quant::qvg

@@ -8,17 +8,23 @@
 //   peak_mib            torch's allocations at their highest since the weights were there, these included; in_use_mib:
 //                       all that the GPU counts as used, at the end
 //   off                 each chunk's latents against those of the first run, relative; the noise is the same
+// With --gpus N (the 8B) each run is made on one GPU and then with its heads split over N, without a decoder unless it
+// says `full` or `plain`, and a third line has their ratio:
+//   exchange_ms         of a chunk, GPU 0's: from where an exchange begins to its end, waiting for the others included
+//   gpus                peak_mib and in_use_mib of each
+//   dit_ms              denoise_ms + context_ms, on one GPU and on N; ratio: the one divided by the other
 //
-//     worldplay_bench [--model 8b|wan-5b|wan-5b-small] [--fp8-weights] [--parts] [RUN...]
+//     worldplay_bench [--model 8b|wan-5b|wan-5b-small] [--gpus N] [--fp8-weights] [--parts] [RUN...]
 //
 // 8b and wan-5b-small are at 480x832, wan-5b at 704x1280. RUN: words joined by commas: a cache format (bf16),
-// fp8-attention, fast (context), plain or none (decoder), slice:MIB (CachePolicy's; the program's), to:FORMAT (the
-// cache's format from chunk `at:N` on, back from the next one on), chunks:N (3). Without any: one of the default.
+// fp8-attention, fast (context), full, plain or none (decoder), slice:MIB (CachePolicy's; the program's), to:FORMAT
+// (the cache's format from chunk `at:N` on, back from the next one on), chunks:N (3). Without any: one of the default.
 // --parts: what attention (everything counted: turning, expansion) takes alone with scratch of several sizes, and of
 // the 8B the products, one layer after the other without a walk, in ms a chunk and TFLOP/s.
 #include "generator/hunyuan/hunyuan_dit_weights.hpp"
 #include "generator/hunyuan/hunyuan_vae.hpp"
 #include "generator/rollout/worldplay_rollout.hpp"
+#include "generator/split/split_rollout.hpp"
 #include "generator/wan/vae22.hpp"
 #include "generator/wan/wan5b_names.hpp"
 #include "tests/support/cuda_runtime.hpp"
@@ -52,17 +58,18 @@ constexpr int kHistory = 24; // latents before the first chunk that is made: its
 constexpr int kText = 850;   // tokens in front of the 8B's history
 constexpr double kMiB = 1024.0 * 1024.0;
 
-at::TensorOptions on_gpu(at::ScalarType type) { return at::TensorOptions().dtype(type).device(at::kCUDA); }
+at::Device gpu(int index) { return {at::kCUDA, static_cast<c10::DeviceIndex>(index)}; }
 
-// The same values for a name, whatever else was drawn.
-at::Tensor random_values(const std::string& name, const std::vector<std::int64_t>& shape) {
-    at::Generator generator = at::globalContext().defaultGenerator(at::Device(at::kCUDA, 0));
+// The same values for a name, whatever else was drawn, on every GPU.
+at::Tensor random_values(const std::string& name, const std::vector<std::int64_t>& shape, at::Device device = gpu(0)) {
+    at::Generator generator = at::globalContext().defaultGenerator(device);
     generator.set_current_seed(fnv1a64(name));
-    return at::randn(shape, on_gpu(at::kFloat));
+    return at::randn(shape, at::TensorOptions().dtype(at::kFloat).device(device));
 }
 
-Result<at::Tensor> random_weight(const std::string& name, const std::vector<std::int64_t>& shape) {
-    const at::Tensor r = random_values(name, shape);
+Result<at::Tensor> random_weight_on(at::Device device, const std::string& name,
+                                    const std::vector<std::int64_t>& shape) {
+    const at::Tensor r = random_values(name, shape, device);
     if (name.ends_with("gamma") || (name.find("norm") != std::string::npos && name.ends_with("weight")))
         return at::Tensor(r * 0.1 + 1);
     if (name.ends_with("bias")) return at::Tensor(r * 0.05);
@@ -70,13 +77,17 @@ Result<at::Tensor> random_weight(const std::string& name, const std::vector<std:
     return at::Tensor(r / std::sqrt(static_cast<double>(r.numel()) / static_cast<double>(shape[0])));
 }
 
+Result<at::Tensor> random_weight(const std::string& name, const std::vector<std::int64_t>& shape) {
+    return random_weight_on(gpu(0), name, shape);
+}
+
 struct Run {
     std::string name;
     quant::CachePolicy policy;
     bool fast = false;
-    std::string decoder = "full"; // plain, none
-    std::string to;               // format in the middle; empty: none
-    int at = 1;                   // chunk that it begins with
+    std::string decoder; // full, plain, none; empty: full on one GPU
+    std::string to;      // format in the middle; empty: none
+    int at = 1;          // chunk that it begins with
     int chunks = 3;
 };
 
@@ -94,7 +105,7 @@ std::optional<Run> read_run(const std::string& text) {
             run.policy.attention = quant::AttentionType::fp8;
         } else if (word == "fast") {
             run.fast = true;
-        } else if (word == "plain" || word == "none") {
+        } else if (word == "full" || word == "plain" || word == "none") {
             run.decoder = word;
         } else if (word.starts_with("to:")) {
             run.to = word.substr(3);
@@ -121,12 +132,13 @@ double median(std::vector<double> values) {
     return values.empty() ? 0 : values[values.size() / 2];
 }
 
-c10::CachingDeviceAllocator::Stat allocated() {
-    return c10::cuda::CUDACachingAllocator::getDeviceStats(0)
+c10::CachingDeviceAllocator::Stat allocated(int device = 0) {
+    return c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(device))
         .allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)];
 }
 double mib(std::int64_t bytes) { return static_cast<double>(bytes) / kMiB; }
-double in_use_mib() {
+double in_use_mib(int device = 0) {
+    const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(device));
     std::size_t free_bytes = 0, all_bytes = 0;
     cudaMemGetInfo(&free_bytes, &all_bytes);
     return mib(static_cast<std::int64_t>(all_bytes - free_bytes));
@@ -192,8 +204,10 @@ private:
 
 struct Model {
     std::shared_ptr<const WorldPlayNet> net;
-    std::shared_ptr<const HunyuanDit> dit; // of the 8B
-    std::vector<quant::TextRows> text;     // likewise
+    std::shared_ptr<const HunyuanDit> dit;                       // of the 8B
+    std::vector<std::shared_ptr<HeadSplit>> splits;              // of several GPUs
+    std::vector<std::shared_ptr<const WorldPlayNet>> split_nets; // likewise, as its rank each
+    std::vector<quant::TextRows> text;                           // likewise
     WorldPlaySchedule schedule;
     int rows = 30, cols = 52, patch = 1; // latents, and of a side of a token
     int layers = 0, heads = 0, head_dim = 0;
@@ -209,11 +223,17 @@ T unwrap(Result<T> result) {
     return std::move(*result);
 }
 
-Model open_8b(nn::WeightType weights) {
+std::shared_ptr<const HunyuanDit> load_8b(nn::WeightType weights, at::Device device) {
+    const auto source = [device](const std::string& name, const std::vector<std::int64_t>& shape) {
+        return random_weight_on(device, name, shape);
+    };
+    return std::make_shared<HunyuanDit>(unwrap(HunyuanDit::load({}, source, device, at::kBFloat16, weights)));
+}
+
+Model open_8b(nn::WeightType weights, int gpus) {
     Model model;
     const auto before = allocated().current;
-    model.dit = std::make_shared<HunyuanDit>(
-        unwrap(HunyuanDit::load({}, random_weight, at::Device(at::kCUDA, 0), at::kBFloat16, weights)));
+    model.dit = load_8b(weights, gpu(0));
     model.weights_mib = mib(allocated().current - before);
     model.net = model.dit;
     const HunyuanConfig& c = model.dit->config();
@@ -226,6 +246,16 @@ Model open_8b(nn::WeightType weights) {
             return random_values(what + std::to_string(layer), {kText, c.heads, c.head_dim}).to(at::kBFloat16);
         };
         model.text.push_back({rows("keys"), rows("values")});
+    }
+    if (gpus == 1) return model;
+    std::vector<at::Device> devices;
+    for (int i = 0; i < gpus; ++i) devices.push_back(gpu(i));
+    model.splits = unwrap(HeadSplit::open(devices));
+    for (int i = 0; i < gpus; ++i) {
+        const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(i));
+        const auto whole = i == 0 ? model.dit : load_8b(weights, gpu(i));
+        model.split_nets.push_back(
+            std::make_shared<HunyuanDit>(whole->as_rank(model.splits[static_cast<std::size_t>(i)])));
     }
     return model;
 }
@@ -260,18 +290,20 @@ public:
 
     const Model& model() const { return model_; }
 
-    json run(const Run& run) {
+    json run(const Run& run, int gpus = 1) {
         const VideoDecoder* vae = run.decoder == "none" ? nullptr : &decoder(run.decoder == "plain");
         c10::cuda::CUDACachingAllocator::emptyCache();
         const auto before = allocated().current;
-        c10::cuda::CUDACachingAllocator::resetPeakStats(0);
-        const auto opened = open(run);
+        for (int i = 0; i < gpus; ++i)
+            c10::cuda::CUDACachingAllocator::resetPeakStats(static_cast<c10::DeviceIndex>(i));
+        const auto opened = gpus > 1 ? open_split(run) : open(run);
         WorldPlayRollout& rollout = *opened;
         std::optional<Decoding> decoding;
         if (vae) decoding.emplace(*vae);
         rollout.prepare(next(rollout));
         (void)rollout.last_times();
-        std::vector<double> periods, denoise, context, off;
+        if (gpus > 1) (void)model_.splits.front()->take_ms();
+        std::vector<double> periods, denoise, context, exchange, off;
         for (int chunk = 0; chunk < run.chunks; ++chunk) {
             const double begin = now_ms();
             // What is asked for holds from the context that is made next on.
@@ -285,6 +317,7 @@ public:
             periods.push_back(now_ms() - begin);
             denoise.push_back(times.denoise_ms);
             context.push_back(times.context_ms);
+            if (gpus > 1) exchange.push_back(model_.splits.front()->take_ms());
             if (!first_.empty() || made_first_)
                 off.push_back(relative(latents, chunk));
             else
@@ -315,6 +348,11 @@ public:
         result["loop_at_its_beginning_mib"] = mib(before);
         result["peak_mib"] = mib(allocated().peak);
         result["in_use_mib"] = in_use_mib();
+        if (gpus > 1) {
+            result["exchange_ms"] = median(behind_first(exchange));
+            for (int i = 0; i < gpus; ++i)
+                result["gpus"].push_back({{"peak_mib", mib(allocated(i).peak)}, {"in_use_mib", in_use_mib(i)}});
+        }
         return result;
     }
 
@@ -338,21 +376,45 @@ private:
         return *vae_;
     }
 
-    std::unique_ptr<WorldPlayRollout> open(const Run& run) const {
+    WorldPlayRollout::Config settings(const Run& run) const {
         WorldPlayRollout::Config config;
         config.schedule = model_.schedule;
         config.rows = model_.rows;
         config.cols = model_.cols;
         config.fast_context = run.fast;
+        return config;
+    }
+
+    std::unique_ptr<quant::KvCache> cache(const Run& run, int gpus, int rank) const {
         quant::CacheShape shape = model_.shape();
+        shape.heads /= gpus;
         if (run.fast) {
-            shape.sink_latents = config.schedule.context.anchor;
-            shape.window_latents = 2 * config.schedule.context.latents;
+            shape.sink_latents = model_.schedule.context.anchor;
+            shape.window_latents = 2 * model_.schedule.context.latents;
         }
-        auto cache = unwrap(quant::KvCache::create(shape, run.policy, at::Device(at::kCUDA, 0), at::kBFloat16));
-        if (!model_.text.empty()) cache->set_text(model_.text);
-        auto rollout = std::make_unique<WorldPlayRollout>(model_.net, std::move(cache), config, keyed_noise(7),
-                                                          ViewOverlap::of_seed(0));
+        quant::CachePolicy policy = run.policy;
+        policy.first_head = rank * shape.heads;
+        return unwrap(quant::KvCache::create(shape, policy, gpu(rank), at::kBFloat16));
+    }
+
+    std::unique_ptr<WorldPlayRollout> open(const Run& run) const {
+        return begin(std::make_unique<WorldPlayRollout>(model_.net, cache(run, 1, 0), settings(run), keyed_noise(7),
+                                                        ViewOverlap::of_seed(0)));
+    }
+
+    std::unique_ptr<WorldPlayRollout> open_split(const Run& run) const {
+        std::vector<SplitRank> ranks;
+        const int gpus = static_cast<int>(model_.splits.size());
+        for (int rank = 0; rank < gpus; ++rank) {
+            const auto index = static_cast<std::size_t>(rank);
+            ranks.push_back({model_.splits[index], model_.split_nets[index],
+                             [this, &run, gpus, rank] { return cache(run, gpus, rank); }});
+        }
+        return begin(std::make_unique<SplitRollout>(ranks, settings(run), keyed_noise(7), ViewOverlap::of_seed(0)));
+    }
+
+    std::unique_ptr<WorldPlayRollout> begin(std::unique_ptr<WorldPlayRollout> rollout) const {
+        if (!model_.text.empty()) rollout->set_text(model_.text);
         WorldPlayHistory history;
         const int channels = model_.net->channels();
         history.latents = random_values("history", {kHistory, channels, model_.rows, model_.cols});
@@ -480,6 +542,7 @@ int main(int argc, char** argv) {
     const c10::InferenceMode inference;
     nn::WeightType weights = nn::WeightType::compute;
     bool parts = false;
+    int gpus = 1;
     std::string name = "8b";
     std::vector<Run> runs;
     for (int i = 1; i < argc; ++i) {
@@ -488,13 +551,16 @@ int main(int argc, char** argv) {
             weights = nn::WeightType::e4m3;
         } else if (word == "--parts") {
             parts = true;
+        } else if (word == "--gpus" && i + 1 < argc) {
+            gpus = std::atoi(argv[++i]);
         } else if (word == "--model" && i + 1 < argc) {
             name = argv[++i];
         } else if (auto run = word.starts_with("--") ? std::nullopt : read_run(word)) {
             runs.push_back(*run);
         } else {
-            std::fprintf(
-                stderr, "usage: worldplay_bench [--model 8b|wan-5b|wan-5b-small] [--fp8-weights] [--parts] [RUN...]\n");
+            std::fprintf(stderr,
+                         "usage: worldplay_bench [--model 8b|wan-5b|wan-5b-small] [--gpus N] [--fp8-weights] [--parts] "
+                         "[RUN...]\n");
             return 2;
         }
     }
@@ -504,16 +570,38 @@ int main(int argc, char** argv) {
         return 2;
     }
     at::globalContext().lazyInitDevice(at::kCUDA);
+    int present = 0;
+    check(cudaGetDeviceCount(&present));
+    if (gpus < 1 || gpus > present || (gpus > 1 && name != "8b")) {
+        std::fprintf(stderr, "worldplay_bench: --gpus: from 1 to the %d that there are, several for the 8b\n", present);
+        return 2;
+    }
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, 0));
     const double begin = now_ms();
-    Bench bench(name == "8b" ? open_8b(weights) : open_wan_5b(weights, name == "wan-5b-small"));
+    Bench bench(name == "8b" ? open_8b(weights, gpus) : open_wan_5b(weights, name == "wan-5b-small"));
     std::printf(
         "%s\n",
         json({{"device", properties.name}, {"model", name}, {"weights_made_in_ms", now_ms() - begin}}).dump().c_str());
-    for (const Run& run : runs) {
-        std::printf("%s\n", bench.run(run).dump().c_str());
+    const auto print = [](const json& line) {
+        std::printf("%s\n", line.dump().c_str());
         std::fflush(stdout);
+    };
+    for (Run& run : runs) {
+        if (run.decoder.empty()) run.decoder = gpus > 1 ? "none" : "full";
+        const json one = bench.run(run);
+        print(one);
+        if (gpus == 1) continue;
+        const json several = bench.run(run, gpus);
+        print(several);
+        const auto dit_ms = [](const json& made) {
+            return made.at("denoise_ms").get<double>() + made.at("context_ms").get<double>();
+        };
+        print({{"run", run.name},
+               {"gpus", gpus},
+               {"dit_ms", {dit_ms(one), dit_ms(several)}},
+               {"ratio", dit_ms(one) / dit_ms(several)},
+               {"exchange_share", several.at("exchange_ms").get<double>() / dit_ms(several)}});
     }
     if (parts) {
         json report;

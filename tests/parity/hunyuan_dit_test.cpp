@@ -168,12 +168,11 @@ TEST(ParityHunyuanDit, PassesOfTheNetwork) {
         };
         nn::Activation normed = nn::add_gated_norm(stream, at::Tensor(), {}, norm_before(0).shift, norm_before(0).scale,
                                                    w.config.eps, at::kFloat);
-        const at::Tensor branches = w.attend(0, normed, *net.cache, false);
+        const at::Tensor branches = w.attend(0, normed, {*net.cache});
         golden.expect("denoise.attn.0", branches.narrow(1, 0, w.config.dim));
         golden.expect("denoise.attn_prope.0", branches.narrow(1, w.config.dim, w.config.dim));
         for (int layer = 0; layer <= last; ++layer) {
-            normed =
-                w.run_block(layer, stream, normed, factors.blocks[layer], norm_before(layer + 1), *net.cache, false);
+            normed = w.run_block(layer, stream, normed, factors.blocks[layer], norm_before(layer + 1), {*net.cache});
             golden.expect(fmt::format("denoise.block.{}", layer), stream);
         }
         RecordProperty("worst", fmt::format("{}", golden.worst()));
