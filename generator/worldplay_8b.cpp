@@ -77,6 +77,7 @@ Result<std::vector<std::shared_ptr<HeadSplit>>> open_split(const WalkModel& mode
     if (!reason.empty())
         return Error{ErrorCode::wrong_use, fmt::format("--gpus {}: {}; use fewer, or leave it out", gpus, reason)};
     std::vector<at::Device> devices;
+    devices.reserve(static_cast<std::size_t>(gpus));
     for (int i = 0; i < gpus; ++i) devices.emplace_back(at::kCUDA, static_cast<c10::DeviceIndex>(i));
     return HeadSplit::open(devices);
 }
