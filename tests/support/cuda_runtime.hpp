@@ -10,7 +10,9 @@ namespace wander::test {
 
 inline bool open_cuda() {
     static const bool opened = [] {
-        if (!dlopen(WANDER_TORCH_LIB_DIR "/libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
+        // On another machine than it was built on, where the loader finds torch.
+        if (!dlopen(WANDER_TORCH_LIB_DIR "/libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) &&
+            !dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
             return false;
         }
         return at::globalContext().hasCUDA();
