@@ -83,7 +83,8 @@ void add_text_options(CLI::App& app, Options& options) {
                    "Where a text model reads its prompt: on the GPU, or streamed through it with little memory")
         ->type_name("auto|gpu|streamed")
         ->check(CLI::IsMember({"auto", "gpu", "streamed"}));
-    app.add_option("--decoder", options.decoder, "What makes a text model's pictures; tiny is faster and less fine")
+    app.add_option("--decoder", options.decoder,
+                   "What makes a published model's pictures; tiny is faster and less fine")
         ->type_name("auto|full|tiny")
         ->check(CLI::IsMember({"auto", "full", "tiny"}));
     app.add_flag("--rebuild-history", options.rebuild_on_prompt,

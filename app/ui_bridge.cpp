@@ -38,6 +38,8 @@ void UiBridge::model_opened(const WalkInfo& info, const std::filesystem::path& f
     facts.published_context = info.published_context;
     facts.fast_context = info.context.fast;
     facts.contexts = info.contexts;
+    facts.decoder = info.decoder;
+    facts.decoders = info.decoders;
     if (!info.camera_steering) {
         facts.window = window_text(info.window);
         for (const WindowPreset& preset : window_presets())

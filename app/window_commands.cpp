@@ -18,6 +18,7 @@ void WindowWalks::execute(const gui::UiCommands& commands, const LiveWalk::Snaps
     if (commands.camera_words) live_.set_camera_words(*commands.camera_words);
     if (commands.window) change_window(*commands.window);
     if (commands.context_latents || commands.fast_context) change_context(commands, walk);
+    if (commands.decoder) change_decoder(*commands.decoder);
     if (commands.start) begin(*commands.start, std::nullopt);
     if (commands.restart) begin({}, std::nullopt);
     if (commands.restart_new_seed) begin({}, walk.seed + 1);
@@ -97,6 +98,11 @@ void WindowWalks::change_context(const gui::UiCommands& commands, const LiveWalk
     open_anew();
 }
 
+void WindowWalks::change_decoder(const std::string& decoder) {
+    options_.decoder = decoder;
+    open_anew();
+}
+
 void WindowWalks::open_anew() {
     options_.prompt = live_.snapshot().prompt;
     options_.camera_words = live_.snapshot().camera_words;
@@ -112,6 +118,7 @@ void WindowWalks::open_model(const std::string& folder, const std::filesystem::p
         options_.size.reset();
         options_.context_latents.reset();
         options_.fast_context = false;
+        options_.decoder = "auto";
         options_.path.clear();
     }
     options_.resume = resume;

@@ -82,6 +82,8 @@ private:
     void change_window(const std::string& text);
     // The same with another context: what was kept for the one before is of no use, so the walk begins anew.
     void change_context(const gui::UiCommands& commands, const LiveWalk::Snapshot& walk);
+    // The same with another decoder.
+    void change_decoder(const std::string& decoder);
     // The same model, prompt and seed, under options that it takes only when it is opened.
     void open_anew();
     void open_model(const std::string& folder, const std::filesystem::path& resume = {});

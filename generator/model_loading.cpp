@@ -43,6 +43,13 @@ Error at_file(const std::filesystem::path& path, const Error& error) {
     return {error.code, fmt::format("{}: {}", path.string(), error.message)};
 }
 
+std::vector<std::string> decoders_of(const ModelFiles& files) {
+    std::vector<std::string> names;
+    if (files.part(PartKind::vae)) names.emplace_back("full");
+    if (files.part(PartKind::tiny_vae)) names.emplace_back("tiny");
+    return names;
+}
+
 Error no_decoder(const ModelFiles& files, PartKind kind, const WalkOptions& options) {
     std::string message = fmt::format("--decoder {}: {} has none", options.decoder, files.folder.string());
     for (const MissingPart& missing : files.missing) {

@@ -44,6 +44,8 @@ bool has_text_encoder(const ModelFiles& files);
 // The transformer in the weights that the options ask for.
 Result<void> load_transformer(WalkModel& model, const ModelFiles& files, const DitConfig& config,
                               const WalkOptions& options);
+// What --decoder may ask for.
+std::vector<std::string> decoders_of(const ModelFiles& files);
 // --decoder asks for a part that the folder does not have: what it is and where it comes from.
 Error no_decoder(const ModelFiles& files, PartKind kind, const WalkOptions& options);
 // model.decoder: the tiny one. wrong_use where the folder has none.

@@ -31,6 +31,7 @@ public:
         model_.rebuild_on_prompt = options_.rebuild_on_prompt;
         for (const std::string& warning : folder_->warnings) model_.warnings.push_back(warning);
         if (auto done = load_transformer(model_, *folder_, settings.dit, options_); !done) return done.error();
+        model_.decoders = decoders_of(*folder_);
         if (auto done = load_decoder(); !done) return done.error();
         if (auto done = make_history(); !done) return done.error();
         if (auto done = load_text(); !done) return done.error();

@@ -38,6 +38,7 @@ WalkInfo describe(const WalkModel& model) {
     info.prompt = model.prompt;
     info.window = model.window;
     info.decoder = model.decoder->name();
+    info.decoders = model.decoders;
     info.starts = model.starts;
     info.keeps_walks = model.keeps_walks;
     info.context = model.context;

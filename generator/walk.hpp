@@ -38,7 +38,7 @@ struct WalkOptions {
     std::string path; // HY-WorldPlay: a way to walk before the controls count, a pose string or a pose JSON's file
     std::string prompt;
     std::string text_encoder = "auto";    // a text model: gpu, streamed through it layer by layer, or by what is free
-    std::string decoder = "auto";         // a text model: full, tiny, or full where there is one
+    std::string decoder = "auto";         // a published model: full, tiny, or full where there is one
     bool camera_words = true;             // a text model: held keys become words behind the prompt
     std::filesystem::path camera_phrases; // those words; empty: the file in assets
     bool rebuild_on_prompt = false;       // a text model: history is made again under a new prompt
@@ -104,11 +104,12 @@ struct WalkInfo {
     int height = 0;
     double fps = 16;
     int chunk_frames = 4;
-    bool camera_steering = true; // false: a text model, keys become words of its prompt
-    bool takes_prompt = false;   // the prompt can change while it runs
-    std::string prompt;          // at the start
-    WindowChoice window;         // what it sees, sink and chunk included
-    std::string decoder;         // "full" or "tiny"
+    bool camera_steering = true;       // false: a text model, keys become words of its prompt
+    bool takes_prompt = false;         // the prompt can change while it runs
+    std::string prompt;                // at the start
+    WindowChoice window;               // what it sees, sink and chunk included
+    std::string decoder;               // "full" or "tiny"
+    std::vector<std::string> decoders; // of those the model has; empty: it has one of its own
     std::vector<StartPoint> starts;
     bool keeps_walks = false;          // they can be saved, resumed and rewound
     ContextSettings context;           // HY-WorldPlay; no latents: another model

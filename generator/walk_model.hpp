@@ -43,6 +43,7 @@ struct WalkModel {
     bool camera_words = true;
     bool rebuild_on_prompt = false;
     std::shared_ptr<const VideoDecoder> decoder;
+    std::vector<std::string> decoders; // as WalkInfo has it
     std::shared_ptr<WalkLoop> loop;
     std::vector<StartPoint> starts; // by name; the first is where a walk begins if nobody says anything
     std::filesystem::path assets;   // themes, for starts that are drawn

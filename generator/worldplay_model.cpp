@@ -43,6 +43,7 @@ public:
         }
         if (auto done = choose_size(); !done) return done.error();
         model_.name = folder_->name;
+        model_.decoders = decoders_of(*folder_);
         model_.pixels_per_latent = folder_->pixels_per_latent();
         model_.chunk_latents = kLatentsPerChunk;
         model_.fps = folder_->schedule.frames_per_second;

@@ -69,9 +69,27 @@ void in_effect(const PanelContext& ui) {
     note(ui);
 }
 
+constexpr const char* kTinyLabel = "tiny decoder";
+
+bool has_decoder_choice(const PanelContext& ui) { return ui.model.session.decoders.size() > 1; }
+
+// Behind what is already in the row.
+void decoder_choice(const PanelContext& ui) {
+    if (!has_decoder_choice(ui)) return;
+    ImGui::SameLine();
+    bool tiny = ui.model.session.decoder == "tiny";
+    if (ImGui::Checkbox(kTinyLabel, &tiny)) ui.commands.decoder = tiny ? "tiny" : "full";
+    if (ImGui::IsItemHovered())
+        ImGui::SetTooltip(
+            "Pictures by the tiny decoder: much faster, less fine.\n"
+            "Another choice loads the model anew and begins anew");
+}
+
 void window_choice(const PanelContext& ui) {
     const SessionFacts& session = ui.model.session;
-    ImGui::SetNextItemWidth(-1);
+    const float box = ImGui::GetFrameHeight() + ImGui::GetStyle().ItemInnerSpacing.x +
+                      ImGui::CalcTextSize(kTinyLabel).x + ImGui::GetStyle().ItemSpacing.x;
+    ImGui::SetNextItemWidth(has_decoder_choice(ui) ? -box : -1);
     const std::string label = fmt::format("sees {}", session.window);
     if (ImGui::BeginCombo("##window", label.c_str())) {
         for (const NamedChoice& choice : session.windows) {
@@ -83,6 +101,7 @@ void window_choice(const PanelContext& ui) {
     } else if (ImGui::IsItemHovered()) {
         ImGui::SetTooltip("Which latents the model sees; another choice begins anew");
     }
+    decoder_choice(ui);
 }
 
 } // namespace
@@ -99,6 +118,7 @@ void prompt_section(const PanelContext& ui, PromptDraft& draft) {
     }
     editor(ui, draft);
     if (ui.model.session.camera_steering) { // keys move a camera, the text is the person's alone
+        decoder_choice(ui);
         note(ui);
         return;
     }

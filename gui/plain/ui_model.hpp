@@ -61,16 +61,18 @@ struct SessionFacts {
     int threads = 0;
     int width = 0;
     int height = 0;
-    double fps = 0;                   // nominal
-    bool camera_steering = true;      // false: a text model, the panel says what keys do
-    bool takes_prompt = false;        // the prompt can change
-    bool keeps_walks = false;         // they can be saved, resumed and rewound
-    int context_latents = 0;          // earlier latents that a chunk of HY-WorldPlay reads; 0: another model
-    int published_context = 0;        // as it was trained
-    bool fast_context = false;        // keys and values of a chunk are made once
-    std::vector<int> contexts;        // what context_latents could be, ascending
-    std::string window;               // what a text model sees, as --window takes it
-    std::vector<NamedChoice> windows; // what it could see
+    double fps = 0;                    // nominal
+    bool camera_steering = true;       // false: a text model, the panel says what keys do
+    bool takes_prompt = false;         // the prompt can change
+    bool keeps_walks = false;          // they can be saved, resumed and rewound
+    int context_latents = 0;           // earlier latents that a chunk of HY-WorldPlay reads; 0: another model
+    int published_context = 0;         // as it was trained
+    bool fast_context = false;         // keys and values of a chunk are made once
+    std::vector<int> contexts;         // what context_latents could be, ascending
+    std::string decoder;               // what makes the pictures, "full" or "tiny"
+    std::vector<std::string> decoders; // what could; one or none: no choice
+    std::string window;                // what a text model sees, as --window takes it
+    std::vector<NamedChoice> windows;  // what it could see
     std::vector<StartTile> starts;
     std::vector<FormatChoice> formats;
     std::optional<WorldCard> card; // of a world; other models have none
@@ -151,6 +153,7 @@ struct UiCommands {
     std::optional<std::string> window;   // new model: the same with another window
     std::optional<int> context_latents;  // new model: the same with another context
     std::optional<bool> fast_context;    // likewise
+    std::optional<std::string> decoder;  // new model: the same with another decoder
     bool restart = false;                // new start, same start point and seed
     bool restart_new_seed = false;
     int rewind = 0;                        // at once: chunks to forget

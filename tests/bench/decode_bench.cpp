@@ -413,6 +413,35 @@ void bench_tiny_worldplay(const Options& options) {
     rows("tinyhunyuan leaky", config_of(32, 0.2), {video(30, 52)});
 }
 
+// Of four latents at 704x1280: the last convolution with as many rows as it needs and with a multiple of eight, a
+// memory block's convolution in the finest level, bare and with what follows it.
+void bench_tiny_parts() {
+    const auto bf16 = at::TensorOptions(at::kCUDA).dtype(at::kBFloat16);
+    const auto conv_of = [&](std::int64_t out, std::int64_t in) {
+        return make_plain_conv(at::randn({out, in, 3, 3}, bf16) * 0.05, at::randn({out}, bf16), at::kCUDA,
+                               at::kBFloat16);
+    };
+    const auto picture = [&](std::int64_t frames, std::int64_t channels, std::int64_t larger) {
+        return at::randn({frames, channels, 44 * larger, 80 * larger}, bf16).contiguous(at::MemoryFormat::ChannelsLast);
+    };
+    const at::Tensor last = picture(16, 64, 8), middle = picture(8, 64, 4), coarse = picture(4, 256, 1);
+    const double last_teraflop = 18e-12 * 64 * 16 * 352 * 640;
+    for (const std::int64_t rows : {3, 8, 12, 16}) {
+        const PlainConv conv = conv_of(rows, 64);
+        print_part("tiny, last, 64 -> " + std::to_string(rows), 16, event_ms([&] { conv_only(conv, last); }), 0,
+                   last_teraflop * static_cast<double>(rows));
+    }
+    for (const at::Tensor& x : {middle, coarse}) {
+        const PlainConv conv = conv_of(x.size(1), x.size(1));
+        const double teraflop = 18e-12 * static_cast<double>(x.size(1) * x.numel());
+        print_part("tiny, memory block's", x.size(0), event_ms([&] { conv_only(conv, x); }), 0, teraflop);
+        print_part("tiny, memory block's, ReLU", x.size(0), event_ms([&] { conv_add_relu(conv, x, x, true); }), 0,
+                   teraflop);
+        print_part("tiny, memory block's, LeakyReLU", x.size(0),
+                   event_ms([&] { conv_add_relu(conv, x, x, true, 0.2); }), 0, teraflop);
+    }
+}
+
 int run(const Options& options) {
     const c10::InferenceMode inference;
     const auto device = pick_device("cuda", "bf16", 0);
@@ -426,6 +455,7 @@ int run(const Options& options) {
     if (options.parts && wanted(options, "full")) bench_parts(options);
     if (options.parts && wanted(options, "wan22")) bench_wan22_parts(44, 80);
     if (options.parts && wanted(options, "hunyuan")) bench_hunyuan_parts(30, 52);
+    if (options.parts && wanted(options, "tiny")) bench_tiny_parts();
     bench_wan22(options);
     bench_hunyuan(options);
     const auto video = [&options](double teraflop_per_latent) {

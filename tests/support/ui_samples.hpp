@@ -124,6 +124,8 @@ inline gui::UiModel sample_worldplay_model(std::int64_t chunks) {
     model.session.context_latents = 16;
     model.session.published_context = 16;
     model.session.contexts = {16, 32, 48, 56};
+    model.session.decoder = "full";
+    model.session.decoders = {"full", "tiny"};
     model.prompt = "A quiet street.";
     return model;
 }

@@ -74,8 +74,8 @@ UiFrame click(Gui& gui, const UiModel& model, ImVec2 at) {
     io.AddMouseButtonEvent(0, false);
     UiFrame released = one_frame(gui, model);
     const UiCommands& asked = released.commands;
-    const bool on_release =
-        asked.start || asked.toggle_record || asked.format || asked.context_latents || asked.fast_context;
+    const bool on_release = asked.start || asked.toggle_record || asked.format || asked.context_latents ||
+                            asked.fast_context || asked.decoder;
     return on_release ? released : pressed;
 }
 
@@ -474,6 +474,28 @@ TEST(Gui, OnlyHyWorldPlayHasAContextToChoose) {
     model.session.context_latents = 0; // another model
     frames(gui, model, 3);
     EXPECT_LT(ImGui::FindWindowByName(kSessionPanel)->ContentSize.y, with_context - 15);
+}
+
+// Right of the buttons below the prompt, above the row of the context.
+TEST(Gui, ADecoderIsChosenWhereThereAreTwo) {
+    Gui gui = make_gui();
+    UiModel model = samples::sample_worldplay_model(3);
+    frames(gui, model, 3);
+    ImGui::SetWindowFocus(kSessionPanel);
+    frames(gui, model, 3);
+    const ImVec2 context = lowest_row(150, 0);
+    const ImVec2 box = {context.x, context.y - ImGui::GetFrameHeightWithSpacing()};
+    for (const char* decoder : {"full", "tiny"}) {
+        model.session.decoder = decoder;
+        frames(gui, model, 2);
+        const UiFrame frame = click(gui, model, box);
+        ASSERT_TRUE(frame.commands.decoder) << decoder;
+        EXPECT_NE(*frame.commands.decoder, decoder);
+        EXPECT_TRUE(*frame.commands.decoder == "full" || *frame.commands.decoder == "tiny");
+    }
+    model.session.decoders = {"full"};
+    frames(gui, model, 2);
+    EXPECT_FALSE(click(gui, model, box).commands.decoder);
 }
 
 // The prompt's keys and values have a place of their own in the legend, where there are any.
