@@ -32,7 +32,8 @@ at::Tensor text_attention(const at::Tensor& rows, const at::Tensor& query_weight
 
 } // namespace plain
 
-std::int64_t most_keys_of_kernel(at::Device device, at::ScalarType type, std::int64_t head_dim) {
+std::int64_t most_keys_of_kernel([[maybe_unused]] at::Device device, [[maybe_unused]] at::ScalarType type,
+                                 [[maybe_unused]] std::int64_t head_dim) {
 #if WANDER_CUDA
     if (device.is_cuda() && type == at::kBFloat16 && head_dim == cuda::kCrossHeadDim) return cuda::kMaxCrossKeys;
 #endif
