@@ -26,7 +26,14 @@ protected:
     }
 
     static SavedWalk sample() {
-        SavedWalk walk{.model = "small", .prompt = "A lake.", .seed = ~std::uint64_t{0}, .context = {}, .memory = {}};
+        SavedWalk walk{.model = "small",
+                       .prompt = "A lake.",
+                       .seed = ~std::uint64_t{0},
+                       .context = {},
+                       .window = {},
+                       .chunk_latents = 0,
+                       .place = {},
+                       .memory = {}};
         walk.memory.history.latents = gaussian_tensor(1, {4, 2, 3, 5});
         walk.memory.history.cameras.resize(4);
         walk.memory.steering.resize(2);
