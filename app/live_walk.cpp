@@ -164,9 +164,11 @@ void LiveWalk::resume(const std::filesystem::path& file, Kept kept) {
     {
         std::lock_guard lock(mutex_);
         mail_.resume = file;
-        mail_.kept = [this, kept = std::move(kept)](const Result<KeptWalk>& outcome) {
+        mail_.kept = [this, kept = std::move(kept), name = file.stem().string()](const Result<KeptWalk>& outcome) {
             if (outcome) {
                 std::lock_guard inner(mutex_);
+                now_.resumed = name;
+                now_.place = outcome->place;
                 now_.prompt = outcome->prompt;
                 now_.seed = outcome->seed;
             }
@@ -231,7 +233,9 @@ void LiveWalk::work(std::stop_token stop) {
             now_.info = (*walk)->info();
             now_.start =
                 options.start.empty() && !now_.info->starts.empty() ? now_.info->starts.front().name : options.start;
-            if (!options.resume.empty()) now_.start = options.resume.stem().string();
+            now_.resumed = options.resume.stem().string();
+            now_.place = now_.info->place;
+            if (!options.resume.empty()) now_.start = now_.resumed;
             now_.seed = now_.info->seed;
             now_.format = options.cache_format;
             now_.rules = options.cache_rules;
@@ -294,7 +298,12 @@ bool LiveWalk::restart_from_mail(Walk& walk, std::unique_lock<std::mutex>& lock)
         change_state(WorkerState::failed, restarted.error().message);
         return false;
     }
-    if (!start.empty()) now_.start = start;
+    if (!start.empty()) {
+        now_.start = start;
+        now_.info->place.clear(); // not where it begins any more
+    }
+    now_.place = now_.info->place;
+    now_.resumed = now_.place.empty() ? "" : now_.start;
     if (seed) now_.seed = *seed;
     return true;
 }

@@ -32,6 +32,8 @@ public:
         std::uint64_t generation = 0; // grows with every opened model
         std::string model;            // that was opened last, as WalkOptions::model
         std::string start;            // name of the start point
+        std::string resumed;          // name of the saved walk that it goes on from instead; empty: none
+        std::string place;            // where that stands, of a world
         std::uint64_t seed = 0;
         std::string format;      // wanted for new pages
         quant::CacheRules rules; // wanted

@@ -106,6 +106,7 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
         if (!options.prompt.empty()) impl->model.prompt = options.prompt; // whatever a resumed walk was under
         impl->start = std::move(*start);
         impl->info = describe(impl->model);
+        impl->info.place = place_of(impl->model, impl->start);
         impl->info.warnings.insert(impl->info.warnings.end(), warnings.begin(), warnings.end());
         return std::unique_ptr<Walk>(new Walk(std::move(impl)));
     } catch (...) {

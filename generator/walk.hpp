@@ -111,7 +111,8 @@ struct WalkInfo {
     std::string decoder;               // "full" or "tiny"
     std::vector<std::string> decoders; // of those the model has; empty: it has one of its own
     std::vector<StartPoint> starts;
-    bool keeps_walks = false;          // they can be saved, resumed and rewound: every model's that there is
+    std::string place;                 // KeptWalk's, where it was opened to go on from a saved walk
+    bool keeps_walks = false;          // they can be saved, resumed and rewound
     ContextSettings context;           // HY-WorldPlay; no latents: another model
     int published_context = 0;         // its latents
     std::vector<int> contexts;         // what latents a person may be offered, ascending
@@ -125,6 +126,7 @@ struct WalkInfo {
 struct KeptWalk {
     std::string prompt;
     std::uint64_t seed = 0;
+    std::string place; // of a resumed walk in a world: where it stands
 };
 
 // What a saved walk was walked with; it goes on with nothing else.

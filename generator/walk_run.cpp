@@ -140,7 +140,7 @@ private:
         if (!controls.resume.empty() && outcome) {
             if (auto done = resume(controls.resume); !done) outcome = done.error();
         }
-        if (outcome) *outcome = {model_.prompt, model_.seed};
+        if (outcome) *outcome = {model_.prompt, model_.seed, controls.resume.empty() ? "" : place_of(model_, start_)};
         if (controls.kept) controls.kept(outcome);
     }
 

@@ -194,6 +194,11 @@ Result<WalkStart> resume_walk(WalkModel& model, const std::filesystem::path& fil
     return start;
 }
 
+std::string place_of(const WalkModel& model, const WalkStart& start) {
+    if (!model.world || !start.memory || !start.memory->causal) return {};
+    return model.world->worlds[static_cast<std::size_t>(start.memory->causal->place)];
+}
+
 Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
                                const std::optional<std::pair<std::string, Pose>>& pose) {
     if (!model.world) return choose_picture(model, name, pose.has_value());

@@ -25,7 +25,7 @@ struct CleanChunk {
 // A chunk's keys and values depend on those of the chunks that it saw. Making them again begins this many latents
 // before the first one that can be seen, so that those that are seen had most of what they had: docs/performance.md,
 // "Walks that go on".
-inline constexpr std::int64_t kRebuildLead = 0;
+inline constexpr std::int64_t kRebuildLead = 24;
 
 // For the chunk behind the last one: those of the sink are made again, and everything from this chunk on. It begins a
 // cache page, since no page may be made by half. Nothing: too few chunks are kept for that. The same for a walk of
