@@ -114,7 +114,7 @@ TEST_F(KeptWalk, GoesOnBitForBitWhileEverythingIsInView) {
 // Latents that left the view take what they had told the others along: docs/performance.md, "Walks that go on".
 TEST_F(KeptWalk, StaysCloseWhenTheWindowIsFull) {
     constexpr std::int64_t kSavedAt = 64;
-    constexpr double kLeastDb = 27;
+    constexpr double kLeastDb = 42; // measured: 48.0
     const WalkRun all = whole_and_rewound("int2", kSavedAt);
     ASSERT_EQ(all.error, "");
     const WalkRun again = resumed("int2", kSavedAt);
