@@ -262,11 +262,12 @@ void LiveWalk::serve(Walk& walk, std::stop_token stop) {
             if (mail_.reopen || stop.stop_requested()) return;
             sink = sink_;
             gate_.reset();
+            rebuilding_chunk_ = now_.resumed.empty() ? -1 : 0;
             change_state(mail_.paused && mail_.steps == 0 ? WorkerState::paused : WorkerState::generating);
         }
         auto report = [this](const ChunkTelemetry& chunk) {
             std::lock_guard lock(mutex_);
-            gate_.chunk_took(chunk.ms.total / 1000);
+            if (chunk.index != rebuilding_chunk_) gate_.chunk_took(chunk.ms.total / 1000);
             gate_.promise(chunk.frames - now_.info->chunk_frames);
             chunks_.push_back(chunk);
             if (chunks_.size() > kKeptChunks) chunks_.pop_front();
@@ -314,7 +315,7 @@ bool LiveWalk::may_go() const {
     return !hold_while_idle_ || !now_.info->camera_steering || controls_.any();
 }
 
-ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
+ChunkControls LiveWalk::sample(std::int64_t index, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     const auto free_to_go = [this] { return interrupted() || has_errand() || may_go(); };
     while (!free_to_go() && !stop.stop_requested()) {
@@ -342,7 +343,10 @@ ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
         controls.resume = std::exchange(mail_.resume, {});
         controls.kept = std::exchange(mail_.kept, {});
         controls.make_chunk = false; // the errand first, then a look at the keys as they are then
-        if (controls.rewind > 0 || !controls.resume.empty()) gate_.jumped();
+        if (controls.rewind > 0 || !controls.resume.empty()) {
+            gate_.jumped();
+            rebuilding_chunk_ = index;
+        }
         return controls;
     }
     if (mail_.steps > 0) --mail_.steps;

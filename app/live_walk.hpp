@@ -110,6 +110,8 @@ private:
     ControlState controls_;
     bool hold_while_idle_ = false;
     PacingGate gate_{16};
+    // Makes the history of a rewound or resumed walk first; how long that takes says nothing about other chunks.
+    std::int64_t rebuilding_chunk_ = -1;
     std::shared_ptr<FrameSink> sink_;
     std::uint64_t sink_generation_ = 0;
     std::deque<ChunkTelemetry> chunks_;
