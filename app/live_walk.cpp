@@ -164,9 +164,11 @@ void LiveWalk::resume(const std::filesystem::path& file, Kept kept) {
     {
         std::lock_guard lock(mutex_);
         mail_.resume = file;
-        mail_.kept = [this, kept = std::move(kept)](const Result<KeptWalk>& outcome) {
+        mail_.kept = [this, kept = std::move(kept), name = file.stem().string()](const Result<KeptWalk>& outcome) {
             if (outcome) {
                 std::lock_guard inner(mutex_);
+                now_.resumed = name;
+                now_.place = outcome->place;
                 now_.prompt = outcome->prompt;
                 now_.seed = outcome->seed;
             }
@@ -231,7 +233,9 @@ void LiveWalk::work(std::stop_token stop) {
             now_.info = (*walk)->info();
             now_.start =
                 options.start.empty() && !now_.info->starts.empty() ? now_.info->starts.front().name : options.start;
-            if (!options.resume.empty()) now_.start = options.resume.stem().string();
+            now_.resumed = options.resume.stem().string();
+            now_.place = now_.info->place;
+            if (!options.resume.empty()) now_.start = now_.resumed;
             now_.seed = now_.info->seed;
             now_.format = options.cache_format;
             now_.rules = options.cache_rules;
@@ -258,11 +262,12 @@ void LiveWalk::serve(Walk& walk, std::stop_token stop) {
             if (mail_.reopen || stop.stop_requested()) return;
             sink = sink_;
             gate_.reset();
+            rebuilding_chunk_ = now_.resumed.empty() ? -1 : 0;
             change_state(mail_.paused && mail_.steps == 0 ? WorkerState::paused : WorkerState::generating);
         }
         auto report = [this](const ChunkTelemetry& chunk) {
             std::lock_guard lock(mutex_);
-            gate_.chunk_took(chunk.ms.total / 1000);
+            if (chunk.index != rebuilding_chunk_) gate_.chunk_took(chunk.ms.total / 1000);
             gate_.promise(chunk.frames - now_.info->chunk_frames);
             chunks_.push_back(chunk);
             if (chunks_.size() > kKeptChunks) chunks_.pop_front();
@@ -294,7 +299,12 @@ bool LiveWalk::restart_from_mail(Walk& walk, std::unique_lock<std::mutex>& lock)
         change_state(WorkerState::failed, restarted.error().message);
         return false;
     }
-    if (!start.empty()) now_.start = start;
+    if (!start.empty()) {
+        now_.start = start;
+        now_.info->place.clear(); // not where it begins any more
+    }
+    now_.place = now_.info->place;
+    now_.resumed = now_.place.empty() ? "" : now_.start;
     if (seed) now_.seed = *seed;
     return true;
 }
@@ -305,7 +315,7 @@ bool LiveWalk::may_go() const {
     return !hold_while_idle_ || !now_.info->camera_steering || controls_.any();
 }
 
-ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
+ChunkControls LiveWalk::sample(std::int64_t index, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     const auto free_to_go = [this] { return interrupted() || has_errand() || may_go(); };
     while (!free_to_go() && !stop.stop_requested()) {
@@ -333,7 +343,10 @@ ChunkControls LiveWalk::sample(std::int64_t, const std::stop_token& stop) {
         controls.resume = std::exchange(mail_.resume, {});
         controls.kept = std::exchange(mail_.kept, {});
         controls.make_chunk = false; // the errand first, then a look at the keys as they are then
-        if (controls.rewind > 0 || !controls.resume.empty()) gate_.jumped();
+        if (controls.rewind > 0 || !controls.resume.empty()) {
+            gate_.jumped();
+            rebuilding_chunk_ = index;
+        }
         return controls;
     }
     if (mail_.steps > 0) --mail_.steps;

@@ -32,6 +32,8 @@ public:
         std::uint64_t generation = 0; // grows with every opened model
         std::string model;            // that was opened last, as WalkOptions::model
         std::string start;            // name of the start point
+        std::string resumed;          // name of the saved walk that it goes on from instead; empty: none
+        std::string place;            // where that stands, of a world
         std::uint64_t seed = 0;
         std::string format;      // wanted for new pages
         quant::CacheRules rules; // wanted
@@ -108,6 +110,8 @@ private:
     ControlState controls_;
     bool hold_while_idle_ = false;
     PacingGate gate_{16};
+    // Makes the history of a rewound or resumed walk first; how long that takes says nothing about other chunks.
+    std::int64_t rebuilding_chunk_ = -1;
     std::shared_ptr<FrameSink> sink_;
     std::uint64_t sink_generation_ = 0;
     std::deque<ChunkTelemetry> chunks_;

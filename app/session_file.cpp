@@ -107,13 +107,13 @@ void SessionFile::note(std::int64_t chunk, const SessionInput& input, const std:
 
 void note_model(SessionFile& session, const WalkInfo& info, const WalkOptions& options) {
     session.weight_type = options.fp8_weights ? "fp8" : "bf16";
-    if (info.keeps_walks || !info.camera_steering) session.decoder = info.decoder; // others have one only
-    if (info.keeps_walks) {
+    if (info.published_context > 0 || !info.camera_steering) session.decoder = info.decoder; // others have one only
+    session.resumed = options.resume;
+    if (info.published_context > 0) { // HY-WorldPlay
         session.size = std::to_string(info.width) + "x" + std::to_string(info.height);
         session.context_latents = info.context.latents;
         session.fast_context = info.context.fast;
         session.path = options.path;
-        session.resumed = options.resume;
     }
     if (info.camera_steering) return;
     session.window = window_text(info.window);
@@ -154,8 +154,8 @@ std::string session_json(const SessionFile& session) {
         if (session.context_latents > 0) json["context"] = session.context_latents;
         json["fast_context"] = session.fast_context;
         if (!session.path.empty()) json["path"] = session.path;
-        if (!session.resumed.empty()) json["resume"] = session.resumed.string();
     }
+    if (!session.resumed.empty()) json["resume"] = session.resumed.string();
     if (session.start_pose) {
         const auto& [world, pose] = *session.start_pose;
         json["start_pose"] = {{"world", world}, {"x", pose.x}, {"z", pose.z}, {"yaw", pose.yaw}, {"pitch", pose.pitch}};

@@ -68,9 +68,9 @@ void UiBridge::update(const LiveWalk::Snapshot& walk, const std::deque<ChunkTele
     model_.worker = walk.state;
     model_.failure = walk.state == WorkerState::failed ? walk.error : std::string();
     model_.loading = walk.state == WorkerState::loading ? walk.loading : std::string();
-    model_.start = walk.start;
-    model_.place.clear();
-    if (walk.info) {
+    model_.start = walk.resumed.empty() ? walk.start : walk.resumed;
+    model_.place = walk.place;
+    if (walk.info && walk.resumed.empty()) {
         for (const StartPoint& start : walk.info->starts) {
             if (start.name == walk.start) model_.place = start.world;
         }

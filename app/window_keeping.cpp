@@ -39,8 +39,17 @@ void WindowWalks::save_walk(const LiveWalk::Snapshot& walk) {
 void WindowWalks::resume_walk(const std::filesystem::path& file) {
     const LiveWalk::Snapshot walk = live_.snapshot();
     const auto saved = saved_walk_settings(file);
-    if (saved && walk.info && saved->model == walk.info->model && saved->context.latents > 0 &&
-        saved->context != walk.info->context) {
+    const bool same_model = saved && walk.info && saved->model == walk.info->model;
+    if (same_model && saved->window &&
+        (*saved->window != walk.info->window || saved->chunk_latents != walk.info->chunk_frames / 4)) {
+        options_.window = saved->window;
+        options_.chunk_latents = saved->chunk_latents;
+        gui_.toast(gui::ToastKind::info, file.filename().string() + " was walked with the window " +
+                                             window_text(*saved->window) + ": the model is opened anew with that");
+        options_.prompt.clear(); // the walk's own
+        return open_model(options_.model, file);
+    }
+    if (same_model && saved->context.latents > 0 && saved->context != walk.info->context) {
         options_.context_latents = saved->context.latents;
         options_.fast_context = saved->context.fast;
         gui_.toast(gui::ToastKind::info, file.filename().string() + " was walked with " + context_text(saved->context) +

@@ -25,6 +25,8 @@ public:
     void begin(const WalkStart& start, const Show& show) override;
     void generate(const ControlState& state, const Show& show) override;
     void set_text(const PromptStates& prompt) override;
+    std::optional<WalkMemory> memory() const override;
+    bool rewind(int chunks, const Show& show) override;
     std::int64_t next_latent() const override { return rollout_->next_latent(); }
     quant::KvCache& cache() override { return rollout_->cache(); }
     RolloutTimes last_times() const override { return rollout_->last_times(); }
@@ -35,6 +37,10 @@ public:
 private:
     ChunkInput steer(const ControlState& state);
     at::Tensor pose_tokens(const std::vector<Pose>& poses) const;
+    void stand_behind(std::vector<CleanChunk> chunks, const Show& show);
+    void rebuild();
+    // Latents that are there before the first chunk: the start picture's.
+    std::int64_t start_latents() const { return world_ ? 1 : 0; }
 
     std::shared_ptr<WanDit> dit_;
     std::unique_ptr<Rollout> rollout_;
@@ -42,6 +48,8 @@ private:
     Settings settings_;
     int place_ = 0; // number of the embedded world's place
     std::optional<Walker> walker_;
+    WalkStart start_;
+    bool stale_ = false; // the cache lacks the history: the next chunk makes it first, under the text of then
 };
 
 } // namespace wander

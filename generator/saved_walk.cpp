@@ -1,5 +1,6 @@
 #include "generator/saved_walk.hpp"
 
+#include "generator/saved_chunks.hpp"
 #include "generator/weights/safetensors.hpp"
 
 #include <ATen/ATen.h>
@@ -12,7 +13,8 @@ namespace wander {
 
 namespace {
 
-const char* const kVersion = "1";
+const char* const kVersion = "1";       // HY-WorldPlay
+const char* const kCausalVersion = "2"; // a causal model
 // A row of "cameras": camera to world, world to camera, focal lengths, label.
 constexpr std::int64_t kMatrix = 16;
 constexpr std::int64_t kCameraNumbers = 2 * kMatrix + 3;
@@ -72,17 +74,19 @@ public:
             const auto found = facts.find(key);
             return found == facts.end() ? std::string() : found->second;
         };
-        if (fact("wander_walk") != kVersion) {
-            return damaged(path_,
-                           facts.contains("wander_walk")
-                               ? fmt::format("it has version {}, this program reads {}", fact("wander_walk"), kVersion)
-                               : "\"wander_walk\" is not among its facts");
+        const std::string version = fact("wander_walk");
+        if (version != kVersion && version != kCausalVersion) {
+            return damaged(path_, facts.contains("wander_walk")
+                                      ? fmt::format("it has version {}, this program reads {} and {}", version,
+                                                    kVersion, kCausalVersion)
+                                      : "\"wander_walk\" is not among its facts");
         }
         walk.model = fact("model");
         walk.prompt = fact("prompt");
         auto seed = number(path_, "seed", fact("seed"));
         if (!seed) return seed.error();
         walk.seed = *seed;
+        if (version == kCausalVersion) return read_causal_facts(std::move(walk));
         if (!facts.contains("context")) return walk; // saved before walks told
         auto context = number(path_, "context", fact("context"));
         if (!context) return context.error();
@@ -95,6 +99,7 @@ public:
         auto told = read_facts();
         if (!told) return told;
         SavedWalk& walk = *told;
+        if (walk.chunk_latents > 0) return read_causal(std::move(walk));
         auto latents = tensor("latents", at::kFloat, 4);
         if (!latents) return latents.error();
         auto cameras = tensor("cameras", at::kDouble, 2);
@@ -132,6 +137,36 @@ public:
     }
 
 private:
+    Result<SavedWalk> read_causal_facts(SavedWalk walk) const {
+        const auto& facts = file_.header().metadata;
+        const auto chunk = facts.find("chunk_latents");
+        auto latents = number(path_, "chunk_latents", chunk == facts.end() ? "" : chunk->second);
+        if (!latents) return latents.error();
+        if (*latents < 1 || *latents > kMostContext) return damaged(path_, "its chunk_latents is no number of latents");
+        walk.chunk_latents = static_cast<int>(*latents);
+        if (const auto place = facts.find("place"); place != facts.end()) walk.place = place->second;
+        const auto told = facts.find("window");
+        if (told == facts.end()) return walk;
+        auto window = parse_window(told->second);
+        if (!window) return damaged(path_, fmt::format("its window \"{}\" is none", told->second));
+        walk.window = *window;
+        return walk;
+    }
+
+    Result<SavedWalk> read_causal(SavedWalk walk) const {
+        std::optional<Error> unread; // names the file already
+        const ReadTensor read = [&](const char* name, at::ScalarType type, std::int64_t dims) {
+            auto found = tensor(name, type, dims);
+            if (!found) unread = found.error();
+            return found;
+        };
+        auto memory = unpack_chunks(read, !walk.place.empty());
+        if (!memory) return unread ? *unread : damaged(path_, memory.error().message);
+        walk.memory.causal = std::move(*memory);
+        if (auto done = read_decoder(walk.memory); !done) return done.error();
+        return walk;
+    }
+
     // What names and sizes the decoder wants is known to the decoder alone.
     Result<void> read_decoder(WalkMemory& memory) const {
         for (const auto& [name, entry] : file_.header().tensors) {
@@ -164,17 +199,27 @@ private:
 
 Result<void> write_saved_walk(const std::filesystem::path& file, const SavedWalk& walk) {
     const WalkMemory& memory = walk.memory;
+    std::map<std::string, std::string> facts = {{"wander_walk", memory.causal ? kCausalVersion : kVersion},
+                                                {"model", walk.model},
+                                                {"prompt", walk.prompt},
+                                                {"seed", std::to_string(walk.seed)}};
+    std::map<std::string, at::Tensor> tensors;
+    for (const auto& [name, frames] : memory.decoder) tensors.emplace(std::string(kDecoder) + name, frames);
+    if (memory.causal) {
+        facts.emplace("chunk_latents", std::to_string(walk.chunk_latents));
+        if (!walk.place.empty()) facts.emplace("place", walk.place);
+        if (walk.window) facts.emplace("window", window_text(*walk.window));
+        tensors.merge(pack_chunks(*memory.causal));
+        return write_safetensors(file, tensors, facts);
+    }
     at::Tensor steering = at::empty({std::ssize(memory.steering), kStateNumbers}, at::kDouble);
     auto* numbers = steering.mutable_data_ptr<double>();
     for (const auto& state : memory.steering) numbers = std::copy(state.begin(), state.end(), numbers);
-    std::map<std::string, at::Tensor> tensors = {{"latents", memory.history.latents.to(at::kFloat)},
-                                                 {"cameras", pack(memory.history.cameras)},
-                                                 {"steering", steering}};
+    tensors.emplace("latents", memory.history.latents.to(at::kFloat));
+    tensors.emplace("cameras", pack(memory.history.cameras));
+    tensors.emplace("steering", steering);
     if (memory.history.picture.defined()) tensors.emplace("picture", memory.history.picture.to(at::kFloat));
     if (memory.view.defined()) tensors.emplace("view", memory.view.to(at::kFloat));
-    for (const auto& [name, frames] : memory.decoder) tensors.emplace(std::string(kDecoder) + name, frames);
-    std::map<std::string, std::string> facts = {
-        {"wander_walk", kVersion}, {"model", walk.model}, {"prompt", walk.prompt}, {"seed", std::to_string(walk.seed)}};
     if (walk.context.latents > 0) {
         facts.emplace("context", std::to_string(walk.context.latents));
         facts.emplace("fast_context", walk.context.fast ? "1" : "0");
@@ -193,7 +238,7 @@ Result<SavedSettings> saved_walk_settings(const std::filesystem::path& file) {
     if (!opened) return opened.error();
     auto facts = Reader(file, *opened).read_facts();
     if (!facts) return facts.error();
-    return SavedSettings{facts->model, facts->context};
+    return facts->settings();
 }
 
 std::string context_text(const ContextSettings& context) {

@@ -52,6 +52,19 @@ WalkInfo describe(const WalkModel& model) {
     return info;
 }
 
+// A text model's walk goes on with its own window and chunks, whatever was asked for.
+void go_on_as_walked(const SavedSettings& saved, WalkOptions& open, std::vector<std::string>& warnings) {
+    if (!saved.window) return;
+    const bool other = (open.window && *open.window != *saved.window) ||
+                       (open.chunk_latents && *open.chunk_latents != saved.chunk_latents);
+    if (other) {
+        warnings.push_back(fmt::format("{} was walked with --window {} --chunk-latents {} and goes on so",
+                                       open.resume.string(), window_text(*saved.window), saved.chunk_latents));
+    }
+    open.window = saved.window;
+    open.chunk_latents = saved.chunk_latents;
+}
+
 } // namespace
 
 Walk::Walk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -73,10 +86,12 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
         const WalkStream stream(device->device);
         set_own_thread_count(device->threads);
         WalkOptions open = options;
+        std::vector<std::string> warnings;
         if (!options.resume.empty()) {
             auto saved = read_saved_walk(options.resume);
             if (!saved) return saved.error();
             if (open.prompt.empty()) open.prompt = saved->prompt;
+            go_on_as_walked(saved->settings(), open, warnings);
         }
         auto model = load_walk_model(open, *device);
         if (!model) return model.error();
@@ -91,6 +106,8 @@ Result<std::unique_ptr<Walk>> Walk::open(const WalkOptions& options) {
         if (!options.prompt.empty()) impl->model.prompt = options.prompt; // whatever a resumed walk was under
         impl->start = std::move(*start);
         impl->info = describe(impl->model);
+        impl->info.place = place_of(impl->model, impl->start);
+        impl->info.warnings.insert(impl->info.warnings.end(), warnings.begin(), warnings.end());
         return std::unique_ptr<Walk>(new Walk(std::move(impl)));
     } catch (...) {
         return current_exception_as_error("loading the model");
@@ -124,7 +141,7 @@ Result<std::string> Walk::pose_json() const {
         const c10::InferenceMode inference;
         const WalkStream stream(impl_->model.device.device);
         const auto memory = impl_->model.loop->memory();
-        if (!memory) {
+        if (!memory || memory->causal) {
             return Error{ErrorCode::wrong_use,
                          fmt::format("{} has no cameras of a walk to write down", impl_->model.name)};
         }

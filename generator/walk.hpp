@@ -47,7 +47,7 @@ struct WalkOptions {
     std::optional<PictureSize> size;      // HY-WorldPlay: of its pictures; absent: what it was trained at
     bool fast_context = false;            // HY-WorldPlay: keys and values of a chunk are made once; not as published
     std::optional<int> context_latents;   // HY-WorldPlay: earlier latents that a chunk reads; absent: as published
-    bool keep_decoder_state = false; // HY-WorldPlay: save() after a run keeps the decoder's state; see --walk-decoder
+    bool keep_decoder_state = false;      // save() after a run keeps the decoder's state; see --walk-decoder
     std::uint64_t seed = 0;
     std::string cache_format = "bf16";
     quant::CacheRules cache_rules;
@@ -111,6 +111,7 @@ struct WalkInfo {
     std::string decoder;               // "full" or "tiny"
     std::vector<std::string> decoders; // of those the model has; empty: it has one of its own
     std::vector<StartPoint> starts;
+    std::string place;                 // KeptWalk's, where it was opened to go on from a saved walk
     bool keeps_walks = false;          // they can be saved, resumed and rewound
     ContextSettings context;           // HY-WorldPlay; no latents: another model
     int published_context = 0;         // its latents
@@ -125,12 +126,15 @@ struct WalkInfo {
 struct KeptWalk {
     std::string prompt;
     std::uint64_t seed = 0;
+    std::string place; // of a resumed walk in a world: where it stands
 };
 
 // What a saved walk was walked with; it goes on with nothing else.
 struct SavedSettings {
     std::string model;
-    ContextSettings context; // no latents: saved before walks told
+    ContextSettings context;            // no latents: saved before walks told, or not of HY-WorldPlay
+    std::optional<WindowChoice> window; // of a text model
+    int chunk_latents = 0;              // likewise; 0: another model
 };
 // Reads the file's head alone. bad_input as for resuming. Any thread.
 Result<SavedSettings> saved_walk_settings(const std::filesystem::path& file);

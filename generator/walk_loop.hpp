@@ -19,14 +19,26 @@
 
 namespace wander {
 
-// What a walk is so far, where so little is enough to go on from it bit for bit (hy-worldplay.md 5): HY-WorldPlay.
+// What a causal walk is so far. Keys and values are made again from it, so a walk that goes on is the same however
+// often it does, but not the one that was never interrupted.
+struct CausalMemory {
+    std::vector<CleanChunk> chunks; // Rollout::clean_chunks(); the steering is Walker::State where there are cameras
+    int place = 0;                  // WalkStart::world
+};
+
+// What a walk is so far: enough to go on from it. Of HY-WorldPlay bit for bit (hy-worldplay.md 5).
 struct WalkMemory {
     WorldPlayHistory history;
     std::vector<SteeredCamera::State> steering; // at the beginning of every chunk, the next one included
     at::Tensor view;                            // WalkStart::view
+    std::optional<CausalMemory> causal;         // instead of what is above
     // VideoDecodeStream::save() behind the last latent, on the CPU; empty: not kept, and latents lead a decoder there.
     std::map<std::string, at::Tensor> decoder;
 };
+
+// Latents that lead a decoder to where a resumed walk stands. With random weights, which remember longest,
+// HY-WorldPlay's pictures are within 40 dB of those of the whole walk from the third latent behind it on.
+inline constexpr std::int64_t kDecoderLead = 16;
 
 // Where a run begins. A model without a place has none: its first chunk is made from noise.
 struct WalkStart {

@@ -107,7 +107,8 @@ Result<void> make_causal_walk(WalkModel& model, quant::CacheShape shape, Rollout
     config.rows = model.latent_rows;
     config.cols = model.latent_cols;
     config.draw_ahead = true;
-    config.keep_latents = model.rebuild_on_prompt;
+    config.keep_latents = true;
+    model.keeps_walks = true;
     auto rollout =
         std::make_unique<Rollout>(model.dit, std::move(*cache), std::move(config), make_noise(model, options.seed));
     model.loop = std::make_shared<CausalWalk>(model.dit, std::move(rollout), model.world,

@@ -140,7 +140,7 @@ private:
         if (!controls.resume.empty() && outcome) {
             if (auto done = resume(controls.resume); !done) outcome = done.error();
         }
-        if (outcome) *outcome = {model_.prompt, model_.seed};
+        if (outcome) *outcome = {model_.prompt, model_.seed, controls.resume.empty() ? "" : place_of(model_, start_)};
         if (controls.kept) controls.kept(outcome);
     }
 
@@ -281,7 +281,20 @@ Result<void> save_walk(const WalkModel& model, const std::filesystem::path& file
                                                : fmt::format("walks of {} cannot be saved", model.name)};
     }
     memory->decoder = model.decoder_state;
-    return write_saved_walk(file, {model.name, model.prompt, model.seed, model.context, std::move(*memory)});
+    SavedWalk walk{.model = model.name,
+                   .prompt = model.prompt,
+                   .seed = model.seed,
+                   .context = model.context,
+                   .window = {},
+                   .chunk_latents = model.chunk_latents,
+                   .place = {},
+                   .memory = std::move(*memory)};
+    if (model.world) {
+        walk.place = model.world->worlds[static_cast<std::size_t>(walk.memory.causal->place)];
+    } else if (walk.memory.causal) {
+        walk.window = model.window;
+    }
+    return write_saved_walk(file, walk);
 }
 
 Result<void> walk_run(WalkModel& model, const WalkStart& start, const ControlSource& source, FrameSink& sink,

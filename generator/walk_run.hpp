@@ -14,6 +14,8 @@ Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,
 // Goes on from a saved walk: its start; the model takes over its seed and prompt. wrong_use or bad_input, and nothing
 // is changed, where it is another model's or damaged.
 Result<WalkStart> resume_walk(WalkModel& model, const std::filesystem::path& file);
+// KeptWalk::place of what begins there.
+std::string place_of(const WalkModel& model, const WalkStart& start);
 // The walk as it is, for a later run to go on from. wrong_use where there is none, or it cannot be kept.
 Result<void> save_walk(const WalkModel& model, const std::filesystem::path& file);
 

@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 namespace wander {
@@ -97,6 +98,61 @@ Result<WalkStart> choose_picture(const WalkModel& model, const std::string& name
 
 } // namespace
 
+namespace {
+
+// Begins with the start picture, where the model has one, and goes on in whole chunks.
+bool has_whole_chunks(const WalkModel& model, const CausalMemory& memory) {
+    std::int64_t begin = 0;
+    if (model.world) {
+        if (memory.chunks.front().first_latent != 0 || memory.chunks.front().latents.size(0) != 1) return false;
+        begin = 1;
+    }
+    return std::ranges::all_of(memory.chunks, [&](const CleanChunk& chunk) {
+        return chunk.first_latent < begin || (chunk.latents.size(0) == model.chunk_latents &&
+                                              (chunk.first_latent - begin) % model.chunk_latents == 0);
+    });
+}
+
+// Of a causal model's walk: the number of its place, 0 for a text model; or why this model cannot go on from it.
+Result<int> resumed_place(const WalkModel& model, const SavedWalk& saved) {
+    const auto refuse = [](std::string why) { return Error{ErrorCode::wrong_use, std::move(why)}; };
+    const CausalMemory& memory = *saved.memory.causal;
+    if (saved.chunk_latents != model.chunk_latents) {
+        return refuse(
+            fmt::format("it was walked {} latents at a time, the model is open with {}; take --chunk-latents {}",
+                        saved.chunk_latents, model.chunk_latents, saved.chunk_latents));
+    }
+    if (saved.window && *saved.window != model.window) {
+        return refuse(
+            fmt::format("it was walked with --window {}, the model is open with {}; open the model with the "
+                        "walk's",
+                        window_text(*saved.window), window_text(model.window)));
+    }
+    if (saved.place.empty() == (model.world != nullptr))
+        return refuse(fmt::format("it is a walk of another kind of model, though of the name {}", saved.model));
+    if (!has_whole_chunks(model, memory) || !first_rebuilt(memory.chunks, model.loop->cache().shape()))
+        return refuse("its chunks are not those of this model; it is damaged, or of another world of the same name");
+    if (!model.world) return 0;
+    const EmbeddedWorld& world = *model.world;
+    const auto number = world.world_number(saved.place);
+    if (!number) {
+        return refuse(fmt::format("it stands in {}, and places of {} are {}; open the world that it is of", saved.place,
+                                  model.name, world.world_names()));
+    }
+    const std::vector<double>& stands = memory.chunks.back().steering;
+    const Pose pose{static_cast<float>(stands[0]), static_cast<float>(stands[1]), static_cast<float>(stands[2]),
+                    static_cast<float>(stands[3])};
+    if (!may_stand(&world.maps[static_cast<std::size_t>(*number)], world.limits, pose)) {
+        return refuse(
+            fmt::format("at x {}, z {}, where it stands, nobody can stand in {}; it is damaged, or of another "
+                        "world of the same name",
+                        pose.x, pose.z, saved.place));
+    }
+    return *number;
+}
+
+} // namespace
+
 Result<WalkStart> resume_walk(WalkModel& model, const std::filesystem::path& file) {
     auto saved = read_saved_walk(file);
     if (!saved) return saved.error();
@@ -106,11 +162,23 @@ Result<WalkStart> resume_walk(WalkModel& model, const std::filesystem::path& fil
     if (!model.keeps_walks) return refuse(fmt::format("walks of {} cannot be resumed", model.name));
     if (saved->model != model.name)
         return refuse(fmt::format("it is a walk of {}; open that model first", saved->model));
-    const auto latent = saved->memory.history.latents.sizes().slice(1);
+    const bool causal = model.published_context == 0;
+    if (saved->memory.causal.has_value() != causal)
+        return refuse(fmt::format("it is a walk of another kind of model, though of the name {}", saved->model));
+    const at::Tensor& latents =
+        saved->memory.causal ? saved->memory.causal->chunks.front().latents : saved->memory.history.latents;
+    const auto latent = latents.sizes().slice(1);
     if (latent != at::IntArrayRef({model.decoder->latent_channels(), model.latent_rows, model.latent_cols})) {
         return refuse(fmt::format("its pictures are {}x{}, the model is open at {}x{}; take the same --size",
                                   latent[2] * model.pixels_per_latent, latent[1] * model.pixels_per_latent,
                                   model.width(), model.height()));
+    }
+    if (causal) {
+        if (auto place = resumed_place(model, *saved); place) {
+            saved->memory.causal->place = *place;
+        } else {
+            return refuse(place.error().message);
+        }
     }
     if (saved->context.latents > 0 && saved->context != model.context) {
         return refuse(fmt::format("it was walked with {}, the model is open with {}; open the model with the walk's",
@@ -124,6 +192,11 @@ Result<WalkStart> resume_walk(WalkModel& model, const std::filesystem::path& fil
     WalkStart start;
     start.memory = std::move(saved->memory);
     return start;
+}
+
+std::string place_of(const WalkModel& model, const WalkStart& start) {
+    if (!model.world || !start.memory || !start.memory->causal) return {};
+    return model.world->worlds[static_cast<std::size_t>(start.memory->causal->place)];
 }
 
 Result<WalkStart> choose_start(const WalkModel& model, const std::string& name,

@@ -8,14 +8,6 @@
 
 namespace wander {
 
-namespace {
-
-// Latents that lead a decoder to where a resumed walk stands. With random weights, which remember longest, pictures are
-// within 40 dB of those of the whole walk from the third latent behind it on.
-constexpr std::int64_t kDecoderLead = 16;
-
-} // namespace
-
 WorldPlayWalk::WorldPlayWalk(std::shared_ptr<WorldPlayText> text, std::unique_ptr<WorldPlayRollout> rollout,
                              const SteeringRules& rules, std::vector<LatentCamera> path)
     : text_(std::move(text)), rollout_(std::move(rollout)), rules_(rules), path_(std::move(path)) {}
@@ -68,7 +60,7 @@ void WorldPlayWalk::resume(const WalkMemory& memory, const Show& show) {
 
 std::optional<WalkMemory> WorldPlayWalk::memory() const {
     if (rollout_->next_latent() == 0) return std::nullopt;
-    return WalkMemory{rollout_->history(), states_, view_, {}};
+    return WalkMemory{rollout_->history(), states_, view_, {}, {}};
 }
 
 bool WorldPlayWalk::rewind(int chunks, const Show& show) {
@@ -82,7 +74,7 @@ bool WorldPlayWalk::rewind(int chunks, const Show& show) {
         begin(start_, show);
         return true;
     }
-    WalkMemory memory{rollout_->history(), states_, view_, {}};
+    WalkMemory memory{rollout_->history(), states_, view_, {}, {}};
     memory.history.latents = memory.history.latents.narrow(0, 0, left * kLatentsPerChunk);
     memory.history.cameras.resize(static_cast<std::size_t>(left * kLatentsPerChunk));
     memory.steering.resize(static_cast<std::size_t>(left) + 1);

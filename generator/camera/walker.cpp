@@ -61,8 +61,24 @@ void Walker::walk(double forward, double right) {
 
 Walker::Step Walker::arrive() {
     const Pose previous = pose_;
-    pose_ = {static_cast<float>(x_), static_cast<float>(z_), static_cast<float>(yaw_), static_cast<float>(pitch_)};
+    pose_ = rounded();
     return {pose_, action_label(previous, pose_, limits_.min_move)};
+}
+
+Pose Walker::rounded() const {
+    return {static_cast<float>(x_), static_cast<float>(z_), static_cast<float>(yaw_), static_cast<float>(pitch_)};
+}
+
+Walker::State Walker::state() const { return {x_, z_, yaw_, pitch_, rest_yaw_.rest(), rest_pitch_.rest()}; }
+
+void Walker::set_state(const State& state) {
+    x_ = state[0];
+    z_ = state[1];
+    yaw_ = state[2];
+    pitch_ = state[3];
+    rest_yaw_.set_rest(state[4]);
+    rest_pitch_.set_rest(state[5]);
+    pose_ = rounded();
 }
 
 bool may_stand(const WalkableMap* map, const WalkerLimits& limits, const Pose& pose) {

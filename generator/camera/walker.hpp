@@ -10,7 +10,8 @@
 #include "generator/camera/walkable_map.hpp"
 #include "generator/plain/control_state.hpp"
 
-#include <optional>
+#include <array>
+#include <cstddef>
 
 namespace wander {
 
@@ -48,10 +49,18 @@ public:
 
     const Pose& pose() const { return pose_; }
 
+    // All that the next step depends on, exactly: x, z, yaw, pitch, and what is left of the mouse's travel. To keep a
+    // walk and go on with it bit for bit.
+    static constexpr std::size_t kStateNumbers = 6;
+    using State = std::array<double, kStateNumbers>;
+    State state() const;
+    void set_state(const State& state);
+
 private:
     bool path_is_free(double dx, double dz) const;
     void walk(double forward, double right);
     Step arrive();
+    Pose rounded() const;
 
     const WalkableMap* map_;
     WalkerLimits limits_;

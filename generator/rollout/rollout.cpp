@@ -6,9 +6,9 @@
 #include "generator/rollout/store_matrix.hpp"
 
 #include <ATen/ATen.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
-#include <deque>
 #include <future>
 #include <utility>
 
@@ -23,13 +23,13 @@ at::Tensor for_device(const at::Tensor& drawn, at::Device device) {
     if (!device.is_cuda()) return drawn;
     return at::empty(drawn.sizes(), drawn.options().pinned_memory(true)).copy_(drawn);
 }
+// Likewise the other way: what is there only when the stream has come so far.
+at::Tensor for_host(const at::Tensor& made) {
+    if (!made.is_cuda()) return made;
+    const at::Tensor kept = at::empty(made.sizes(), made.options().device(at::kCPU).pinned_memory(true));
+    return kept.copy_(made, /*non_blocking=*/true);
+}
 at::Tensor to_device(const at::Tensor& drawn, at::Device device) { return drawn.to(device, /*non_blocking=*/true); }
-
-struct CleanChunk {
-    std::int64_t first_latent = 0;
-    at::Tensor latents;
-    ChunkInput input;
-};
 
 } // namespace
 
@@ -42,7 +42,7 @@ struct Rollout::Impl {
     quant::ReadView view; // frequencies and angles stay, the rest is filled for each chunk
     std::int64_t next = 0;
     std::map<std::int64_t, Pose> poses; // of the latents that are visible
-    std::deque<CleanChunk> clean;       // with keep_latents: what the cache holds, oldest first
+    std::vector<CleanChunk> clean;      // with keep_latents
     // Noise of the chunk after this one, CPU: drawn while the GPU works on this one.
     struct Drawn {
         at::Tensor values;
@@ -122,17 +122,10 @@ void Rollout::Impl::context_pass(const at::Tensor& latents, const ChunkInput& in
     next += input.latents;
 }
 
-// Chunks whose pages have left the cache are forgotten.
 void Rollout::Impl::keep(const at::Tensor& latents, const ChunkInput& input) {
-    clean.push_back({next - input.latents, latents, input});
-    const auto cells = cache->pages();
-    const auto gone = [&](const CleanChunk& chunk) {
-        return std::ranges::none_of(cells, [&](const auto& cell) {
-            return chunk.first_latent < cell.first_latent + cell.latents &&
-                   chunk.first_latent + chunk.input.latents > cell.first_latent;
-        });
-    };
-    std::erase_if(clean, gone);
+    clean.push_back({next - input.latents, for_host(latents), input.labels, input.poses, input.steering});
+    const auto latent_bytes = static_cast<std::int64_t>(latents.nbytes()) / input.latents;
+    forget_oldest(clean, cache->shape(), config.kept_bytes / latent_bytes);
 }
 
 at::Tensor Rollout::Impl::draw(std::int64_t first, int latents, int step) const {
@@ -233,19 +226,38 @@ at::Tensor Rollout::generate(const ChunkInput& input, const std::function<void(c
     return latents;
 }
 
-void Rollout::rebuild_history() {
+void Rollout::rebuild_history(const std::function<at::Tensor(const std::vector<Pose>&)>& token_bias) {
     Impl& impl = *impl_;
     TORCH_CHECK(impl.config.keep_latents, "Rollout: clean latents were not kept");
-    const std::int64_t end = impl.next;
     impl.cache->clear();
-    for (const CleanChunk& chunk : impl.clean) {
+    if (impl.clean.empty()) return;
+    const auto from = first_rebuilt(impl.clean, impl.cache->shape());
+    TORCH_CHECK(from && impl.clean.back().end_latent() == impl.next, "Rollout: the newest chunks were not kept");
+    for (std::size_t i = 0; i < impl.clean.size(); ++i) {
+        const CleanChunk& chunk = impl.clean[i];
+        if (i < *from && chunk.first_latent >= impl.cache->shape().sink_latents) continue;
+        ChunkInput input;
+        input.latents = static_cast<int>(chunk.latents.size(0));
+        input.labels = chunk.labels;
+        input.poses = chunk.poses;
+        if (token_bias) input.token_bias = token_bias(chunk.poses);
         impl.cache->skip_to(chunk.first_latent);
         impl.next = chunk.first_latent;
-        impl.begin_chunk(chunk.input);
-        impl.context_pass(chunk.latents, chunk.input);
+        impl.begin_chunk(input);
+        impl.context_pass(to_device(chunk.latents, impl.dit->device()), input);
     }
-    TORCH_CHECK(impl.next == end || impl.clean.empty(), "Rollout: the newest chunk was not kept");
-    impl.next = end;
+}
+
+const std::vector<CleanChunk>& Rollout::clean_chunks() const {
+    const at::Device device = impl_->dit->device();
+    if (device.is_cuda()) c10::impl::VirtualGuardImpl(at::kCUDA).getStream(device).synchronize();
+    return impl_->clean;
+}
+
+void Rollout::restore(std::vector<CleanChunk> chunks) {
+    reset();
+    impl_->clean = std::move(chunks);
+    impl_->next = impl_->clean.empty() ? 0 : impl_->clean.back().end_latent();
 }
 
 void Rollout::set_next_latent(std::int64_t latent) { impl_->next = latent; }

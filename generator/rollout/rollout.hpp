@@ -5,6 +5,7 @@
 // Euler steps). One thread; InferenceMode is the caller's.
 
 #include "generator/plain/control_state.hpp"
+#include "generator/rollout/clean_chunks.hpp"
 #include "generator/rollout/noise.hpp"
 #include "generator/wan/dit.hpp"
 
@@ -40,6 +41,8 @@ struct ChunkInput {
     std::vector<int> labels; // per latent when the model takes labels
     std::vector<Pose> poses; // per latent when the model takes cameras
     at::Tensor token_bias;   // [latents * tokens, dim] or undefined
+    // Of who steers, behind this chunk: kept with it, not read here.
+    std::vector<double> steering;
 };
 
 struct RolloutTimes {
@@ -65,8 +68,10 @@ public:
         bool draw_ahead = false;
         // DitPass::between_blocks of every pass.
         std::function<void()> between_blocks;
-        // Keeps the clean latents of every chunk that the cache holds, so that rebuild_history() can run.
+        // Keeps the chunks that were made, so that rebuild_history() and restore() can run: all that the next one
+        // needs, and as many older ones as fit into kept_bytes. On a GPU in pinned memory of the host.
         bool keep_latents = false;
+        std::int64_t kept_bytes = std::int64_t{128} << 20;
     };
     Rollout(std::shared_ptr<const WanDit> dit, std::unique_ptr<quant::KvCache> cache, Config config, NoiseSource noise);
 
@@ -76,9 +81,15 @@ public:
     // `denoised` is called before the context pass so that decoding can start.
     at::Tensor generate(const ChunkInput& input, const std::function<void(const at::Tensor&)>& denoised = {});
 
-    // Makes the keys and values of everything that the cache holds again, chunk by chunk, under what the model is told
-    // now (another text): self-forcing.md 6.5. Packed pages are packed again. Needs Config::keep_latents.
-    void rebuild_history();
+    // Makes the keys and values of what the next chunk sees again (first_rebuilt()), chunk by chunk, under what the
+    // model is told now (another text): self-forcing.md 6.5. Packed pages are packed again. Needs
+    // Config::keep_latents. token_bias: a chunk's, where the model takes it.
+    void rebuild_history(const std::function<at::Tensor(const std::vector<Pose>&)>& token_bias = {});
+
+    // The chunks that are kept, oldest first, the sink's among them; between the two may lie a gap. On a GPU it waits.
+    const std::vector<CleanChunk>& clean_chunks() const;
+    // Stands behind the last of these chunks, which first_rebuilt() must take. Then rebuild_history() is due.
+    void restore(std::vector<CleanChunk> chunks);
 
     // Goes on at a later latent, as after KvCache::skip_to.
     void set_next_latent(std::int64_t latent);

@@ -45,6 +45,11 @@ void world_menu(const PanelContext& ui, OverlayState& overlay) {
     ImGui::MenuItem("Stand still while no key is held", nullptr, &ui.preferences.hold_while_idle);
     const bool keeps = ui.model.session.keeps_walks;
     if (item("Back by one chunk", KeyCommand::rewind, keeps)) ++ui.commands.rewind;
+    if (keeps && ui.model.session.context_latents == 0) {
+        ImGui::SetItemTooltip(
+            "The memory is made again for this. In a long walk what follows is close to\n"
+            "what a walk in one piece has, and not quite the same; the same each time.");
+    }
     ui.commands.save_walk |= item("Save the walk", KeyCommand::save_walk, keeps);
     if (ImGui::BeginMenu("Go on from a saved walk", keeps && !ui.model.saved_walks.empty())) {
         for (const NamedChoice& walk : ui.model.saved_walks) {

@@ -44,7 +44,7 @@ Result<void> Walk::run(const ControlSource& source, FrameSink& sink, const Repor
                 std::lock_guard lock(script().mutex);
                 script().errands.push_back(controls);
             }
-            if (controls.kept) controls.kept(KeptWalk{"a prompt", 7});
+            if (controls.kept) controls.kept(KeptWalk{"a prompt", 7, ""});
             --chunk;
             continue;
         }

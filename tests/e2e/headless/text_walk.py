@@ -6,12 +6,24 @@
 
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 CHUNKS = 6
+
+
+def pixels(path):
+    """What a PNG shows; facts beside it tell chunk and controls."""
+    data, at, packed = path.read_bytes(), 8, b""
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        packed += data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+        at += 12 + length
+    return zlib.decompress(packed)
 
 
 class Failed(Exception):
@@ -71,12 +83,28 @@ def main():
         silent, _ = walk("silent", "--prompt", "A quiet street.", "--no-camera-words", controls=keys)
         check("unless they shall not", silent["frames_sha256"] == plain["frames_sha256"])
 
-        rolling, session = walk("rolling", "--window", "9+3", chunks=12)
-        held = [c["cache_bytes"] for c in rolling["chunks"]]
+        rolled, session = walk("rolling", "--window", "9+3", chunks=12)
+        held = [c["cache_bytes"] for c in rolled["chunks"]]
         check("a window holds no more for ever", held[-1] == held[5] and held[-1] == max(held), held)
         check("the window is in the session", session["window"] == "9+3", session["window"])
         single, _ = walk("single", "--chunk-latents", "1", "--window", "7+1")
         check("frame by frame", single["frames"] == 4 * CHUNKS - 3, single["frames"])
+
+        # Two windows full of latents and more are kept; the prompt and the window are the walk's own.
+        rolling = ("--prompt", "A lake.", "--window", "9+3")
+        file = root / "lake.walk"
+        walk("kept", *rolling, "--walk-out", str(file), chunks=9)
+        on, session = walk("on", "--resume", str(file), "--window", "21", chunks=2)
+        check("a saved walk goes on with its prompt and window", session["prompt"] == "A lake." and session["window"] == "9+3" and session["resume"] == str(file), session)
+        again, _ = walk("on_again", "--resume", str(file), chunks=2)
+        check("the same each time", again["frames_sha256"] == on["frames_sha256"])
+        frames = root / "frames"
+        walk("detour", *rolling, "--frames", str(frames), controls=[{"chunk": 9, "prompt": "A quiet street."}, {"chunk": 10, "prompt": "A lake.", "rewind": 1}], chunks=12)
+        walk("on_frames", "--resume", str(file), "--frames", str(root / "on"), chunks=2)
+        tails = [[pixels(path) for path in sorted(folder.iterdir())[-24:]] for folder in (frames, root / "on")]
+        check("as it does behind a detour that was taken back", tails[0] == tails[1])
+        refused = subprocess.run([wander, "--headless", "--device", "cpu", "--chunks", "1", "--resume", str(file)], capture_output=True, text=True, env=environment)
+        check("another model refuses it", refused.returncode == 2 and "open that model first" in refused.stderr, refused.stderr)
 
         tiny, _ = walk("tiny", "--prompt", "A quiet street.", "--decoder", "tiny")
         check("the tiny decoder makes other pictures of the same walk", tiny["frames"] == plain["frames"] and tiny["frames_sha256"] != plain["frames_sha256"])

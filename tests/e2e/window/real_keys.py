@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The program in a window, driven by real key events: walk, look, toggle, record, screenshot, restart, quit.
+"""The program in a window, driven by real key events: walk, look, toggle, record, screenshot, go back, save, go on from what was saved, quit.
 
-    real_keys.py PATH_TO_WANDER       needs DISPLAY and xdotool
+    real_keys.py PATH_TO_WANDER [PICTURE_FOLDER]       needs DISPLAY, xdotool and libX11
 """
 
 import json
@@ -11,6 +11,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from x11 import png_texts
+from xdnd import DragSource
 
 
 def wait_for(what, check, seconds):
@@ -56,10 +59,17 @@ def count_frames(movie):
 
 def main():
     wander = sys.argv[1]
+    pictures = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+
+    def picture_of(name):
+        if pictures:
+            subprocess.run(["import", "-window", "root", str(pictures / f"keys_{name}.png")], check=True)
+
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         session = root / "session.json"
         environment = dict(os.environ, XDG_CONFIG_HOME=str(root / "config"))
+        records = root / "records"
         words = [wander, "--record-dir", str(root / "records"), "--session-out", str(session), "--device", "cpu", "--seed", "3"]
         process = subprocess.Popen(words, env=environment)
         try:
@@ -77,7 +87,18 @@ def main():
             xdotool("key", "F9")
             movie = wait_for("the finished recording", lambda: list((root / "records").glob("*.mp4")), 20)[0]
             picture = wait_for("the screenshot", lambda: list((root / "records").glob("*.png")), 10)[0]
-            time.sleep(1)
+            xdotool("key", "ctrl+s")
+            saved = wait_for("a saved walk", lambda: list(records.glob("*.walk")), 20)[0]
+            picture_of("saved")
+            for _ in range(2):
+                xdotool("key", "BackSpace")
+                time.sleep(2)
+            picture_of("back")
+            hold("s", 2)
+            picture_of("elsewhere")
+            assert DragSource().drop(int(window), [saved], 480, 360), "the saved walk was not accepted"
+            time.sleep(3)
+            picture_of("dropped")
             xdotool("key", "ctrl+q")
             code = process.wait(timeout=30)
         finally:
@@ -94,8 +115,32 @@ def main():
         travel = sum(change["mouse"][0] for change in facts["controls"] if change.get("mouse"))
         assert travel > 0.01, f"mouse travel that arrived: {travel}"
         assert facts["seed"] == 3 and facts["chunks"] > 8, facts
+        assert sum(change.get("rewind", 0) for change in facts["controls"]) == 2, f"it did not go back by two chunks: {facts['controls']}"
         settings = json.loads((root / "config/wander/settings.json").read_text())
         assert settings["cache_format"] == "bf16", "the chosen format was not remembered"
+
+        process = subprocess.Popen([*words, "--resume", str(saved)], env=environment)
+        try:
+            window = wait_for("the window", lambda: find_window(process), 30)
+            xdotool("windowfocus", window)
+            xdotool("keydown", "w")
+
+            def walks():  # a screenshot tells its chunk
+                before = set(records.glob("*.png"))
+                xdotool("key", "F12")
+                time.sleep(2)
+                return any(int(png_texts(new.read_bytes()).get("chunk", -1)) >= 1 for new in set(records.glob("*.png")) - before)
+
+            wait_for("a chunk of the resumed walk", walks, 60)
+            xdotool("keyup", "w")
+            picture_of("resumed")
+            xdotool("key", "ctrl+q")
+            code = process.wait(timeout=30)
+        finally:
+            process.kill()
+        assert code == 0, f"exit code {code}"
+        on = json.loads(session.read_text())
+        assert on["resume"] == str(saved) and on["chunks"] > 1 and on["seed"] == 3, f"the saved walk did not go on: {on}"
         print(f"real_keys: {facts['chunks']} chunks, {frames} frames recorded, keys {sorted(held)}, mouse {travel:.3f} rad, cache {caches}, {facts['measured']}")
 
 

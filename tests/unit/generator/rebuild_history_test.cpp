@@ -6,8 +6,6 @@
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 namespace wander {
 namespace {
 
@@ -93,10 +91,14 @@ TEST(RebuildHistory, AnotherTextGivesWhatItWouldHaveSeenFromTheStart) {
     for (const auto& [sink, window] : {std::pair{kChunk, 2 * kChunk}, {0, 2 * kChunk}, {kChunk, 2 * kChunk + 1}}) {
         TextWalk run(sink, window);
         run.text(0);
-        const auto made = run.generate(6);
+        const auto made = run.generate(15);
         const at::Tensor before = run.history().clone();
         const auto visible = run.rollout->cache().visible_history(run.rollout->next_latent());
-        const auto pages = run.rollout->cache().pages(); // the one that leaves next is still there
+        const auto chunks = run.rollout->clean_chunks();
+        const auto from = first_rebuilt(chunks, run.rollout->cache().shape());
+        ASSERT_TRUE(from);
+        const std::int64_t first_kept = chunks[*from].first_latent;
+        EXPECT_GT(first_kept, sink) << "nothing is left out";
         run.text(1);
         run.rollout->rebuild_history();
         EXPECT_EQ(run.rollout->cache().visible_history(run.rollout->next_latent()), visible);
@@ -106,12 +108,9 @@ TEST(RebuildHistory, AnotherTextGivesWhatItWouldHaveSeenFromTheStart) {
         TextWalk fresh(sink, window);
         fresh.text(1);
         for (std::size_t i = 0; i < made.size(); ++i) {
-            // A chunk that was evicted is not there for those that come after it.
+            // A chunk that is left out is not there for those that come after it.
             const auto first = static_cast<std::int64_t>(i) * kChunk;
-            const bool kept = std::ranges::any_of(pages, [&](const auto& page) {
-                return page.first_latent < first + kChunk && first < page.first_latent + page.latents;
-            });
-            if (!kept) continue;
+            if (first >= sink && first < first_kept) continue;
             fresh.rollout->cache().skip_to(first);
             fresh.rollout->set_next_latent(first);
             fresh.rollout->prefill(made[i], chunk_input());
@@ -121,6 +120,43 @@ TEST(RebuildHistory, AnotherTextGivesWhatItWouldHaveSeenFromTheStart) {
         EXPECT_TRUE(
             at::allclose(run.rollout->generate(chunk_input()), fresh.rollout->generate(chunk_input()), 1e-12, 1e-12));
     }
+}
+
+std::vector<CleanChunk> chunks_of(std::int64_t first, int count, int latents) {
+    std::vector<CleanChunk> chunks(static_cast<std::size_t>(count));
+    for (CleanChunk& chunk : chunks) {
+        chunk.first_latent = first;
+        chunk.latents = at::zeros({latents, 1, 1, 1});
+        first += latents;
+    }
+    return chunks;
+}
+
+TEST(CleanChunks, RebuildingBeginsAPageBeforeTheView) {
+    quant::CacheShape shape{.page_latents = 4, .sink_latents = 1, .window_latents = 8};
+    auto chunks = chunks_of(0, 61, 1); // latents 0..60; 53 is the first that latent 61 sees
+    const auto from = first_rebuilt(chunks, shape);
+    ASSERT_TRUE(from);
+    const std::int64_t first = chunks[*from].first_latent;
+    EXPECT_LE(first, 53 - kRebuildLead);
+    EXPECT_GT(first, 53 - kRebuildLead - 4);
+    EXPECT_EQ((first - 1) % 4, 0) << "a page would be made by half";
+
+    forget_oldest(chunks, shape, 50);
+    EXPECT_EQ(chunks.size(), 50U);
+    EXPECT_EQ(chunks[0].first_latent, 0) << "the sink stays";
+    EXPECT_EQ(chunks[1].first_latent, 12);
+    EXPECT_EQ(chunks[*first_rebuilt(chunks, shape)].first_latent, first) << "the same, whatever more is kept";
+    forget_oldest(chunks, shape, 1);
+    EXPECT_EQ(chunks[1].first_latent, first) << "what is needed to go on stays";
+    chunks.pop_back();
+    chunks.erase(chunks.begin() + 1);
+    EXPECT_FALSE(first_rebuilt(chunks, shape)) << "too few are left";
+
+    EXPECT_EQ(first_rebuilt(chunks_of(0, 5, 1), shape), 1U) << "a short walk is made again from its beginning";
+    EXPECT_FALSE(first_rebuilt({}, shape));
+    shape.window_latents = 0;
+    EXPECT_EQ(first_rebuilt(chunks_of(0, 61, 1), shape), 1U) << "everything is in view";
 }
 
 } // namespace

@@ -10,7 +10,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 namespace wander::test {
@@ -26,7 +28,14 @@ protected:
     }
 
     static SavedWalk sample() {
-        SavedWalk walk{.model = "small", .prompt = "A lake.", .seed = ~std::uint64_t{0}, .context = {}, .memory = {}};
+        SavedWalk walk{.model = "small",
+                       .prompt = "A lake.",
+                       .seed = ~std::uint64_t{0},
+                       .context = {},
+                       .window = {},
+                       .chunk_latents = 0,
+                       .place = {},
+                       .memory = {}};
         walk.memory.history.latents = gaussian_tensor(1, {4, 2, 3, 5});
         walk.memory.history.cameras.resize(4);
         walk.memory.steering.resize(2);
@@ -107,6 +116,88 @@ TEST_F(SavedWalkTest, ADecoderStateOfAnotherFormIsRefused) {
     const auto read = read_saved_walk(file_);
     ASSERT_FALSE(read);
     EXPECT_NE(read.error().message.find("decoder/decoder.first"), std::string::npos) << read.error().message;
+}
+
+SavedWalk causal_sample() {
+    SavedWalk walk{.model = "small",
+                   .prompt = "",
+                   .seed = 3,
+                   .context = {},
+                   .window = {},
+                   .chunk_latents = 1,
+                   .place = "meadow",
+                   .memory = {}};
+    walk.memory.causal.emplace();
+    for (const std::int64_t first : {0, 7, 8}) {
+        CleanChunk chunk;
+        chunk.first_latent = first;
+        chunk.latents = gaussian_tensor(static_cast<std::uint64_t>(first), {1, 2, 3, 5});
+        chunk.labels = {static_cast<int>(first) + 1};
+        chunk.poses = {{1.0F, 2.0F, 0.5F, static_cast<float>(first)}};
+        chunk.steering = {1, 2, 0.5, static_cast<double>(first), 1e-9, -1e-9};
+        walk.memory.causal->chunks.push_back(chunk);
+    }
+    return walk;
+}
+
+TEST_F(SavedWalkTest, CausalChunksComeBack) {
+    const SavedWalk walk = causal_sample();
+    ASSERT_TRUE(write_saved_walk(file_, walk));
+    const auto read = read_saved_walk(file_);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->place, "meadow");
+    EXPECT_EQ(read->chunk_latents, 1);
+    EXPECT_FALSE(read->window);
+    ASSERT_TRUE(read->memory.causal);
+    ASSERT_EQ(read->memory.causal->chunks.size(), 3U);
+    for (std::size_t i = 0; i < 3; ++i) {
+        const CleanChunk& chunk = read->memory.causal->chunks[i];
+        const CleanChunk& written = walk.memory.causal->chunks[i];
+        EXPECT_EQ(chunk.first_latent, written.first_latent);
+        EXPECT_TRUE(at::equal(chunk.latents, written.latents));
+        EXPECT_EQ(chunk.labels, written.labels);
+        EXPECT_EQ(chunk.poses[0].pitch, written.poses[0].pitch);
+        EXPECT_EQ(chunk.steering, written.steering);
+    }
+}
+
+TEST_F(SavedWalkTest, ATextModelsWalkTellsItsWindow) {
+    SavedWalk walk = causal_sample();
+    walk.place.clear();
+    walk.window = WindowChoice{.view_latents = 30, .sink_latents = 3, .slot_positions = true};
+    for (CleanChunk& chunk : walk.memory.causal->chunks) {
+        chunk.labels.clear();
+        chunk.poses.clear();
+        chunk.steering.clear();
+    }
+    ASSERT_TRUE(write_saved_walk(file_, walk));
+    const auto settings = saved_walk_settings(file_);
+    ASSERT_TRUE(settings) << settings.error().message;
+    EXPECT_EQ(settings->window, walk.window);
+    EXPECT_EQ(settings->chunk_latents, 1);
+    EXPECT_TRUE(read_saved_walk(file_));
+    rewrite({{"window", "a large one"}});
+    ASSERT_FALSE(read_saved_walk(file_));
+    EXPECT_NE(read_saved_walk(file_).error().message.find("a large one"), std::string::npos);
+}
+
+TEST_F(SavedWalkTest, CausalChunksThatAreNoneAreRefused) {
+    const auto refused = [&](const char* what, const std::function<void(SavedWalk&)>& spoil) {
+        SavedWalk walk = causal_sample();
+        spoil(walk);
+        ASSERT_TRUE(write_saved_walk(file_, walk));
+        const auto read = read_saved_walk(file_);
+        ASSERT_FALSE(read) << what;
+        EXPECT_EQ(read.error().code, ErrorCode::bad_input);
+        EXPECT_NE(read.error().message.find(file_.string()), std::string::npos) << read.error().message;
+        EXPECT_NE(read.error().message.find(what), std::string::npos) << read.error().message;
+    };
+    refused("chunks", [](SavedWalk& walk) { walk.memory.causal->chunks[2].first_latent = 7; });
+    refused("chunks", [](SavedWalk& walk) { walk.memory.causal->chunks[2].first_latent = 9; }); // a second gap
+    refused("label", [](SavedWalk& walk) { walk.memory.causal->chunks[1].labels = {81}; });
+    refused("poses", [](SavedWalk& walk) { walk.memory.causal->chunks[1].poses.clear(); });
+    refused("steering", [](SavedWalk& walk) { walk.memory.causal->chunks[1].steering[0] = INFINITY; });
+    refused("chunk_latents", [](SavedWalk& walk) { walk.chunk_latents = 0; });
 }
 
 } // namespace
