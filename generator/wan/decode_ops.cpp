@@ -18,12 +18,12 @@ namespace {
 
 constexpr auto kLast = at::MemoryFormat::ChannelsLast;
 
+#if WANDER_CUDA
 at::Tensor new_pictures(const at::Tensor& like, std::int64_t frames, std::int64_t channels, std::int64_t rows,
                         std::int64_t columns) {
     return at::empty({frames, channels, rows, columns}, like.options(), kLast);
 }
 
-#if WANDER_CUDA
 cuda::Stream stream_of(const at::Tensor& x) { return c10::cuda::getCurrentCUDAStream(x.device().index()).stream(); }
 
 bool has_kernels(const at::Tensor& x) { return x.is_cuda() && x.scalar_type() == at::kBFloat16; }
