@@ -13,32 +13,16 @@ before it, as GCC does. Compiler warnings are GCC's; CUDA files are left to nvcc
 import argparse
 import concurrent.futures
 import hashlib
-import json
 import os
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-ROOMS = ("app", "gui", "render", "generator", "quant")
-INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.M)
+import source_files
+
+# What only GCC knows.
+DROPPED_PAIRS = {"-o", "-MF", "-MT", "-MQ", "-include"}
 DROPPED = {"-fpch-preprocess", "-Winvalid-pch", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-c", "-MD"}
-
-
-def clean_arguments(entry):
-    """The compiler's words without the launcher, the output and what only GCC knows."""
-    words = shlex.split(entry["command"])
-    start = next(i for i, word in enumerate(words) if re.search(r"(c\+\+|g\+\+|clang\+\+)[\d.-]*$", word))
-    result, skip = [], 0
-    for word in words[start:]:
-        if skip:
-            skip -= 1
-        elif word in ("-o", "-MF", "-MT", "-MQ", "-include"):
-            skip = 1
-        elif word not in DROPPED:
-            result.append(word)
-    return [word for word in result if word != entry["file"]]
 
 
 def aten_module(words, cache):
@@ -58,23 +42,6 @@ def aten_module(words, cache):
     return ["-fmodules", "-fimplicit-module-maps", f"-fmodule-map-file={module_map}", f"-fmodules-cache-path={folder}"]
 
 
-def own_text(path, root, seen):
-    """Feeds path and every header of ours that it reaches into `seen` (path -> digest)."""
-    if path in seen or not path.is_file():
-        return
-    text = path.read_bytes()
-    seen[path] = hashlib.sha256(text).hexdigest()
-    for name in INCLUDE.findall(text):
-        own_text(root / name.decode(), root, seen)
-
-
-def file_key(path, arguments, root, salt):
-    seen = {}
-    own_text(path, root, seen)
-    parts = [salt, " ".join(arguments).replace(str(root), ".")] + [f"{p.relative_to(root)} {d}" for p, d in sorted(seen.items()) if p.is_relative_to(root)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clang-tidy", required=True)
@@ -89,16 +56,15 @@ def main():
     root, build = arguments.root.resolve(), arguments.build.resolve()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     version = subprocess.run([arguments.clang_tidy, "--version"], capture_output=True, text=True, check=True).stdout
-    salt = version + (root / ".clang-tidy").read_text() + Path(__file__).read_text()
+    salt = version + (root / ".clang-tidy").read_text() + Path(__file__).read_text() + Path(source_files.__file__).read_text()
 
     wanted = [Path(name).resolve() for name in arguments.files]
     work, skipped = {}, 0
-    for entry in json.loads((build / "compile_commands.json").read_text()):
-        path = Path(entry["file"])
-        if path.suffix != ".cpp" or not path.is_relative_to(root) or path.relative_to(root).parts[0] not in ROOMS or (wanted and path not in wanted):
+    for path, entry in source_files.our_sources(build, root):
+        if wanted and path not in wanted:
             continue
-        words = clean_arguments(entry)
-        stamp = arguments.cache / file_key(path, words, root, salt)
+        words = source_files.compiler_words(entry, DROPPED_PAIRS, DROPPED)
+        stamp = arguments.cache / source_files.file_key(path, words, root, salt)
         if stamp.exists():
             skipped += 1
         else:

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Compiles, as a build without the CUDA compiler would, our files that ask for WANDER_CUDA, and remembers those that were fine.
+
+Usage: without_cuda.py --root DIR --build DIR --cache DIR [--jobs N]
+
+The words are those of the build's compile_commands.json, with the project's warnings, less CUDA's headers and what only a build with
+CUDA defines. The precompiled header of torch was made with WANDER_CUDA=1 and knows nothing of it: a second header after it says 0, so
+that it still serves. Assembly text is made and thrown away: with -fsyntax-only GCC does not say which functions nobody uses.
+"""
+
+import argparse
+import concurrent.futures
+import subprocess
+import sys
+from pathlib import Path
+
+import source_files
+
+ASKS = b"WANDER_CUDA"
+DEFINED = "-DWANDER_CUDA=1"
+DROPPED_PAIRS = {"-o", "-MF", "-MT", "-MQ"}
+DROPPED = {"-c", "-MD", "-DWANDER_CUDNN_FP8=1"}
+
+
+def asks(path, root):
+    """Whether the file, or a header of ours that it includes directly, asks for CUDA."""
+    text = path.read_bytes()
+    headers = (root / name.decode() for name in source_files.INCLUDE.findall(text))
+    return ASKS in text or any(header.is_file() and ASKS in header.read_bytes() for header in headers)
+
+
+def without_cuda_headers(words):
+    result = []
+    for word in words:
+        if result and result[-1] == "-isystem" and (Path(word) / "cuda_runtime_api.h").is_file():
+            result.pop()
+        else:
+            result.append(word)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    root, build = arguments.root.resolve(), arguments.build.resolve()
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    off = arguments.cache / "no_cuda.hpp"
+    off_text = "#undef WANDER_CUDA\n#define WANDER_CUDA 0\n"
+    if not off.is_file() or off.read_text() != off_text:
+        off.write_text(off_text)
+
+    salt = Path(__file__).read_text() + Path(source_files.__file__).read_text()
+    versions, work, skipped, with_cuda = {}, {}, 0, False
+    for path, entry in source_files.our_sources(build, root):
+        words = without_cuda_headers(source_files.compiler_words(entry, DROPPED_PAIRS, DROPPED))
+        if DEFINED not in words:
+            continue
+        with_cuda = True
+        if not asks(path, root):
+            continue
+        if words[0] not in versions:
+            versions[words[0]] = subprocess.run([words[0], "--version"], capture_output=True, text=True, check=True).stdout
+        stamp = arguments.cache / source_files.file_key(path, words, root, salt + versions[words[0]])
+        if stamp.exists():
+            skipped += 1
+        else:
+            work[path] = ([*words, "-include", str(off), "-S", "-o", "/dev/null", str(path)], stamp)
+    if not with_cuda:
+        print("without_cuda: skipped, this build is one without CUDA")
+        return
+    if not work and not skipped:
+        sys.exit(f"without_cuda: no source file of ours asks for {ASKS.decode()}")
+
+    def check(path):
+        words, stamp = work[path]
+        run = subprocess.run(words, capture_output=True, text=True, check=False, cwd=build)
+        if run.returncode == 0:
+            stamp.touch()
+        return path, run
+
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        for path, run in pool.map(check, work):
+            if run.returncode:
+                failed += 1
+                print(f"--- {path.relative_to(root)}\n{run.stderr}", flush=True)
+    print(f"without_cuda: {len(work)} files compiled, {skipped} unchanged since they were fine, {failed} with errors")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
