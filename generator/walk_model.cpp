@@ -56,7 +56,7 @@ std::vector<FormatInfo> describe_formats(const quant::CacheShape& shape, at::Sca
 
 } // namespace
 
-quant::CachePolicy cache_policy(const WalkOptions& options, std::int64_t slice_bytes) {
+quant::CachePolicy cache_policy(const WalkOptions& options, const CacheWishes& wishes) {
     // The centroids' seed stays 0: pages shall not depend on what was walked before.
     quant::CachePolicy policy;
     static_cast<quant::CacheRules&>(policy) = options.cache_rules;
@@ -64,19 +64,20 @@ quant::CachePolicy cache_policy(const WalkOptions& options, std::int64_t slice_b
     policy.attention = options.attention;
     policy.tile_tokens = options.twin_tile_tokens;
     policy.centroids = options.cache_centroids;
-    if (slice_bytes > 0) policy.slice_bytes = slice_bytes;
+    if (wishes.slice_bytes > 0) policy.slice_bytes = wishes.slice_bytes;
+    policy.read_latents = wishes.read_latents;
     if (options.twin_slice_bytes > 0) policy.slice_bytes = options.twin_slice_bytes;
     return policy;
 }
 
 Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape& shape,
-                                                   const WalkOptions& options, std::int64_t slice_bytes, int devices) {
+                                                   const WalkOptions& options, const CacheWishes& wishes, int devices) {
     shape.layers = model.network.layers;
     shape.heads = model.network.heads / devices;
     shape.head_dim = model.network.head_dim;
     shape.tokens_per_latent = model.token_rows() * model.token_cols();
     auto cache =
-        quant::KvCache::create(shape, cache_policy(options, slice_bytes), model.device.device, model.device.compute);
+        quant::KvCache::create(shape, cache_policy(options, wishes), model.device.device, model.device.compute);
     if (!cache) return cache.error();
     model.formats = describe_formats(shape, model.device.compute);
     model.window.sink_latents = shape.sink_latents;

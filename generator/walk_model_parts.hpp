@@ -5,12 +5,16 @@
 
 namespace wander {
 
-// As the options have it. slice_bytes: where they do not say; 0: CachePolicy's own.
-quant::CachePolicy cache_policy(const WalkOptions& options, std::int64_t slice_bytes);
+// What a model's loop asks of CachePolicy where the options do not say; 0: CachePolicy's own.
+struct CacheWishes {
+    std::int64_t slice_bytes = 0;
+    int read_latents = 0;
+};
+quant::CachePolicy cache_policy(const WalkOptions& options, const CacheWishes& wishes);
 // model.network, device and sizes must be there. Fills layers, heads and tokens of the shape; describes the formats,
 // window and capacity as well. devices: that share the heads; the cache is the first one's.
 Result<std::unique_ptr<quant::KvCache>> make_cache(WalkModel& model, quant::CacheShape& shape,
-                                                   const WalkOptions& options, std::int64_t slice_bytes = 0,
+                                                   const WalkOptions& options, const CacheWishes& wishes = {},
                                                    int devices = 1);
 // model.noise, so that restart() can change the seed of what draws from the result.
 NoiseSource make_noise(WalkModel& model, std::uint64_t seed);

@@ -103,7 +103,8 @@ private:
             if (auto done = keep_as_published(config, cache_options); !done) return done;
         }
         const int devices = std::max(1, static_cast<int>(networks.ranks.size()));
-        auto cache = make_cache(model_, shape, cache_options, kWorldPlaySliceBytes, devices);
+        const CacheWishes wishes{kWorldPlaySliceBytes, config.fast_context ? context.latents : 0};
+        auto cache = make_cache(model_, shape, cache_options, wishes, devices);
         if (!cache) return cache.error();
         if (as_published) refuse_other_formats();
         if (!config.fast_context) model_.capacity.view_latents = context.latents + kLatentsPerChunk;
@@ -111,8 +112,8 @@ private:
         const ViewOverlap overlap = ViewOverlap::of_seed(kOverlapSeed);
         std::unique_ptr<WorldPlayRollout> rollout;
         if (devices > 1) {
-            const auto ranks = with_caches(networks.ranks, std::move(*cache), shape,
-                                           cache_policy(cache_options, kWorldPlaySliceBytes));
+            const auto ranks =
+                with_caches(networks.ranks, std::move(*cache), shape, cache_policy(cache_options, wishes));
             rollout = std::make_unique<SplitRollout>(ranks, config, noise, overlap);
         } else {
             rollout =

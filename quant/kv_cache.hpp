@@ -49,8 +49,9 @@ struct CachePolicy : CacheRules {
     std::int64_t slice_bytes = 40 << 20;           // GPU: expanded keys and values at one time
     int tile_tokens = 0;                           // CPU: most tokens of one tile; 0: chosen for the shape
     int heads_together = 0;                        // GPU: heads of one slice; 0: chosen for the shape
-    bool pack_beside = true;                       // false: everything at the commit, in the caller's stream
-    std::uint64_t seed = 0;                        // for centroid initialisation; nothing draws from a global generator
+    int read_latents = 0;    // history latents that a chunk reads at most (ReadView::chosen); 0: all that are visible
+    bool pack_beside = true; // false: everything at the commit, in the caller's stream
+    std::uint64_t seed = 0;  // for centroid initialisation; nothing draws from a global generator
     int first_head = 0; // of a network whose heads are split among caches: pages are as those of a cache of all heads
 };
 

@@ -22,10 +22,9 @@
 
 namespace wander {
 
-// Of the cache's policy. Both branches of a context's keys and values take so much room that with less than this a
-// launch has one head, whose few tiles of queries do not come out even over a GPU's multiprocessors
-// (quant/cuda/hopper_work.hpp).
-inline constexpr std::int64_t kWorldPlaySliceBytes = std::int64_t{160} << 20;
+// Of the cache's policy. Both branches of a context's keys and values take so much room that with 40 MiB a launch has
+// one head, whose few tiles of queries do not come out even over a GPU's multiprocessors (quant/cuda/hopper_work.hpp).
+inline constexpr std::int64_t kWorldPlaySliceBytes = std::int64_t{320} << 20;
 
 class PublishedStore;
 

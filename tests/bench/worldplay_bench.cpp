@@ -393,6 +393,7 @@ private:
             shape.window_latents = 2 * model_.schedule.context.latents;
         }
         quant::CachePolicy policy = run.policy;
+        if (run.fast) policy.read_latents = model_.schedule.context.latents;
         policy.first_head = rank * shape.heads;
         return unwrap(quant::KvCache::create(shape, policy, gpu(rank), at::kBFloat16));
     }
