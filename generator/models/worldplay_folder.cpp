@@ -3,12 +3,9 @@
 #include "generator/json_fields.hpp"
 #include "generator/models/converted_part.hpp"
 #include "generator/models/description.hpp"
-#include "generator/models/hunyuan_sizes.hpp"
 #include "generator/models/kept_system_prompt.hpp"
+#include "generator/models/worldplay_check.hpp"
 #include "generator/models/worldplay_parts.hpp"
-#include "generator/text/byt5_encoder.hpp"
-#include "generator/text/qwen_text.hpp"
-#include "generator/vision/siglip.hpp"
 #include "generator/wan/wan5b_names.hpp"
 
 #include <fmt/format.h>
@@ -27,8 +24,6 @@ constexpr const char* kManifestModels[] = {"worldplay-wan5b", "worldplay-8b"};
 constexpr LatentSize kWan5BSizes[] = {{44, 80}, {30, 52}}; // 704 x 1280 as trained, 480 x 832 as the faster one
 constexpr LatentSize kHunyuan8BSizes[] = {{30, 52}};
 constexpr int kLongestContext = 56;
-
-Error at_path(const fs::path& path, const Error& error) { return {error.code, path.string() + ": " + error.message}; }
 
 bool is_there(const fs::path& path) {
     std::error_code ignored;
@@ -58,7 +53,7 @@ public:
                                      worldplay_parts(ModelFamily::hunyuan_8b)[0].origin.file)};
         for (ModelPart& part : model_.parts) {
             if (!part.tensors || part.problem) continue;
-            if (auto checked = check(part); !checked) {
+            if (auto checked = check_worldplay_part(part, files_, model_); !checked) {
                 part.problem = checked.error();
                 part.tensors.reset();
             }
@@ -185,208 +180,14 @@ private:
         return {};
     }
 
-    Result<void> check(const ModelPart& part) {
-        if (part.kind == PartKind::tiny_vae) return check_tiny_vae(part);
-        if (family_ == ModelFamily::hunyuan_8b)
-            return part.kind == PartKind::transformer ? check_hunyuan_transformer(part)
-                   : part.kind == PartKind::vae       ? check_hunyuan_vae(part)
-                                                      : check_hunyuan_encoder(part);
-        switch (part.kind) {
-            case PartKind::transformer: return check_transformer(part);
-            case PartKind::vae: return check_vae(part);
-            case PartKind::text_encoder: return check_text_encoder(part);
-            default: return {};
-        }
-    }
-
-    // Beside the weights or, of the distilled file, in wan_transformer/.
-    Result<std::optional<Description>> transformer_description(const ModelPart& part) const {
-        std::vector<fs::path> folders = {part.published().parent_path(),
-                                         part.published().parent_path().parent_path() / "wan_transformer",
-                                         model_.folder / "wan_transformer"};
-        for (const WorldPlayFile& other : files_.of(PartKind::transformer)) folders.push_back(other.path.parent_path());
-        for (const fs::path& folder : folders) {
-            auto description = Description::read(folder / "config.json");
-            if (!description) return description.error();
-            if (*description && (*description)->values.contains("num_attention_heads")) return description;
-        }
-        return std::optional<Description>();
-    }
-
-    Result<void> check_transformer(const ModelPart& part) {
-        const auto description = transformer_description(part);
-        if (!description) return description.error();
-        int head_dim = model_.dit.head_dim;
-        if (*description) {
-            head_dim = (*description)->whole("attention_head_dim").value_or(head_dim);
-            if (head_dim < 4 || head_dim % 4 != 0 || head_dim > 1024)
-                return Error{ErrorCode::bad_input, fmt::format("{}: heads of {} channels cannot be used",
-                                                               (*description)->path.string(), head_dim)};
-        }
-        auto found = wan5b_of_shapes(part.tensors->shapes(), head_dim);
-        if (!found) return at_path(part.path, found.error());
-        model_.dit = *found;
-        DitConfig& dit = model_.dit;
-        if (*description) {
-            const Description& said = **description;
-            if (auto same = said.compare({{"num_attention_heads", dit.heads},
-                                          {"num_layers", dit.layers},
-                                          {"ffn_dim", dit.ffn},
-                                          {"freq_dim", dit.freq_dim},
-                                          {"in_channels", dit.channels},
-                                          {"out_channels", dit.channels},
-                                          {"text_dim", dit.text_dim}},
-                                         part.path);
-                !same)
-                return same;
-            const int text_len = said.whole("text_len").value_or(dit.text_len);
-            if (text_len >= 1 && text_len <= 1 << 14) dit.text_len = text_len;
-        }
-        return part.tensors->check(
-            wan5b_shapes(dit), {},
-            fmt::format("the WAN-5B transformer of {} layers and {} channels", dit.layers, dit.dim));
-    }
-
-    Result<void> check_vae(const ModelPart& part) {
-        auto found = vae22_of_shapes(part.tensors->shapes());
-        if (!found) return at_path(part.path, found.error());
-        Vae22Config& vae = model_.vae;
-        vae = *found;
-        const auto channels = static_cast<std::size_t>(vae.z);
-        if (vae.latent_mean.size() != channels) {
-            vae.latent_mean.assign(channels, 0);
-            vae.latent_std.assign(channels, 0);
-        }
-        const auto description = Description::read(part.published().parent_path() / "config.json");
-        if (!description) return description.error();
-        if (*description) {
-            const Description& said = **description;
-            if (auto same = said.compare({{"base_dim", vae.dim},
-                                          {"decoder_base_dim", vae.decoder_dim},
-                                          {"z_dim", vae.z},
-                                          {"num_res_blocks", vae.residual_blocks},
-                                          {"patch_size", vae.patch}},
-                                         part.path);
-                !same)
-                return same;
-            said.take_list("latents_mean", vae.latent_mean);
-            said.take_list("latents_std", vae.latent_std);
-        }
-        for (const double deviation : vae.latent_std) {
-            if (!(deviation > 0))
-                return Error{ErrorCode::bad_input,
-                             fmt::format("{}: its latents have {} channels, not the 48 of Wan 2.2, and no config.json "
-                                         "beside it gives \"latents_mean\" and a positive \"latents_std\" for them",
-                                         part.path.string(), vae.z)};
-        }
-        if (auto fits = part.tensors->check(vae.tensor_shapes(true, true), {}, "the Wan 2.2 VAE"); !fits) return fits;
-        if (model_.part(PartKind::transformer) && vae.z != model_.dit.channels)
-            return Error{ErrorCode::bad_input, fmt::format("{}: its latents have {} channels, but the transformer's {}",
-                                                           part.path.string(), vae.z, model_.dit.channels)};
-        return {};
-    }
-
-    // The published description is the base model's; keys that it has must agree.
-    Result<void> check_hunyuan_transformer(const ModelPart& part) {
-        auto found = hunyuan_of_shapes(part.tensors->shapes());
-        if (!found) return at_path(part.path, found.error());
-        model_.hunyuan_dit = *found;
-        HunyuanConfig& dit = model_.hunyuan_dit;
-        for (const fs::path& path :
-             {part.published().parent_path() / "config.json", model_.folder / "transformer/480p_i2v/config.json"}) {
-            const auto description = Description::read(path);
-            if (!description) return description.error();
-            if (!*description || !(*description)->values.contains("mm_double_blocks_depth")) continue;
-            const Description& said = **description;
-            if (auto same = said.compare({{"hidden_size", dit.dim},
-                                          {"heads_num", dit.heads},
-                                          {"mm_double_blocks_depth", dit.layers},
-                                          {"out_channels", dit.channels},
-                                          {"text_states_dim", dit.text_dim},
-                                          {"vision_states_dim", dit.vision_dim}},
-                                         part.path);
-                !same)
-                return same;
-            std::vector<double> rope = {0, 0, 0};
-            if (said.take_list("rope_dim_list", rope)) {
-                dit.rope_time_channels = static_cast<int>(rope[0]);
-                dit.rope_row_channels = static_cast<int>(rope[1]);
-                dit.rope_col_channels = static_cast<int>(rope[2]);
-                if (const std::string problem = dit.problem(); !problem.empty())
-                    return Error{ErrorCode::bad_input, said.path.string() + ": \"rope_dim_list\": " + problem};
-            }
-            break;
-        }
-        return part.tensors->check(
-            dit.tensor_shapes(), {},
-            fmt::format("the HY-WorldPlay 8B transformer of {} layers and {} channels", dit.layers, dit.dim));
-    }
-
-    Result<void> check_hunyuan_vae(const ModelPart& part) {
-        auto found = hunyuan_vae_of_shapes(part.tensors->shapes());
-        if (!found) return at_path(part.path, found.error());
-        model_.hunyuan_vae = *found;
-        if (auto fits = part.tensors->check(found->tensor_shapes(true, true), {}, "the VAE of HunyuanVideo 1.5"); !fits)
-            return fits;
-        if (model_.part(PartKind::transformer) && found->z != model_.hunyuan_dit.channels)
-            return Error{ErrorCode::bad_input, fmt::format("{}: its latents have {} channels, but the transformer's {}",
-                                                           part.path.string(), found->z, model_.hunyuan_dit.channels)};
-        return {};
-    }
-
-    bool fits_latents(const TaehvConfig& tiny) const {
-        const int channels = family_ == ModelFamily::wan_5b ? model_.vae.z : model_.hunyuan_vae.z;
-        return tiny.z == channels && tiny.spatial_scale() == model_.pixels_per_latent();
-    }
-
     // One of a third model's latents is none of this one's parts.
     void leave_out_other_tiny_vae() {
         const ModelPart* tiny = model_.part(PartKind::tiny_vae);
-        if (!tiny || fits_latents(model_.tiny_vae)) return;
+        if (!tiny || tiny_vae_fits(model_)) return;
         model_.warnings.push_back(
             fmt::format("{} is a tiny VAE of latents with {} channels, which {} does not make, and is not used",
                         tiny->path.string(), model_.tiny_vae.z, model_.model_name()));
         std::erase_if(model_.parts, [](const ModelPart& part) { return part.kind == PartKind::tiny_vae; });
-    }
-
-    // Its conventions follow the full VAE's, which is checked before.
-    Result<void> check_tiny_vae(const ModelPart& part) {
-        auto found = taehv_of_shapes(part.tensors->shapes());
-        if (!found) return at_path(part.path, found.error());
-        const bool wan = family_ == ModelFamily::wan_5b;
-        model_.tiny_vae = *found;
-        if (!fits_latents(*found)) return {}; // left out later
-        if (is_lighttae(part.path) && wan)
-            take_lighttae_of_wan(model_.tiny_vae, model_.vae.latent_mean, model_.vae.latent_std);
-        if (is_lighttae(part.path) && !wan) take_lighttae_of_hunyuan(model_.tiny_vae, model_.hunyuan_vae.scale);
-        return part.tensors->check(found->tensor_shapes(false, true), found->tensor_shapes(true, false),
-                                   wan ? "the tiny VAE taew2_2" : "the tiny VAE taehv1_5");
-    }
-
-    // Each has a reader of its own, which wants a folder or a file; it lists what does not fit.
-    static Result<void> check_hunyuan_encoder(const ModelPart& part) {
-        const auto result = [](const auto& opened) { return opened ? Result<void>() : Result<void>(opened.error()); };
-        switch (part.kind) {
-            case PartKind::text_encoder: return result(open_qwen_text(part.path.parent_path()));
-            case PartKind::vision_encoder: return result(open_siglip(part.path.parent_path()));
-            case PartKind::glyph_encoder: return result(open_glyph_weights(part.path));
-            default: return {};
-        }
-    }
-
-    Result<void> check_text_encoder(const ModelPart& part) {
-        auto found = umt5_of_shapes(part.tensors->shapes());
-        if (!found) return at_path(part.path, found.error());
-        model_.text = *found;
-        if (auto fits = part.tensors->check(
-                found->tensor_shapes(), {},
-                fmt::format("the umT5 encoder of {} layers and {} channels", found->layers, found->dim));
-            !fits)
-            return fits;
-        if (model_.part(PartKind::transformer) && found->dim != model_.dit.text_dim)
-            return Error{ErrorCode::bad_input, fmt::format("{}: gives {} numbers a token, but the transformer takes {}",
-                                                           part.path.string(), found->dim, model_.dit.text_dim)};
-        return {};
     }
 
     // wander.json: what a person may want otherwise than published.
