@@ -1,5 +1,6 @@
 """What the checks that read every source file share: our files as the build compiles them, and a memory of the clean ones."""
 
+import concurrent.futures
 import hashlib
 import json
 import re
@@ -49,3 +50,14 @@ def file_key(path, arguments, root, salt):
     own_text(path, root, seen)
     parts = [salt, " ".join(arguments).replace(str(root), ".")] + [f"{p.relative_to(root)} {d}" for p, d in sorted(seen.items()) if p.is_relative_to(root)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def count_failures(check, work, jobs, root):
+    """Runs check(path), which gives a finished process, for all of `work`, and prints what the failed ones said."""
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for path, run in zip(work, pool.map(check, work)):
+            if run.returncode:
+                failed += 1
+                print(f"--- {path.relative_to(root)}\n{run.stdout or run.stderr}", flush=True)
+    return failed

@@ -11,7 +11,6 @@ before it, as GCC does. Compiler warnings are GCC's; CUDA files are left to nvcc
 """
 
 import argparse
-import concurrent.futures
 import hashlib
 import os
 import subprocess
@@ -88,14 +87,9 @@ def main():
             run = read(*before)
         if run.returncode == 0:
             stamp.touch()
-        return path, run
+        return run
 
-    failed = 0
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for path, run in pool.map(check, work):
-            if run.returncode:
-                failed += 1
-                print(f"--- {path.relative_to(root)}\n{run.stdout}{run.stderr if not run.stdout else ''}", flush=True)
+    failed = source_files.count_failures(check, work, arguments.jobs, root)
     print(f"tidy: {len(work)} files read, {skipped} unchanged since they were clean, {failed} with findings")
     sys.exit(1 if failed else 0)
 

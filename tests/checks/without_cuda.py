@@ -9,7 +9,6 @@ that it still serves. Assembly text is made and thrown away: with -fsyntax-only 
 """
 
 import argparse
-import concurrent.futures
 import subprocess
 import sys
 from pathlib import Path
@@ -80,14 +79,9 @@ def main():
         run = subprocess.run(words, capture_output=True, text=True, check=False, cwd=build)
         if run.returncode == 0:
             stamp.touch()
-        return path, run
+        return run
 
-    failed = 0
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for path, run in pool.map(check, work):
-            if run.returncode:
-                failed += 1
-                print(f"--- {path.relative_to(root)}\n{run.stderr}", flush=True)
+    failed = source_files.count_failures(check, work, arguments.jobs, root)
     print(f"without_cuda: {len(work)} files compiled, {skipped} unchanged since they were fine, {failed} with errors")
     sys.exit(1 if failed else 0)
 
