@@ -113,6 +113,7 @@ void note_model(SessionFile& session, const WalkInfo& info, const WalkOptions& o
         session.size = std::to_string(info.width) + "x" + std::to_string(info.height);
         session.context_latents = info.context.latents;
         session.fast_context = info.context.fast;
+        session.gpus = options.gpus;
         session.path = options.path;
     }
     if (info.camera_steering) return;
@@ -153,6 +154,7 @@ std::string session_json(const SessionFile& session) {
         json["size"] = session.size;
         if (session.context_latents > 0) json["context"] = session.context_latents;
         json["fast_context"] = session.fast_context;
+        if (session.gpus > 1) json["gpus"] = session.gpus;
         if (!session.path.empty()) json["path"] = session.path;
     }
     if (!session.resumed.empty()) json["resume"] = session.resumed.string();

@@ -54,6 +54,7 @@ struct SessionFile {
     std::string size;                     // of HY-WorldPlay's pictures, as --size takes it; empty: another model
     int context_latents = 0;              // as --context takes it; 0: as published
     bool fast_context = false;
+    int gpus = 1;                  // as --gpus takes it
     std::string path;              // as --path takes it; empty: none
     std::filesystem::path resumed; // the saved walk that it went on from; empty: none
     std::string device;

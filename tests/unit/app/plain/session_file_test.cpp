@@ -56,6 +56,23 @@ TEST(SessionFile, MeasuredPeriodsBeginWithTheSecondChunk) {
     EXPECT_EQ(measured["total_p50_ms"], 150);
 }
 
+TEST(SessionFile, GpusAreThereWhereAModelIsSplit) {
+    WalkInfo info;
+    info.published_context = 20;
+    info.width = 832;
+    info.height = 480;
+    for (const int gpus : {1, 2}) {
+        WalkOptions options;
+        options.gpus = gpus;
+        SessionFile session;
+        note_model(session, info, options);
+        const auto json = nlohmann::json::parse(session_json(session));
+        EXPECT_EQ(json["size"], "832x480");
+        EXPECT_EQ(json.value("gpus", 1), gpus);
+        EXPECT_EQ(json.contains("gpus"), gpus > 1);
+    }
+}
+
 TEST(SessionFile, CacheRulesAreThereAtTheStartAndWhereTheyChange) {
     SessionFile session;
     session.cache_rules.keep_recent = 2;
