@@ -38,10 +38,7 @@ bool hopper_fits(const CacheShape& shape, at::ScalarType compute) {
 constexpr std::int64_t kLongHistoryRows = 50000;
 
 bool cudnn_is_faster(const CacheShape& shape, const CachePolicy& policy, int device) {
-    const int visible = shape.sink_latents + shape.window_latents;
-    const std::int64_t rows = std::int64_t{policy.read_latents > 0 ? std::min(policy.read_latents, visible) : visible} *
-                              shape.tokens_per_latent;
-    return policy.attention == AttentionType::fp8 && shape.window_latents > 0 && rows > kLongHistoryRows &&
+    return policy.attention == AttentionType::fp8 && most_history_rows(shape, policy) > kLongHistoryRows &&
            cuda::sdpa_supports(cuda::SdpaType::e4m3, device);
 }
 

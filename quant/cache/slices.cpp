@@ -47,6 +47,12 @@ private:
 
 } // namespace
 
+std::int64_t most_history_rows(const CacheShape& shape, const CachePolicy& policy) {
+    int latents = shape.window_latents > 0 ? shape.sink_latents + shape.window_latents : 0;
+    if (policy.read_latents > 0) latents = latents > 0 ? std::min(latents, policy.read_latents) : policy.read_latents;
+    return std::int64_t{latents} * shape.tokens_per_latent;
+}
+
 std::vector<Slice> cut_slices(const SliceRules& rules, const PageCodec& codec, int layer,
                               const std::vector<HistorySegment>& segments, int own_rows, int history) {
     Cutter whole(rules, rules.text_rows);

@@ -29,6 +29,10 @@ struct Slice {
     const at::Tensor* noise = nullptr; // of the one page that all rows come from, see quant/cache/logit_bias.hpp
 };
 
+// Rows of history that a chunk reads at most: those of all latents that stay visible, or of CachePolicy::read_latents
+// of them. 0: there is no bound.
+std::int64_t most_history_rows(const CacheShape& shape, const CachePolicy& policy);
+
 inline constexpr int kAllSlices = 1 << 30;
 
 struct SliceRules {

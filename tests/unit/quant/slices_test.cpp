@@ -143,5 +143,20 @@ TEST(CachedSlices, StayInTheCacheOverLongHistories) {
     EXPECT_EQ(quant::cached_slices(wide).heads, 0);
 }
 
+// What the choice of an attention goes by: what a chunk reads, not what a walk holds.
+TEST(MostHistoryRows, AreThoseThatAChunkReads) {
+    quant::CacheShape shape{.tokens_per_latent = 1560, .sink_latents = 4, .window_latents = 40};
+    quant::CachePolicy policy;
+    EXPECT_EQ(quant::most_history_rows(shape, policy), 44 * 1560);
+    policy.read_latents = 20;
+    EXPECT_EQ(quant::most_history_rows(shape, policy), 20 * 1560);
+    policy.read_latents = 60; // more than there are
+    EXPECT_EQ(quant::most_history_rows(shape, policy), 44 * 1560);
+    shape.window_latents = 0; // everything stays
+    EXPECT_EQ(quant::most_history_rows(shape, policy), 60 * 1560);
+    policy.read_latents = 0;
+    EXPECT_EQ(quant::most_history_rows(shape, policy), 0);
+}
+
 } // namespace
 } // namespace wander::test
