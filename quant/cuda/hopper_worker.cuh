@@ -1,0 +1,314 @@
+#pragma once
+// One warpgroup of Hopper's attention: scores, probabilities and weighted sums of 64 queries. Device code for sm_90a
+// alone; hopper_kernel.cuh says how warpgroups share a block.
+
+#include "quant/cuda/hopper_mma.cuh"
+#include "quant/cuda/hopper_rows.cuh"
+
+namespace wander::quant::cuda::hopper {
+
+// The value, of which the compiler then knows that all lanes have the same.
+__device__ inline std::uint32_t alike(std::uint32_t value) { return __shfl_sync(0xffffffffU, value, 0); }
+
+template <class T>
+struct Worker {
+    static constexpr int kScores = T::kKeys / 2;                  // of a thread, for one tile
+    static constexpr int kWeights = kScores * T::kValueBytes / 4; // registers of them as an operand
+    const Launch& launch;
+    int group;                                  // of queries
+    int thread;                                 // of the warpgroup
+    std::uint32_t q_matrix, k_matrix, v_matrix; // as describe() has them
+    Barriers<T::kStages> barriers;
+    Phases q_phase, k_phases, v_phases;
+
+    Rows<T> rows;
+    float scores[kScores];                           // and the probabilities that become of them
+    std::uint32_t pairs[T::kE4m3 ? kScores / 2 : 1]; // E4M3: probabilities in twos
+    std::uint32_t weights[kWeights];                 // probabilities as the products read them
+    float fresh[T::kE4m3 ? 64 : 1];                  // E4M3: products with one tile's values
+    float fade[2];                     // what sums of a row shrink by, since its peak grew with the newest scores
+    bool below_zero;                   // some row of the warp has no score above zero yet
+    int pair = 0;                      // of stages, in which the last tile with an even number lies
+    int tile = 0;                      // being attended to
+    int segment = 0, segment_tile = 0; // of that tile, and its first tile
+
+    __device__ Worker(const Launch& l, int g, std::uint32_t queries, std::uint32_t keys, std::uint32_t values,
+                      Barriers<T::kStages> b)
+        : launch(l),
+          group(g),
+          thread(static_cast<int>(keep(threadIdx.x % 128))),
+          q_matrix(describe(queries + static_cast<unsigned>(g) * 64 * kHalfBytes, 0)),
+          k_matrix(describe(keys, 0)),
+          v_matrix(describe(values, T::kTileBytes / 2)),
+          barriers(b) {
+        rows.scale_log2 = l.scale_log2;
+        if constexpr (T::kE4m3) {
+            rows.scale_log2 *= l.factors->descale[0] * l.factors->descale[1];
+        }
+    }
+
+    // One arrival a warp.
+    __device__ void release(std::uint32_t barrier) const {
+        if (thread % 32 == 0) {
+            barrier_arrive(barrier);
+        }
+    }
+    __device__ void take_turn() const { named_sync(1 + group, 256); }
+    __device__ void pass_turn() const { named_arrive(1 + (group + 1) % T::kGroups, 256); }
+    __device__ void wait_for_keys(int stage) { barrier_wait(barriers.full_k(stage), k_phases.take(stage)); }
+    __device__ void wait_for_values(int stage) { barrier_wait(barriers.full_v(stage), v_phases.take(stage)); }
+    __device__ static std::uint32_t of_stage(std::uint32_t matrix, int stage) {
+        return alike(further(matrix, static_cast<unsigned>(stage) * T::kTileBytes));
+    }
+
+    __device__ void start_scores(std::uint32_t keys) {
+        const std::uint32_t queries = alike(q_matrix);
+        products_begin();
+#pragma unroll
+        for (int step = 0; step < 4 * T::kHalves; ++step) { // 32 bytes of each row
+            const unsigned half = static_cast<unsigned>(step) / 4, within = static_cast<unsigned>(step) % 4 * 32;
+            const std::uint32_t a = further(queries, half * (T::kQueryBytes / 2) + within);
+            const std::uint32_t b = further(keys, half * (T::kTileBytes / 2) + within);
+            if constexpr (T::kE4m3) {
+                scores_e4m3(scores, a, b, step);
+            } else {
+                scores_bf16<T::kKeys>(scores, a, b, step);
+            }
+        }
+        products_commit();
+    }
+    __device__ void start_values(std::uint32_t values) {
+        products_begin();
+#pragma unroll
+        for (int step = 0; step < kWeights / 4; ++step) {
+            const std::uint32_t* const p = weights + 4 * step;
+            const unsigned further_by = static_cast<unsigned>(step) * (T::kE4m3 ? 32 : 16 * kHalfBytes);
+            if constexpr (T::kE4m3) {
+                values_e4m3(fresh, p[0], p[1], p[2], p[3], further(values, further_by), step);
+            } else {
+                values_bf16(rows.sums, p[0], p[1], p[2], p[3], further(values, further_by), 1);
+            }
+        }
+        products_commit();
+    }
+    __device__ void wait_for_sums() {
+        products_wait<0>();
+        if constexpr (T::kE4m3) {
+            pin(fresh);
+        } else {
+            pin(rows.sums);
+        }
+    }
+
+    // Keys from `valid` on are none.
+    __device__ void mask(int valid) {
+        if (valid >= T::kKeys) [[likely]] {
+            return;
+        }
+#pragma unroll
+        for (int i = 0; i < kScores; ++i) {
+            if (i / 4 * 8 + thread % 4 * 2 + i % 2 >= valid) {
+                scores[i] = -INFINITY;
+            }
+        }
+    }
+
+    // Of this thread's scores, for each row. Once all peaks are above zero, bits are compared as whole numbers, three
+    // at a time: negative scores come out in the wrong order, but none of them is larger than the peak.
+    __device__ void find_largest(float (&largest)[2]) const {
+        if (below_zero) {
+            float chains[4] = {scores[0], scores[1], scores[2], scores[3]}; // two a row
+#pragma unroll
+            for (int i = 4; i < kScores; ++i) {
+                chains[i % 4] = fmaxf(chains[i % 4], scores[i]);
+            }
+            largest[0] = fmaxf(chains[0], chains[1]);
+            largest[1] = fmaxf(chains[2], chains[3]);
+        } else {
+            const auto bits = [&](int i) { return __float_as_int(scores[i]); };
+            int chains[4] = {bits(0), bits(1), bits(2), bits(3)};
+#pragma unroll
+            for (int i = 4; i < kScores - 4; i += 8) {
+#pragma unroll
+                for (int chain = 0; chain < 4; ++chain) {
+                    chains[chain] = __vimax3_s32(chains[chain], bits(i + chain), bits(i + 4 + chain));
+                }
+            }
+#pragma unroll
+            for (int chain = 0; chain < 4; ++chain) {
+                chains[chain] = max(chains[chain], bits(kScores - 4 + chain));
+            }
+            largest[0] = __int_as_float(max(chains[0], chains[1]));
+            largest[1] = __int_as_float(max(chains[2], chains[3]));
+        }
+    }
+    __device__ bool any_below_zero() const { return __any_sync(0xffffffffU, rows.peak[0] < 0 || rows.peak[1] < 0); }
+
+    // Scores become probabilities against the peak so far.
+    template <bool kFirst>
+    __device__ void soften() {
+        float most[2];
+        find_largest(most);
+#pragma unroll
+        for (int by = 1; by < 4; by *= 2) {
+#pragma unroll
+            for (int row = 0; row < 2; ++row) {
+                most[row] = fmaxf(most[row], __shfl_xor_sync(0xffffffffU, most[row], by));
+            }
+        }
+        float shift[2];
+#pragma unroll
+        for (int row = 0; row < 2; ++row) {
+            if constexpr (kFirst) {
+                fade[row] = 0;
+                rows.total[row] = 0;
+            } else {
+                most[row] = fmaxf(most[row], rows.peak[row]);
+                fade[row] = exp2_fast((rows.peak[row] - most[row]) * rows.scale_log2);
+                rows.total[row] *= fade[row];
+            }
+            rows.peak[row] = most[row];
+            shift[row] = fmaf(most[row], rows.scale_log2, T::kE4m3 ? -kLog2Larger : 0.0F);
+        }
+#pragma unroll
+        for (int i = 0; i < kScores; ++i) {
+            scores[i] = exp2_fast(fmaf(scores[i], rows.scale_log2, -shift[i / 2 % 2]));
+            rows.total[i / 2 % 2] += scores[i];
+            if constexpr (T::kE4m3) {
+                if (i % 2 == 1) {
+                    pairs[i / 2] = two_e4m3(scores[i - 1], scores[i]);
+                }
+            }
+        }
+    }
+    // The products with the tile before are done: their operand can be written over.
+    __device__ void pack() {
+        if constexpr (T::kE4m3) {
+            // Keys stand in the order that makes these the operand's values: see place_of_key() in expand_rows.cuh.
+            // How two pairs become one register is an argument of the launch, since of a constant the compiler makes
+            // packing that it would do while the products still read.
+            const auto four = [&](int low, int high) {
+                std::uint32_t both;
+                asm volatile("prmt.b32 %0, %1, %2, %3;"
+                             : "=r"(both)
+                             : "r"(pairs[low]), "r"(pairs[high]), "r"(launch.low_halves));
+                return both;
+            };
+#pragma unroll
+            for (int i = 0; i < kWeights / 2; ++i) {
+                weights[2 * i] = four(4 * i, 4 * i + 2);
+                weights[2 * i + 1] = four(4 * i + 1, 4 * i + 3);
+            }
+        } else {
+#pragma unroll
+            for (int i = 0; i < kWeights; ++i) {
+                weights[i] = two_bf16(scores[2 * i], scores[2 * i + 1]);
+            }
+        }
+    }
+    // Sums so far are against the peaks before the newest scores. E4M3: against those before, `earlier` being the fade
+    // in between, and the products of one tile are added to them.
+    __device__ void fade_sums(const float (&earlier)[2]) {
+        if constexpr (T::kE4m3) {
+#pragma unroll
+            for (int i = 0; i < 64; ++i) {
+                rows.sums[i] = fmaf(rows.sums[i], earlier[i / 2 % 2], fresh[i]);
+            }
+        } else if (__any_sync(0xffffffffU, fade[0] != 1 || fade[1] != 1)) { // seldom: peaks soon are what they stay
+#pragma unroll
+            for (int i = 0; i < 64; ++i) {
+                rows.sums[i] *= fade[i / 2 % 2];
+            }
+        }
+    }
+
+    // The next tile's scores, and the sums of the tile before, whose number in the piece is even or odd.
+    template <bool kBeforeIsEven>
+    __device__ void step(int first_tile) {
+        const int next_pair = T::kStages == 2 ? 0 : pair ^ 1;
+        const int before = kBeforeIsEven ? 2 * pair : 2 * pair + 1;
+        const int now = kBeforeIsEven ? 2 * pair + 1 : 2 * next_pair;
+        const int after = kBeforeIsEven ? 2 * next_pair : 2 * next_pair + 1;
+        const std::uint32_t keys = of_stage(k_matrix, now), values = of_stage(v_matrix, before);
+        take_turn();
+        start_scores(keys);
+        start_values(values);
+        pass_turn();
+        products_wait<1>();
+        pin(scores);
+        release(barriers.empty_k(now));
+        if constexpr (!T::kE4m3) {
+            if (tile < segment_tile) [[unlikely]] { // the last tile of the segment before
+                --segment;
+                segment_tile = launch.first_tile[segment];
+                mask(launch.rows[segment] - (tile - segment_tile) * T::kKeys);
+            }
+        }
+        const float earlier[2] = {fade[0], fade[1]};
+        soften<false>();
+        wait_for_values(now);
+        if (tile > first_tile) {
+            wait_for_keys(after);
+        }
+        wait_for_sums();
+        release(barriers.empty_v(before));
+        fade_sums(earlier);
+        if (below_zero) {
+            below_zero = any_below_zero();
+        }
+        pack();
+        if constexpr (!kBeforeIsEven) {
+            pair = next_pair;
+        }
+    }
+
+    __device__ void attend(const Piece& piece) {
+        barrier_wait(barriers.full_q(), q_phase.take(0));
+        wait_for_keys(0);
+        start_scores(of_stage(k_matrix, 0));
+        products_wait<0>();
+        pin(scores);
+        release(barriers.empty_k(0));
+        tile = piece.last - 1;
+        segment = segment_of(launch, tile, launch.segments - 1);
+        segment_tile = launch.first_tile[segment];
+        mask(launch.rows[segment] - (tile - segment_tile) * T::kKeys);
+        below_zero = true;
+        soften<true>();
+        below_zero = any_below_zero();
+        wait_for_values(0);
+        pack();
+#pragma unroll
+        for (int i = 0; i < 64; ++i) {
+            rows.sums[i] = 0;
+        }
+        pair = 0;
+        int stage = 0; // of the newest tile
+        if (--tile >= piece.first) {
+            wait_for_keys(1);
+#pragma unroll 1
+            while (true) { // two tiles a round
+                step<true>(piece.first);
+                stage = 2 * pair + 1;
+                if (--tile < piece.first) {
+                    break;
+                }
+                step<false>(piece.first);
+                stage = 2 * pair;
+                if (--tile < piece.first) {
+                    break;
+                }
+            }
+        }
+        release(barriers.empty_q());
+        start_values(of_stage(v_matrix, stage));
+        wait_for_sums();
+        release(barriers.empty_v(stage));
+        if constexpr (T::kE4m3) {
+            fade_sums(fade);
+        }
+        rows.finish(launch, piece, group, thread);
+    }
+};
+
+} // namespace wander::quant::cuda::hopper
