@@ -20,12 +20,13 @@
 #include <cstdio>
 
 #if WANDER_CUDA
+#include "tests/bench/figures.hpp"
+#include "tests/bench/gpu_event.hpp"
+
 #include <c10/cuda/CUDACachingAllocator.h>
-#include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -38,6 +39,10 @@
 namespace {
 
 using namespace wander;
+using bench::Event;
+using bench::median;
+using bench::ms_of;
+using bench::now_ms;
 
 constexpr double kTeraflops = 790;
 constexpr double kFullPixels = 60 * 104; // of the latents that these are counted for
@@ -54,15 +59,6 @@ struct Options {
     bool parts = false;
     std::string only;
 };
-
-double now_ms() {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double median(std::vector<double> values) {
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-    return values[values.size() / 2];
-}
 
 c10::CachingDeviceAllocator::Stat allocated() {
     return c10::cuda::CUDACachingAllocator::getDeviceStats(0)
@@ -147,22 +143,9 @@ void bench(const Options& options, const std::string& name, const VideoDecoder& 
 
 double event_ms(const std::function<void()>& call) {
     call();
-    cudaEvent_t from{}, to{};
-    cudaEventCreate(&from);
-    cudaEventCreate(&to);
-    const auto stream = c10::cuda::getCurrentCUDAStream().stream();
+    Event begin, end;
     std::vector<double> all;
-    for (int i = 0; i < 9; ++i) {
-        cudaEventRecord(from, stream);
-        call();
-        cudaEventRecord(to, stream);
-        cudaEventSynchronize(to);
-        float ms = 0;
-        cudaEventElapsedTime(&ms, from, to);
-        all.push_back(ms);
-    }
-    cudaEventDestroy(from);
-    cudaEventDestroy(to);
+    for (int i = 0; i < 9; ++i) all.push_back(ms_of(begin, end, call));
     return median(all);
 }
 
