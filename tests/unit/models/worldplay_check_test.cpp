@@ -11,11 +11,8 @@
 
 #include <fstream>
 
-namespace wander {
+namespace wander::test {
 namespace {
-
-using namespace test;
-namespace fs = std::filesystem;
 
 TEST_F(WorldPlayFolderTest, DifferencesAreListed) {
     const fs::path model = copy();
@@ -68,4 +65,4 @@ TEST_F(WorldPlayFolderTest, ConfigsThatDisagreeAreRefused) {
 }
 
 } // namespace
-} // namespace wander
+} // namespace wander::test

@@ -11,11 +11,8 @@
 
 #include <fstream>
 
-namespace wander {
+namespace wander::test {
 namespace {
-
-using namespace test;
-namespace fs = std::filesystem;
 
 // madebyollin/taehv's and LightX2V's have the same tensors; the name tells whose conventions hold.
 TEST_F(WorldPlayFolderTest, TheTinyVaeIsFoundByItsTensorsAndItsConventionsByItsName) {
@@ -145,4 +142,4 @@ TEST_F(WorldPlayFolderTest, SettingsOfThePersonAreChecked) {
 }
 
 } // namespace
-} // namespace wander
+} // namespace wander::test

@@ -7,12 +7,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-namespace wander {
+namespace wander::test {
 namespace {
-
-using namespace test;
-using Recipe = WorldPlayRecipe;
-namespace fs = std::filesystem;
 
 TEST_F(WorldPlayFolderTest, ConversionKeepsNamesAndRoundsMatrices) {
     const fs::path model = copy();
@@ -62,7 +58,7 @@ TEST_F(WorldPlayFolderTest, TheConversionOfDistilledWeightsOutlivesThem) {
     EXPECT_EQ(open(model).part(PartKind::transformer)->path.filename(), "worldplay_wan5b.safetensors");
     EXPECT_TRUE(open(model).few_steps);
     // New distilled weights do.
-    Recipe other;
+    WorldPlayRecipe other;
     other.small = true;
     other.seed = 2;
     ASSERT_TRUE(write_worldplay_folder(model, other));
@@ -70,4 +66,4 @@ TEST_F(WorldPlayFolderTest, TheConversionOfDistilledWeightsOutlivesThem) {
 }
 
 } // namespace
-} // namespace wander
+} // namespace wander::test

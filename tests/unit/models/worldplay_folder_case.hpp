@@ -13,9 +13,11 @@
 
 namespace wander::test {
 
+namespace fs = std::filesystem;
+
 inline constexpr const char* kBase = "Wan2.2-TI2V-5B-Diffusers";
 
-inline const std::filesystem::path& made(WorldPlayRecipe::Layout layout) {
+inline const fs::path& made(WorldPlayRecipe::Layout layout) {
     WorldPlayRecipe recipe;
     recipe.layout = layout;
     recipe.small = true;
@@ -25,10 +27,10 @@ inline const std::filesystem::path& made(WorldPlayRecipe::Layout layout) {
 
 class WorldPlayFolderTest : public CopiedFolder {
 protected:
-    std::filesystem::path copy() const { return copy_of(made(WorldPlayRecipe::Layout::diffusers)); }
+    fs::path copy() const { return copy_of(made(WorldPlayRecipe::Layout::diffusers)); }
 };
 
-inline WorldPlayFolder open(const std::filesystem::path& path) { return opened<WorldPlayFolder>(path); }
+inline WorldPlayFolder open(const fs::path& path) { return opened<WorldPlayFolder>(path); }
 
 inline std::map<std::string, at::Tensor> tensors_of(const WorldPlayFolder& model, PartKind kind) {
     std::map<std::string, at::Tensor> tensors;

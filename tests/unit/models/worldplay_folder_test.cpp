@@ -14,16 +14,12 @@
 
 #include <fstream>
 
-namespace wander {
+namespace wander::test {
 namespace {
 
-using namespace test;
-using Recipe = WorldPlayRecipe;
-namespace fs = std::filesystem;
-
 TEST(WorldPlayFolder, FilesAsDownloaded) {
-    ASSERT_TRUE(WorldPlayFolder::looks_like_one(made(Recipe::Layout::diffusers)));
-    const auto model = open(made(Recipe::Layout::diffusers));
+    ASSERT_TRUE(WorldPlayFolder::looks_like_one(made(WorldPlayRecipe::Layout::diffusers)));
+    const auto model = open(made(WorldPlayRecipe::Layout::diffusers));
     EXPECT_EQ(model.model, WorldPlayFolder::Model::wan_5b);
     EXPECT_EQ(model.name, "random-small-wan5b");
     EXPECT_TRUE(model.ready()) << model.ready().error().message;
@@ -61,8 +57,8 @@ TEST(WorldPlayFolder, FilesAsDownloaded) {
 }
 
 TEST(WorldPlayFolder, BothLayoutsHoldTheSameTensors) {
-    const auto a = open(made(Recipe::Layout::diffusers));
-    const auto b = open(made(Recipe::Layout::official));
+    const auto a = open(made(WorldPlayRecipe::Layout::diffusers));
+    const auto b = open(made(WorldPlayRecipe::Layout::official));
     EXPECT_TRUE(b.ready()) << b.ready().error().message;
     for (const PartKind kind : {PartKind::transformer, PartKind::vae, PartKind::tiny_vae, PartKind::text_encoder}) {
         const auto ours = tensors_of(a, kind);
@@ -75,7 +71,7 @@ TEST(WorldPlayFolder, BothLayoutsHoldTheSameTensors) {
 }
 
 TEST(WorldPlayFolder, TheNetworksLoadAndTheSecondBiasIsIn) {
-    const auto model = open(made(Recipe::Layout::diffusers));
+    const auto model = open(made(WorldPlayRecipe::Layout::diffusers));
     const ModelPart& part = *model.part(PartKind::transformer);
     const auto dit = WanDit::load(model.dit, part.source(), at::kCPU, at::kFloat);
     ASSERT_TRUE(dit) << dit.error().message;
@@ -190,4 +186,4 @@ TEST(WorldPlayFolder, SizesOfTheDownloadsAreThoseOfTheTensors) {
 }
 
 } // namespace
-} // namespace wander
+} // namespace wander::test
