@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -16,6 +17,18 @@ Result<std::optional<Description>> Description::read(const std::filesystem::path
     if (!values) return values.error();
     if (!values->is_object()) return Error{ErrorCode::bad_input, fmt::format("{}: is no JSON object", path.string())};
     return std::optional<Description>({path, std::move(*values)});
+}
+
+Result<std::optional<Description>> Description::find(const std::vector<std::filesystem::path>& paths,
+                                                     std::initializer_list<const char*> keys) {
+    for (const auto& path : paths) {
+        auto description = read(path);
+        if (!description) return description.error();
+        if (*description && std::any_of(keys.begin(), keys.end(),
+                                        [&](const char* key) { return (*description)->values.contains(key); }))
+            return description;
+    }
+    return std::optional<Description>();
 }
 
 std::optional<int> Description::whole(const char* key) const {

@@ -23,6 +23,9 @@ struct Description {
 
     // Nothing where there is no such file; bad_input where it is no JSON object.
     static Result<std::optional<Description>> read(const std::filesystem::path& path);
+    // The first of the files that is there and has one of the keys; nothing where none does.
+    static Result<std::optional<Description>> find(const std::vector<std::filesystem::path>& paths,
+                                                   std::initializer_list<const char*> keys);
 
     // A whole number of it; nothing where the key is absent.
     std::optional<int> whole(const char* key) const;

@@ -3,6 +3,7 @@
 #include "generator/json_fields.hpp"
 #include "generator/models/converted_part.hpp"
 #include "generator/models/description.hpp"
+#include "generator/models/part_checks.hpp"
 #include "generator/models/part_places.hpp"
 
 #include <ATen/ATen.h>
@@ -20,10 +21,6 @@ using nlohmann::json;
 // Trained on 21 latents of full attention: the sink, 15 more and the chunk itself (self-forcing.md 5.6).
 constexpr int kSinkLatents = 3;
 constexpr int kWindowLatents = 15;
-
-Error at_path(const std::filesystem::path& path, const Error& error) {
-    return {error.code, path.string() + ": " + error.message};
-}
 
 ModelFolder published_settings() {
     ModelFolder settings;
@@ -113,16 +110,10 @@ private:
 
     // The first description that is one of a transformer: beside its file, in the folder, in the base model's.
     Result<std::optional<Description>> transformer_description(const ModelPart& part) {
-        const auto& file = part.published();
-        for (const auto& folder : {file.parent_path(), model_.folder, model_.folder / "Wan2.1-T2V-1.3B",
-                                   model_.folder / "wan_models" / "Wan2.1-T2V-1.3B"}) {
-            auto description = Description::read(folder / "config.json");
-            if (!description) return description.error();
-            if (*description && ((*description)->values.contains("num_heads") ||
-                                 (*description)->values.contains("num_attention_heads")))
-                return description;
-        }
-        return std::optional<Description>();
+        return Description::find(
+            {part.published().parent_path() / "config.json", model_.folder / "config.json",
+             model_.folder / "Wan2.1-T2V-1.3B/config.json", model_.folder / "wan_models/Wan2.1-T2V-1.3B/config.json"},
+            {"num_heads", "num_attention_heads"});
     }
 
     Result<void> check_transformer(const ModelPart& part) {
@@ -135,10 +126,9 @@ private:
                 const auto heads = (*description)->whole("num_heads");
                 const auto dim = (*description)->whole("dim");
                 if (heads && dim && *heads > 0 && *dim % *heads == 0) head_dim = *dim / *heads;
-                head_dim = (*description)->whole("attention_head_dim").value_or(head_dim);
-                if (head_dim < 2 || head_dim % 2 != 0 || head_dim > 1024)
-                    return Error{ErrorCode::bad_input, fmt::format("{}: heads of {} channels cannot be used",
-                                                                   (*description)->path.string(), head_dim)};
+                const auto described = described_head_dim(**description, head_dim, 2);
+                if (!described) return described.error();
+                head_dim = *described;
             }
             auto found = dit_of_shapes(part.tensors->shapes(), head_dim);
             if (!found) return at_path(part.path, found.error());
@@ -147,20 +137,12 @@ private:
                 const Description& said = **description;
                 if (auto same = said.compare({{"dim", dit.dim},
                                               {"num_heads", dit.heads},
-                                              {"num_attention_heads", dit.heads},
-                                              {"num_layers", dit.layers},
-                                              {"ffn_dim", dit.ffn},
-                                              {"freq_dim", dit.freq_dim},
                                               {"in_dim", dit.channels},
-                                              {"out_dim", dit.channels},
-                                              {"in_channels", dit.channels},
-                                              {"out_channels", dit.channels},
-                                              {"text_dim", dit.text_dim}},
+                                              {"out_dim", dit.channels}},
                                              part.path);
                     !same)
                     return same.error();
-                const int text_len = said.whole("text_len").value_or(dit.text_len);
-                if (text_len >= 1 && text_len <= 1 << 14) dit.text_len = text_len;
+                if (auto taken = take_description(said, part.path, dit); !taken) return taken;
             }
         }
         return part.tensors->check(
@@ -210,20 +192,8 @@ private:
     }
 
     Result<void> check_text_encoder(const ModelPart& part) {
-        auto found = umt5_of_shapes(part.tensors->shapes());
-        if (!found) return at_path(part.path, found.error());
-        model_.text = *found;
-        if (auto fits = part.tensors->check(
-                found->tensor_shapes(), {},
-                fmt::format("the umT5 encoder of {} layers and {} channels", found->layers, found->dim));
-            !fits)
-            return fits;
-        const ModelPart* transformer = model_.part(PartKind::transformer);
-        if (transformer && found->dim != model_.settings.dit.text_dim)
-            return Error{ErrorCode::bad_input,
-                         fmt::format("{}: gives {} numbers a token, but the transformer takes {}", part.path.string(),
-                                     found->dim, model_.settings.dit.text_dim)};
-        return {};
+        const DitConfig* transformer = model_.part(PartKind::transformer) ? &model_.settings.dit : nullptr;
+        return check_umt5(part, transformer, model_.text);
     }
 
     // wander.json: what a person may want otherwise than published.

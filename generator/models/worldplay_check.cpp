@@ -2,6 +2,7 @@
 
 #include "generator/models/description.hpp"
 #include "generator/models/hunyuan_sizes.hpp"
+#include "generator/models/part_checks.hpp"
 #include "generator/models/part_sizes.hpp"
 #include "generator/text/byt5_encoder.hpp"
 #include "generator/text/qwen_text.hpp"
@@ -18,8 +19,6 @@ namespace wander {
 namespace {
 
 namespace fs = std::filesystem;
-
-Error at_path(const fs::path& path, const Error& error) { return {error.code, path.string() + ": " + error.message}; }
 
 class PartCheck {
 public:
@@ -42,16 +41,12 @@ public:
 private:
     // Beside the weights or, of the distilled file, in wan_transformer/.
     Result<std::optional<Description>> transformer_description(const ModelPart& part) const {
-        std::vector<fs::path> folders = {part.published().parent_path(),
-                                         part.published().parent_path().parent_path() / "wan_transformer",
-                                         model_.folder / "wan_transformer"};
-        for (const WorldPlayFile& other : files_.of(PartKind::transformer)) folders.push_back(other.path.parent_path());
-        for (const fs::path& folder : folders) {
-            auto description = Description::read(folder / "config.json");
-            if (!description) return description.error();
-            if (*description && (*description)->values.contains("num_attention_heads")) return description;
-        }
-        return std::optional<Description>();
+        const fs::path folder = part.published().parent_path();
+        std::vector<fs::path> paths = {folder / "config.json", folder.parent_path() / "wan_transformer/config.json",
+                                       model_.folder / "wan_transformer/config.json"};
+        for (const WorldPlayFile& other : files_.of(PartKind::transformer))
+            paths.push_back(other.path.parent_path() / "config.json");
+        return Description::find(paths, {"num_attention_heads"});
     }
 
     Result<void> check_transformer(const ModelPart& part) {
@@ -59,29 +54,16 @@ private:
         if (!description) return description.error();
         int head_dim = model_.dit.head_dim;
         if (*description) {
-            head_dim = (*description)->whole("attention_head_dim").value_or(head_dim);
-            if (head_dim < 4 || head_dim % 4 != 0 || head_dim > 1024)
-                return Error{ErrorCode::bad_input, fmt::format("{}: heads of {} channels cannot be used",
-                                                               (*description)->path.string(), head_dim)};
+            const auto described = described_head_dim(**description, head_dim, 4);
+            if (!described) return described.error();
+            head_dim = *described;
         }
         auto found = wan5b_of_shapes(part.tensors->shapes(), head_dim);
         if (!found) return at_path(part.path, found.error());
         model_.dit = *found;
         DitConfig& dit = model_.dit;
         if (*description) {
-            const Description& said = **description;
-            if (auto same = said.compare({{"num_attention_heads", dit.heads},
-                                          {"num_layers", dit.layers},
-                                          {"ffn_dim", dit.ffn},
-                                          {"freq_dim", dit.freq_dim},
-                                          {"in_channels", dit.channels},
-                                          {"out_channels", dit.channels},
-                                          {"text_dim", dit.text_dim}},
-                                         part.path);
-                !same)
-                return same;
-            const int text_len = said.whole("text_len").value_or(dit.text_len);
-            if (text_len >= 1 && text_len <= 1 << 14) dit.text_len = text_len;
+            if (auto taken = take_description(**description, part.path, dit); !taken) return taken;
         }
         return part.tensors->check(
             wan5b_shapes(dit), {},
@@ -121,9 +103,14 @@ private:
                                          part.path.string(), vae.z)};
         }
         if (auto fits = part.tensors->check(vae.tensor_shapes(true, true), {}, "the Wan 2.2 VAE"); !fits) return fits;
-        if (model_.part(PartKind::transformer) && vae.z != model_.dit.channels)
+        return check_latents(part, vae.z, model_.dit.channels);
+    }
+
+    // Of a VAE, behind the transformer's check.
+    Result<void> check_latents(const ModelPart& part, int channels, int of_transformer) const {
+        if (model_.part(PartKind::transformer) && channels != of_transformer)
             return Error{ErrorCode::bad_input, fmt::format("{}: its latents have {} channels, but the transformer's {}",
-                                                           part.path.string(), vae.z, model_.dit.channels)};
+                                                           part.path.string(), channels, of_transformer)};
         return {};
     }
 
@@ -133,11 +120,11 @@ private:
         if (!found) return at_path(part.path, found.error());
         model_.hunyuan_dit = *found;
         HunyuanConfig& dit = model_.hunyuan_dit;
-        for (const fs::path& path :
-             {part.published().parent_path() / "config.json", model_.folder / "transformer/480p_i2v/config.json"}) {
-            const auto description = Description::read(path);
-            if (!description) return description.error();
-            if (!*description || !(*description)->values.contains("mm_double_blocks_depth")) continue;
+        const auto description = Description::find(
+            {part.published().parent_path() / "config.json", model_.folder / "transformer/480p_i2v/config.json"},
+            {"mm_double_blocks_depth"});
+        if (!description) return description.error();
+        if (*description) {
             const Description& said = **description;
             if (auto same = said.compare({{"hidden_size", dit.dim},
                                           {"heads_num", dit.heads},
@@ -156,7 +143,6 @@ private:
                 if (const std::string problem = dit.problem(); !problem.empty())
                     return Error{ErrorCode::bad_input, said.path.string() + ": \"rope_dim_list\": " + problem};
             }
-            break;
         }
         return part.tensors->check(
             dit.tensor_shapes(), {},
@@ -169,10 +155,7 @@ private:
         model_.hunyuan_vae = *found;
         if (auto fits = part.tensors->check(found->tensor_shapes(true, true), {}, "the VAE of HunyuanVideo 1.5"); !fits)
             return fits;
-        if (model_.part(PartKind::transformer) && found->z != model_.hunyuan_dit.channels)
-            return Error{ErrorCode::bad_input, fmt::format("{}: its latents have {} channels, but the transformer's {}",
-                                                           part.path.string(), found->z, model_.hunyuan_dit.channels)};
-        return {};
+        return check_latents(part, found->z, model_.hunyuan_dit.channels);
     }
 
     // Its conventions follow the full VAE's, which is checked before.
@@ -201,18 +184,7 @@ private:
     }
 
     Result<void> check_text_encoder(const ModelPart& part) {
-        auto found = umt5_of_shapes(part.tensors->shapes());
-        if (!found) return at_path(part.path, found.error());
-        model_.text = *found;
-        if (auto fits = part.tensors->check(
-                found->tensor_shapes(), {},
-                fmt::format("the umT5 encoder of {} layers and {} channels", found->layers, found->dim));
-            !fits)
-            return fits;
-        if (model_.part(PartKind::transformer) && found->dim != model_.dit.text_dim)
-            return Error{ErrorCode::bad_input, fmt::format("{}: gives {} numbers a token, but the transformer takes {}",
-                                                           part.path.string(), found->dim, model_.dit.text_dim)};
-        return {};
+        return check_umt5(part, model_.part(PartKind::transformer) ? &model_.dit : nullptr, model_.text);
     }
 
     const WorldPlayFiles& files_;

@@ -2,6 +2,7 @@
 #include "quant/cache/logit_bias.hpp"
 #include "quant/cache/page_codec.hpp"
 #include "quant/cache/rotation.hpp"
+#include "quant/cache/tile_cutter.hpp"
 #include "quant/cpu/tiles.hpp"
 
 #include <ATen/Functions.h>
@@ -18,23 +19,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// One tile of the history or of the chunk itself: where its rows lie, and how they turn.
-template <class E>
-struct Tile {
-    const PageGroup* group = nullptr; // of a packed page; null: the rows lie uncompressed in memory
-    bool text = false;                // its rows are read as they are
-    std::ptrdiff_t branch_stride = 0; // text: from the first branch's rows to the second's; 0: both read the same
-    const Page* keys = nullptr;       // packed pages
-    const Page* values = nullptr;
-    float log_weight = 0;        // ln of the tokens that one row stands for
-    const E* key_rows = nullptr; // uncompressed, first head
-    const E* value_rows = nullptr;
-    int row = 0;    // stored row in the page, or row in memory
-    int latent = 0; // row of the rotation tables
-    int token = 0;  // of the first row, inside its latent
-    int tokens = 0;
-};
-
 template <class E>
 class CpuAttention final : public Attention {
     using A = cpu::Accum<E>;
@@ -47,9 +31,9 @@ public:
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
           codec_(shape, policy, compute),
           kernels_(cpu::tile_kernels<E>(cpu::best_simd())),
-          tiles_per_latent_(tiles_for(shape.tokens_per_latent, policy.tile_tokens)),
-          tile_tokens_((shape.tokens_per_latent + tiles_per_latent_ - 1) / tiles_per_latent_) {
-        const std::size_t tile = static_cast<std::size_t>(tile_tokens_ + 1) * static_cast<std::size_t>(shape.head_dim);
+          cutter_(shape, codec_, policy.tile_tokens) {
+        const std::size_t tile =
+            static_cast<std::size_t>(cutter_.tile_tokens() + 1) * static_cast<std::size_t>(shape.head_dim);
         keys_rope_.resize(tile);
         keys_prope_.resize(tile);
         values_plain_.resize(tile);
@@ -84,19 +68,21 @@ public:
         const at::Tensor k = key_rows.contiguous();
         const at::Tensor v = value_rows.contiguous();
         at::Tensor result = at::empty({rotation_.prope ? 2 : 1, q.size(0), q.size(1), q.size(2)}, q.options());
-        collect_tiles(layer, segments, static_cast<const E*>(k.const_data_ptr()),
-                      static_cast<const E*>(v.const_data_ptr()));
+        const std::vector<Tile<E>>& tiles =
+            cutter_.cut(layer, text_.empty() ? nullptr : &text_[static_cast<std::size_t>(layer)], segments,
+                        {static_cast<const E*>(k.const_data_ptr()), static_cast<const E*>(v.const_data_ptr()),
+                         rotation_.latents, rotation_.history});
         for (int head = 0; head < shape_.heads; ++head) {
             start_head(q, head);
-            for (std::size_t i = 0; i < tiles_.size(); ++i) {
+            for (std::size_t i = 0; i < tiles.size(); ++i) {
                 const auto begin = Clock::now();
-                expand(tiles_[i], layer, head);
+                expand(tiles[i], layer, head);
                 // The next tile's rows come from memory while this one is attended to.
-                prefetch(tiles_[i + 1 < tiles_.size() ? i + 1 : 0], i + 1 < tiles_.size() ? head : head + 1);
+                prefetch(tiles[i + 1 < tiles.size() ? i + 1 : 0], i + 1 < tiles.size() ? head : head + 1);
                 expand_ms_ += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
                 for (int branch = 0; branch < branches(); ++branch) {
                     for (int block = 0; block < blocks_; ++block) {
-                        attend_tile(tiles_[i], head, branch, block);
+                        attend_tile(tiles[i], head, branch, block);
                     }
                 }
             }
@@ -131,10 +117,6 @@ private:
         std::ptrdiff_t value_stride = 0;
     };
 
-    static int tiles_for(int tokens, int wanted) {
-        const int most = wanted > 0 ? std::min(wanted, cpu::kMaxTileTokens) : cpu::kMaxTileTokens;
-        return (tokens + most - 1) / most;
-    }
     template <class T>
     static void grow(std::vector<T>& buffer, std::size_t size) {
         if (buffer.size() < size) {
@@ -181,88 +163,6 @@ private:
 
     std::ptrdiff_t block_offset(int branch, int block) const {
         return static_cast<std::ptrdiff_t>(branch * blocks_ + block) * columns_;
-    }
-
-    void collect_tiles(int layer, const std::vector<HistorySegment>& segments, const E* own_keys, const E* own_values) {
-        tiles_.clear();
-        if (!text_.empty()) {
-            add_text(text_[static_cast<std::size_t>(layer)]);
-        }
-        for (const HistorySegment& segment : segments) {
-            const auto at = static_cast<std::size_t>(layer);
-            const Page& keys = segment.group->keys[at];
-            const Page& values = segment.group->values[at];
-            Tile<E> page;
-            if (!keys.format->packed()) {
-                page.key_rows = reinterpret_cast<const E*>(keys.bytes.template const_data_ptr<std::uint8_t>());
-                page.value_rows = reinterpret_cast<const E*>(values.bytes.template const_data_ptr<std::uint8_t>());
-                add_latents(page, segment.page_latent, segment.latents, segment.history_index);
-                continue;
-            }
-            page.group = segment.group;
-            page.keys = &keys;
-            page.values = &values;
-            add_packed(page, layer, segment);
-        }
-        Tile<E> own;
-        own.key_rows = own_keys;
-        own.value_rows = own_values;
-        add_latents(own, 0, rotation_.latents, rotation_.history);
-    }
-
-    void add_text(const TextRows& rows) {
-        Tile<E> tile;
-        tile.text = true;
-        const auto count = static_cast<int>(rows.keys.size(-3));
-        if (rows.keys.dim() == 4) tile.branch_stride = count * row_stride();
-        for (int row = 0; row < count; row += tile_tokens_) {
-            tile.key_rows = static_cast<const E*>(rows.keys.const_data_ptr()) + row * row_stride();
-            tile.value_rows = static_cast<const E*>(rows.values.const_data_ptr()) + row * row_stride();
-            tile.tokens = std::min(tile_tokens_, count - row);
-            tiles_.push_back(tile);
-        }
-    }
-
-    // Latents [first_latent, first_latent + count) of dense rows whose tables begin at table_latent.
-    void add_latents(const Tile<E>& rows, int first_latent, int count, int table_latent) {
-        for (int n = 0; n < count; ++n) {
-            Tile<E> tile = rows;
-            tile.latent = table_latent + n;
-            add_tiles(tile, (first_latent + n) * shape_.tokens_per_latent);
-        }
-    }
-
-    void add_packed(const Tile<E>& page, int layer, const HistorySegment& segment) {
-        const PageShape shape = codec_.page_shape(*page.group, true);
-        const EncodeOptions options = codec_.options(*page.group, layer, true);
-        for (int n = 0; n < segment.latents; ++n) {
-            const StoredLatent stored = page.keys->format->stored(shape, options, segment.page_latent + n);
-            Tile<E> tile = page;
-            tile.latent = segment.history_index + n;
-            if (stored.rows == shape_.tokens_per_latent) {
-                add_tiles(tile, stored.row);
-                continue;
-            }
-            tile.row = stored.row;
-            tile.token = shape_.tokens_per_latent / 2; // a row for all tokens stands in the middle of the picture
-            tile.tokens = stored.rows;
-            tile.log_weight = stored.log_weight;
-            tiles_.push_back(tile);
-        }
-    }
-
-    // One latent whose rows begin at `row`.
-    void add_tiles(Tile<E> tile, int row) {
-        for (int token = 0; token < shape_.tokens_per_latent; token += tile_tokens_) {
-            tile.row = row + token;
-            tile.token = token;
-            tile.tokens = std::min(tile_tokens_, shape_.tokens_per_latent - token);
-            tiles_.push_back(tile);
-            if (!tile.group) {
-                tiles_.back().key_rows += tile.row * row_stride();
-                tiles_.back().value_rows += tile.row * row_stride();
-            }
-        }
     }
 
     void prefetch(const Tile<E>& tile, int head) const {
@@ -446,8 +346,7 @@ private:
     bool bias_correction_;
     PageCodec codec_;
     const cpu::TileKernels<E>& kernels_;
-    int tiles_per_latent_;
-    int tile_tokens_;
+    TileCutter<E> cutter_;
     RotationTables<A> rotation_;
     int blocks_ = 0;
     int block_queries_ = 0;
@@ -456,7 +355,6 @@ private:
     std::vector<TextRows> text_; // of each layer, or empty
 
     // Scratch of one head and one tile, shared by all layers.
-    std::vector<Tile<E>> tiles_;
     std::vector<E> keys_rope_, keys_prope_, values_plain_, values_prope_;
     std::vector<float> decoded_;
     std::vector<A> scores_;

@@ -2,12 +2,12 @@
 #include "quant/cache/logit_bias.hpp"
 
 #if WANDER_CUDA
+#include "quant/cache/cuda_arithmetic.hpp"
 #include "quant/cache/part_streams.hpp"
 #include "quant/cache/slice_expander.hpp"
 #include "quant/cache/slices.hpp"
 #include "quant/cache/stage_timer.hpp"
 #include "quant/cuda/expand.hpp"
-#include "quant/cuda/hopper_attend.hpp"
 #include "quant/cuda/sdpa_cudnn.hpp"
 
 #include <ATen/Functions.h>
@@ -21,36 +21,6 @@
 
 namespace wander::quant {
 namespace {
-
-// What a slice is multiplied in.
-enum class Arithmetic { torch_kernels, cudnn_bf16, cudnn_e4m3 };
-
-// Small pictures: one slice of any length; other kernels than torch's gain nothing there, and cuDNN would make a plan
-// for each length.
-constexpr int kLongTokens = 256;
-
-bool hopper_fits(const CacheShape& shape, at::ScalarType compute) {
-    return compute == at::kBFloat16 && shape.head_dim == cuda::kHopperHeadDim && shape.tokens_per_latent >= kLongTokens;
-}
-
-// Of rows that do not fit Hopper's scratch for several heads, E4M3 attention is faster where expansion runs beside it,
-// if less exact (docs/performance.md).
-constexpr std::int64_t kLongHistoryRows = 50000;
-
-bool cudnn_is_faster(const CacheShape& shape, const CachePolicy& policy, int device) {
-    return policy.attention == AttentionType::fp8 && most_history_rows(shape, policy) > kLongHistoryRows &&
-           cuda::sdpa_supports(cuda::SdpaType::e4m3, device);
-}
-
-Arithmetic arithmetic_for(const CacheShape& shape, const CachePolicy& policy, at::ScalarType compute, int device) {
-    if (compute != at::kBFloat16 || shape.head_dim > 128 || shape.tokens_per_latent < kLongTokens) {
-        return Arithmetic::torch_kernels;
-    }
-    if (policy.attention == AttentionType::fp8) {
-        return Arithmetic::cudnn_e4m3;
-    }
-    return cuda::sdpa_supports(cuda::SdpaType::bfloat16, device) ? Arithmetic::cudnn_bf16 : Arithmetic::torch_kernels;
-}
 
 class CudaAttention final : public Attention {
 public:
@@ -494,18 +464,9 @@ private:
 
 } // namespace
 
-bool cuda_attention_has_fp8(const CacheShape& shape, at::Device device, at::ScalarType compute) {
-    if (hopper_fits(shape, compute) && cuda::hopper_supports(device.index())) {
-        return true;
-    }
-    return compute == at::kBFloat16 && shape.head_dim <= 128 && shape.head_dim % 16 == 0 &&
-           shape.tokens_per_latent >= kLongTokens && cuda::sdpa_supports(cuda::SdpaType::e4m3, device.index());
-}
-
 std::unique_ptr<Attention> make_cuda_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                                at::ScalarType compute) {
-    if (hopper_fits(shape, compute) && cuda::hopper_supports(device.index()) &&
-        !cudnn_is_faster(shape, policy, device.index())) {
+    if (hopper_is_taken(shape, policy, compute, device.index())) {
         return make_hopper_attention(shape, policy, device);
     }
     return std::make_unique<CudaAttention>(shape, policy, device, compute);

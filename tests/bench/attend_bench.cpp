@@ -4,13 +4,13 @@
 //
 //     attend_bench [FORMAT...]      default: bf16 int2
 #include "quant/kv_cache.hpp"
+#include "tests/bench/figures.hpp"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <string>
@@ -18,6 +18,8 @@
 
 namespace {
 
+using wander::bench::median;
+using wander::bench::now_ms;
 using wander::quant::CachePolicy;
 using wander::quant::CacheShape;
 using wander::quant::KvCache;
@@ -61,11 +63,6 @@ double thread_ms() {
     return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
 }
 
-double median(std::vector<double> values) {
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-    return values[values.size() / 2];
-}
-
 void measure(const std::string& format, at::ScalarType compute) {
     CachePolicy policy;
     policy.format = format;
@@ -92,12 +89,12 @@ void measure(const std::string& format, at::ScalarType compute) {
     std::vector<double> expand_ms;
     std::vector<double> processor_ms;
     for (int pass = 0; pass < kPasses; ++pass) {
-        const auto begin = std::chrono::steady_clock::now();
+        const double begin = now_ms();
         const double processor_begin = thread_ms();
         for (int layer = 0; layer < kShape.layers; ++layer) {
             cache.attend(layer, q, k, v);
         }
-        pass_ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+        pass_ms.push_back(now_ms() - begin);
         processor_ms.push_back(thread_ms() - processor_begin);
         expand_ms.push_back(cache.take_times().expand_ms);
     }

@@ -26,9 +26,11 @@
 #include <vector>
 
 #if WANDER_CUDA
+#include "tests/bench/figures.hpp"
+#include "tests/bench/gpu_event.hpp"
+
 #include <c10/core/AllocatorConfig.h>
 #include <c10/cuda/CUDACachingAllocator.h>
-#include <c10/cuda/CUDAStream.h>
 #include <cuda_profiler_api.h>
 #include <cuda_runtime_api.h>
 
@@ -36,6 +38,9 @@ namespace {
 
 using nlohmann::json;
 using wander::MemoryLedger;
+using wander::bench::Event;
+using wander::bench::median;
+using wander::bench::ms_of;
 using wander::quant::CachePolicy;
 using wander::quant::CacheShape;
 using wander::quant::FormatRegistry;
@@ -95,40 +100,6 @@ ReadView view_of(const KvCache& cache, std::int64_t first_latent) {
     return view;
 }
 
-class Events {
-public:
-    Events() {
-        cudaEventCreate(&begin_);
-        cudaEventCreate(&end_);
-    }
-    ~Events() {
-        cudaEventDestroy(begin_);
-        cudaEventDestroy(end_);
-    }
-    Events(const Events&) = delete;
-    Events& operator=(const Events&) = delete;
-    template <class Work>
-    double ms(Work&& work) {
-        const auto stream = c10::cuda::getCurrentCUDAStream().stream();
-        cudaEventRecord(begin_, stream);
-        work();
-        cudaEventRecord(end_, stream);
-        cudaEventSynchronize(end_);
-        float elapsed = 0;
-        cudaEventElapsedTime(&elapsed, begin_, end_);
-        return static_cast<double>(elapsed);
-    }
-
-private:
-    cudaEvent_t begin_ = nullptr;
-    cudaEvent_t end_ = nullptr;
-};
-
-double median(std::vector<double> values) {
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-    return values[values.size() / 2];
-}
-
 struct Spread {
     double median = 0;
     double p99 = 0;
@@ -136,13 +107,13 @@ struct Spread {
 
 template <class Work>
 Spread timed(Work&& work) {
-    Events events;
+    Event begin, end;
     for (int i = 0; i < 3; ++i) {
         work();
     }
     std::vector<double> ms;
     for (int i = 0; i < kTimed; ++i) {
-        ms.push_back(events.ms(work));
+        ms.push_back(ms_of(begin, end, work));
     }
     std::sort(ms.begin(), ms.end());
     return {ms[ms.size() / 2], ms.back()};

@@ -10,12 +10,12 @@
 #include "generator/text/byt5_encoder.hpp"
 #include "generator/text/qwen_text_weights.hpp"
 #include "generator/vision/siglip.hpp"
+#include "tests/bench/figures.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -24,11 +24,8 @@
 namespace wander {
 namespace {
 
+using bench::now_ms;
 using Shapes = CheckpointPart::Shapes;
-
-double now_ms() {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 CheckpointPart::TensorSource random_weights(const Shapes& shapes) {
     const at::Tensor values = (at::rand({1 << 24}) * 0.04 - 0.02).to(at::kBFloat16);

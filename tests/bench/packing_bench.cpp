@@ -9,6 +9,7 @@
 //     packing_bench [--formats int2,...] [--chunks 9] [--modes beside,commit] [--attention bf16|fp8]
 #include "generator/gpu_streams.hpp"
 #include "generator/rollout/rollout.hpp"
+#include "tests/bench/figures.hpp"
 #include "tests/support/cuda_runtime.hpp"
 
 #include <ATen/ATen.h>
@@ -16,7 +17,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <sstream>
@@ -30,6 +30,8 @@
 namespace {
 
 using namespace wander;
+using bench::median;
+using bench::now_ms;
 using nlohmann::json;
 
 constexpr int kRows = 60, kCols = 104, kTokens = kRows * kCols / 4;
@@ -66,15 +68,6 @@ struct Settings {
     int chunks = 9;
     quant::CachePolicy policy;
 };
-
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
-double now_ms() {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 json measure(const std::shared_ptr<WanDit>& dit, const Settings& settings, const std::string& format, bool beside) {
     const DitConfig c = published();

@@ -13,12 +13,14 @@
 #include <cstdio>
 
 #if WANDER_CUDA
+#include "tests/bench/figures.hpp"
+#include "tests/bench/gpu_event.hpp"
+
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
@@ -27,6 +29,10 @@
 
 namespace {
 
+using wander::bench::Event;
+using wander::bench::median;
+using wander::bench::ms_of;
+using wander::bench::now_ms;
 using wander::quant::cuda::SdpaJob;
 using wander::quant::cuda::SdpaType;
 
@@ -67,10 +73,6 @@ Result reference(const at::Tensor& queries, const at::Tensor& keys, const at::Te
     return {at::matmul(at::exp(scores - lse.unsqueeze(2)), heads(values)).transpose(0, 1), lse};
 }
 
-double now_ms() {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 struct Times {
     double first_ms = 0;
     double median_ms = 0;
@@ -83,26 +85,14 @@ Times measure(const std::function<Result()>& call, Result& result) {
     result = call();
     cudaDeviceSynchronize();
     times.first_ms = now_ms() - begin;
-    cudaEvent_t from{}, to{};
-    cudaEventCreate(&from);
-    cudaEventCreate(&to);
-    const auto stream = c10::cuda::getCurrentCUDAStream().stream();
-    std::vector<float> all;
-    float spent_ms = 0;
+    Event from, to;
+    std::vector<double> all;
+    double spent_ms = 0;
     while (all.size() < 5 || (all.size() < 40 && spent_ms < 400)) {
-        cudaEventRecord(from, stream);
-        result = call();
-        cudaEventRecord(to, stream);
-        cudaEventSynchronize(to);
-        float ms = 0;
-        cudaEventElapsedTime(&ms, from, to);
-        all.push_back(ms);
-        spent_ms += ms;
+        all.push_back(ms_of(from, to, [&] { result = call(); }));
+        spent_ms += all.back();
     }
-    cudaEventDestroy(from);
-    cudaEventDestroy(to);
-    std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
-    times.median_ms = all[all.size() / 2];
+    times.median_ms = median(all);
     return times;
 }
 

@@ -20,21 +20,26 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
 
 #if WANDER_CUDA
+#include "tests/bench/figures.hpp"
+#include "tests/bench/gpu_event.hpp"
+
 #include <c10/cuda/CUDACachingAllocator.h>
-#include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
 namespace {
 
 using namespace wander;
+using bench::Event;
+using bench::mean_ms;
+using bench::now_ms;
 using nlohmann::json;
 
 constexpr int kRows = 60, kCols = 104, kTokens = kRows * kCols / 4;
@@ -102,33 +107,6 @@ std::unique_ptr<quant::KvCache> open_cache(const Settings& settings, int window,
     return std::move(*cache);
 }
 
-class Events {
-public:
-    ~Events() {
-        for (cudaEvent_t event : events_) cudaEventDestroy(event);
-    }
-    void mark() {
-        cudaEvent_t event = nullptr;
-        cudaEventCreate(&event);
-        cudaEventRecord(event, c10::cuda::getCurrentCUDAStream().stream());
-        events_.push_back(event);
-    }
-    // Waits for mark `to`.
-    double ms(std::size_t from, std::size_t to) const {
-        float ms = 0;
-        cudaEventSynchronize(events_[to]);
-        cudaEventElapsedTime(&ms, events_[from], events_[to]);
-        return static_cast<double>(ms);
-    }
-
-private:
-    std::vector<cudaEvent_t> events_;
-};
-
-double now_ms() {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 Rollout make_rollout(const std::shared_ptr<WanDit>& dit, const Settings& settings, int window) {
     Rollout::Config config;
     config.sampler = SamplerConfig::self_forcing(5, {1000, 750, 500, 250});
@@ -150,19 +128,19 @@ json measure_clip(Rollout& rollout) {
     for (int round = 0; round < 2; ++round) {
         rollout.reset();
         (void)rollout.cache().take_times();
-        Events events;
+        std::deque<Event> ends; // of chunks
         std::vector<double> host;
         std::vector<double> denoise, context;
         for (int chunk = 0; chunk < kClipChunks; ++chunk) {
             const double begin = now_ms();
             rollout.generate(three_latents());
             host.push_back(now_ms() - begin);
-            events.mark();
+            ends.emplace_back().record();
             const RolloutTimes times = rollout.last_times();
             denoise.push_back(times.denoise_ms);
             context.push_back(times.context_ms);
         }
-        const double mean = events.ms(0, kClipChunks - 1) / (kClipChunks - 1);
+        const double mean = ends.back().ms_since(ends.front()) / (kClipChunks - 1);
         result = {{"clip_ms", mean},       {"first_clip", round == 0},
                   {"denoise_ms", denoise}, {"context_ms", context},
                   {"host_ms", host},       {"expand_ms", rollout.cache().take_times().expand_ms / kClipChunks}};
@@ -174,28 +152,18 @@ json measure_clip(Rollout& rollout) {
 
 json measure_steady(Rollout& rollout, int chunks) {
     rollout.reset();
-    Events events;
+    std::deque<Event> ends;
     std::vector<double> ms;
     for (int chunk = 0; chunk < chunks; ++chunk) {
         rollout.generate(three_latents());
-        events.mark();
+        ends.emplace_back().record();
         (void)rollout.last_times();
         (void)rollout.cache().take_times();
-        if (chunk >= 20) ms.push_back(events.ms(static_cast<std::size_t>(chunk) - 1, static_cast<std::size_t>(chunk)));
+        if (chunk >= 20) ms.push_back(ends.back().ms_since(ends[static_cast<std::size_t>(chunk) - 1]));
     }
     std::sort(ms.begin(), ms.end());
     const double p50 = ms[ms.size() / 2], p99 = ms[ms.size() * 99 / 100];
     return {{"chunks", ms.size()}, {"p50_ms", p50}, {"p99_ms", p99}, {"p99_of_p50", p99 / p50}};
-}
-
-template <class Work>
-double mean_ms(int runs, Work&& work) {
-    work();
-    Events events;
-    events.mark();
-    for (int i = 0; i < runs; ++i) work();
-    events.mark();
-    return events.ms(0, 1) / runs;
 }
 
 // Products of one pass without attention, nothing in between; TFLOP of self-forcing.md 11 without cross attention's

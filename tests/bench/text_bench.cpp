@@ -7,13 +7,13 @@
 #include "generator/device.hpp"
 #include "generator/text/plain/unigram_tokenizer.hpp"
 #include "generator/text/umt5_weights.hpp"
+#include "tests/bench/figures.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -21,9 +21,7 @@
 namespace wander {
 namespace {
 
-double now_ms() {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+using bench::now_ms;
 
 // As many pieces as umT5's, of three to sixteen letters.
 std::string large_tokenizer() {

@@ -11,11 +11,13 @@
 #include <cstdio>
 
 #if WANDER_CUDA
+#include "tests/bench/figures.hpp"
+#include "tests/bench/gpu_event.hpp"
+
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -24,51 +26,27 @@
 namespace {
 
 using namespace wander::train;
+using wander::bench::Event;
+using wander::bench::median;
+using wander::bench::ms_of;
 using Tensors = std::vector<at::Tensor>;
 using Operation = std::function<Tensors()>;
 
 constexpr std::int64_t kTokens = 84, kHeads = 5, kDim = kHeads * kHeadDim, kFfn = 1280, kLayers = 6;
 constexpr double kEps = 1e-6;
 
-double median(std::vector<float> all) {
-    std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
-    return all[all.size() / 2];
-}
-
-class Clock {
-public:
-    Clock() { cudaEventCreate(&from_), cudaEventCreate(&to_); }
-    ~Clock() { cudaEventDestroy(from_), cudaEventDestroy(to_); }
-    Clock(const Clock&) = delete;
-    Clock& operator=(const Clock&) = delete;
-    void start() { cudaEventRecord(from_, nullptr); }
-    float stop_ms() {
-        float ms = 0;
-        cudaEventRecord(to_, nullptr);
-        cudaEventSynchronize(to_);
-        cudaEventElapsedTime(&ms, from_, to_);
-        return ms;
-    }
-
-private:
-    cudaEvent_t from_{}, to_{};
-};
-
 void measure(const char* name, const char* way, const Operation& operation, const Tensors& inputs, int runs = 15) {
-    Clock clock;
-    std::vector<float> forward, backward;
+    Event begin, end;
+    std::vector<double> forward, backward;
     for (int run = 0; run < runs + 2; ++run) {
         for (at::Tensor input : inputs) input.mutable_grad() = at::Tensor();
         cudaDeviceSynchronize();
-        clock.start();
-        const Tensors results = operation();
-        const float forward_ms = clock.stop_ms();
+        Tensors results;
+        const double forward_ms = ms_of(begin, end, [&] { results = operation(); });
         Tensors gradients;
         for (const at::Tensor& result : results) gradients.push_back(at::ones_like(result));
         cudaDeviceSynchronize();
-        clock.start();
-        torch::autograd::backward(results, gradients);
-        const float backward_ms = clock.stop_ms();
+        const double backward_ms = ms_of(begin, end, [&] { torch::autograd::backward(results, gradients); });
         if (run < 2) continue;
         forward.push_back(forward_ms);
         backward.push_back(backward_ms);

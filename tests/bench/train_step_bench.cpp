@@ -7,12 +7,11 @@
 #include "generator/train/dit_phase.hpp"
 #include "generator/train/random.hpp"
 #include "generator/world/embedded_world.hpp"
+#include "tests/bench/figures.hpp"
 
 #include <ATen/ATen.h>
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -20,6 +19,8 @@ namespace {
 
 using namespace wander;
 using namespace wander::train;
+using bench::median;
+using bench::now_ms;
 
 // Waits for the device: reading one number does.
 class Stopwatch {
@@ -27,21 +28,16 @@ public:
     explicit Stopwatch(at::Device device) : probe_(at::zeros({1}, at::TensorOptions(device))) {}
     double lap_ms() {
         probe_.add_(1).item<float>();
-        const auto now = std::chrono::steady_clock::now();
-        const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
+        const double now = now_ms();
+        const double ms = now - last_;
         last_ = now;
         return ms;
     }
 
 private:
     at::Tensor probe_;
-    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+    double last_ = now_ms();
 };
-
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
 
 TrainingData made_up_data(const EmbeddedWorld& world, at::Device device) {
     at::Generator random = make_generator(at::kCPU, 3);

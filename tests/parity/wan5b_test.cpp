@@ -18,7 +18,7 @@ TEST(ParityWan5B, PassesOfTheNetwork) {
         const auto& c = golden.config();
         if (!c.contains("first_labels")) continue;
         const auto dit = dit_of(golden);
-        const auto cache = cache_of(*dit, c.at("tokens_per_latent"));
+        const auto cache = cache_of(dit->config(), c.at("tokens_per_latent"));
         const auto cameras = cameras_of(golden);
         const auto net = worldplay_net(dit);
         const auto view_after = [&](int history, int count) {

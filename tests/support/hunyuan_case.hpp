@@ -6,7 +6,7 @@
 #include "generator/rollout/worldplay_rollout.hpp"
 #include "tests/support/worldplay_case.hpp"
 
-#include <algorithm>
+#include <memory>
 
 namespace wander::testing {
 
@@ -45,31 +45,24 @@ inline HunyuanPrompt hunyuan_prompt_of(const GoldenCase& golden) {
 inline std::unique_ptr<quant::KvCache> hunyuan_cache(const HunyuanConfig& config, int tokens,
                                                      const HunyuanTextCache& text, at::Device device = at::kCPU,
                                                      at::ScalarType compute = at::kFloat) {
-    quant::CacheShape shape;
-    shape.layers = config.layers;
-    shape.heads = config.heads;
-    shape.head_dim = config.head_dim;
-    shape.tokens_per_latent = tokens;
-    shape.page_latents = kLatentsPerChunk;
-    auto cache = unwrap(quant::KvCache::create(shape, {}, device, compute));
+    auto cache = cache_of(config, tokens, device, compute);
     cache->set_text(text.layers);
     return cache;
 }
 
 // A case of the roll-out.
-struct HunyuanWalk {
+struct HunyuanWalk : CaseInputs {
     explicit HunyuanWalk(const GoldenCase& golden, at::Device where = at::kCPU, at::ScalarType type = at::kFloat)
-        : c(golden.config()),
+        : CaseInputs{cameras_of(golden, "in.w2c", "in.K", "in.label"),
+                     ball_of(golden, "points.r", "points.p", "points.u"), frames_first(golden.tensor("noise")),
+                     frames_first(golden.tensor("cond0"))[0]},
+          c(golden.config()),
           device(where),
           compute(type),
           dit(std::make_shared<HunyuanDit>(
               unwrap(HunyuanDit::load(hunyuan_config_of(golden), golden.source(), device, compute)))),
           text(unwrap(HunyuanTextSide::load(hunyuan_config_of(golden), golden.source(), device, compute))
-                   .encode(hunyuan_prompt_of(golden))),
-          cameras(cameras_of(golden, "in.w2c", "in.K", "in.label")),
-          ball(ball_of(golden, "points.r", "points.p", "points.u")),
-          noise(frames_first(golden.tensor("noise"))),
-          picture(frames_first(golden.tensor("cond0"))[0]) {}
+                   .encode(hunyuan_prompt_of(golden))) {}
 
     WorldPlayRollout open() const {
         WorldPlayRollout::Config options;
@@ -78,19 +71,9 @@ struct HunyuanWalk {
         options.schedule.context = {memory, recent, memory - recent - kLatentsPerChunk, kLatentsPerChunk};
         options.rows = c.at("hw")[0];
         options.cols = c.at("hw")[1];
-        return WorldPlayRollout(
-            std::shared_ptr<const WorldPlayNet>(dit),
-            hunyuan_cache(dit->config(), options.rows * options.cols, text, device, compute), options,
-            [values = noise](std::int64_t latent, int, const std::vector<std::int64_t>&) {
-                return values[latent].clone();
-            },
-            ViewOverlap(ball));
-    }
-
-    std::span<const LatentCamera> next(const WorldPlayRollout& rollout) const {
-        const std::int64_t first = std::max<std::int64_t>(rollout.next_latent(), 1);
-        return std::span(cameras).subspan(static_cast<std::size_t>(first),
-                                          static_cast<std::size_t>(rollout.steered_latents()));
+        return WorldPlayRollout(std::shared_ptr<const WorldPlayNet>(dit),
+                                hunyuan_cache(dit->config(), options.rows * options.cols, text, device, compute),
+                                options, noise_source(), ViewOverlap(ball));
     }
 
     nlohmann::json c;
@@ -98,10 +81,6 @@ struct HunyuanWalk {
     at::ScalarType compute;
     std::shared_ptr<HunyuanDit> dit;
     HunyuanTextCache text;
-    std::vector<LatentCamera> cameras;
-    std::vector<BallPoint> ball;
-    at::Tensor noise;   // [latents, C, h, w]
-    at::Tensor picture; // [C, h, w]
 };
 
 } // namespace wander::testing

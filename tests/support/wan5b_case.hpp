@@ -7,7 +7,6 @@
 
 #include <functional>
 #include <memory>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -36,30 +35,21 @@ inline std::shared_ptr<WanDit> dit_of(const GoldenCase& golden) {
     return dit;
 }
 
-inline std::unique_ptr<quant::KvCache> cache_of(const WanDit& dit, int tokens) {
-    quant::CacheShape shape;
-    shape.layers = dit.config().layers;
-    shape.heads = dit.config().heads;
-    shape.head_dim = dit.config().head_dim;
-    shape.tokens_per_latent = tokens;
-    shape.page_latents = kLatentsPerChunk;
-    return unwrap(quant::KvCache::create(shape, {}, at::kCPU, at::kFloat));
-}
-
 inline std::vector<LatentCamera> cameras_of(const GoldenCase& golden) {
     return cameras_of(golden, "in.viewmats", "in.Ks", "in.labels");
 }
 
-struct SmallWalk {
-    explicit SmallWalk(const GoldenCase& golden) : config(golden.config()), cameras(cameras_of(golden)) {
+struct SmallWalk : CaseInputs {
+    explicit SmallWalk(const GoldenCase& golden)
+        : CaseInputs{cameras_of(golden), {}, frames_first(golden.tensor("noise")), {}},
+          config(golden.config()),
+          dit(dit_of(golden)) {
         const auto vector = [](const nlohmann::json& values) {
             return at::tensor(values.get<std::vector<double>>(), at::kDouble).view({-1, 1, 1});
         };
         picture = ((frames_first(golden.tensor("image_sample"))[0] - vector(config.at("latents_mean"))) /
                    vector(config.at("latents_std")))
                       .to(at::kFloat);
-        noise = frames_first(golden.tensor("noise"));
-        dit = dit_of(golden);
         if (config.contains("radius")) ball = ball_of(golden, "points.r", "points.phi", "points.u");
     }
 
@@ -74,25 +64,12 @@ struct SmallWalk {
         options.on_step = std::move(on_step);
         options.fast_context = fast_context;
         options.published_store = std::move(store);
-        return WorldPlayRollout(
-            dit, cache_of(*dit, config.at("tokens_per_latent")), std::move(options),
-            [values = noise](std::int64_t latent, int, const std::vector<std::int64_t>&) {
-                return values[latent].clone();
-            },
-            ViewOverlap(ball));
-    }
-
-    std::span<const LatentCamera> next(const WorldPlayRollout& rollout) const {
-        const std::int64_t first = std::max<std::int64_t>(rollout.next_latent(), 1);
-        return std::span(cameras).subspan(static_cast<std::size_t>(first),
-                                          static_cast<std::size_t>(rollout.steered_latents()));
+        return WorldPlayRollout(dit, cache_of(dit->config(), config.at("tokens_per_latent")), std::move(options),
+                                noise_source(), ViewOverlap(ball));
     }
 
     nlohmann::json config;
-    std::vector<LatentCamera> cameras;
-    at::Tensor picture, noise;
     std::shared_ptr<WanDit> dit;
-    std::vector<BallPoint> ball;
 };
 
 } // namespace wander::testing

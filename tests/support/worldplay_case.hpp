@@ -1,9 +1,10 @@
 #pragma once
-// What the goldens of both HY-WorldPlay networks have in common: cameras, views, and keys as the reference keeps them.
+// What the goldens of both HY-WorldPlay networks have in common: cameras, a cache, what a roll-out is fed with, views,
+// and keys as the reference keeps them.
 
 #include "generator/camera/latent_camera.hpp"
 #include "generator/memory/context_choice.hpp"
-#include "generator/rollout/worldplay_net.hpp"
+#include "generator/rollout/worldplay_rollout.hpp"
 #include "tests/support/golden.hpp"
 
 #include <algorithm>
@@ -45,6 +46,39 @@ inline std::vector<BallPoint> ball_of(const GoldenCase& golden, const char* r, c
     }
     return ball;
 }
+
+// Uncompressed and without a window, for a network of these sizes.
+template <class NetConfig>
+std::unique_ptr<quant::KvCache> cache_of(const NetConfig& config, int tokens, at::Device device = at::kCPU,
+                                         at::ScalarType compute = at::kFloat) {
+    quant::CacheShape shape;
+    shape.layers = config.layers;
+    shape.heads = config.heads;
+    shape.head_dim = config.head_dim;
+    shape.tokens_per_latent = tokens;
+    shape.page_latents = kLatentsPerChunk;
+    return unwrap(quant::KvCache::create(shape, {}, device, compute));
+}
+
+// What a roll-out of a case is fed with.
+struct CaseInputs {
+    // Of the latents that are made next.
+    std::span<const LatentCamera> next(const WorldPlayRollout& rollout) const {
+        const std::int64_t first = std::max<std::int64_t>(rollout.next_latent(), 1);
+        return std::span(cameras).subspan(static_cast<std::size_t>(first),
+                                          static_cast<std::size_t>(rollout.steered_latents()));
+    }
+    NoiseSource noise_source() const {
+        return [values = noise](std::int64_t latent, int, const std::vector<std::int64_t>&) {
+            return values[latent].clone();
+        };
+    }
+
+    std::vector<LatentCamera> cameras;
+    std::vector<BallPoint> ball;
+    at::Tensor noise;   // [latents, C, h, w]
+    at::Tensor picture; // [C, h, w]
+};
 
 // ReadView of a pass over `count` latents of rows x cols, after `history` ones that the cache holds; cameras of both in
 // one list.

@@ -9,7 +9,7 @@
 #include "tests/support/hunyuan_folder_writer.hpp"
 #include "tests/support/weight_files.hpp"
 #include "tests/support/worldplay_folder_writer.hpp"
-#include "tests/unit/render_video/test_folder.hpp"
+#include "tests/unit/models/opened_folder.hpp"
 
 #include <gtest/gtest.h>
 
@@ -19,10 +19,7 @@ namespace wander {
 namespace {
 
 namespace fs = std::filesystem;
-
-void expect_parts(const std::string& text, std::initializer_list<const char*> parts) {
-    for (const char* part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
-}
+using test::expect_parts;
 
 // The places that public scripts use, and a neighbour that has no use: byT5 as it was.
 void write_8b(const fs::path& folder) {
@@ -36,14 +33,7 @@ void write_8b(const fs::path& folder) {
     ASSERT_TRUE(files.done()) << files.done().error().message;
 }
 
-WorldPlayFolder open(const fs::path& path) {
-    auto model = WorldPlayFolder::open(path);
-    if (!model) {
-        ADD_FAILURE() << model.error().message;
-        return {};
-    }
-    return std::move(*model);
-}
+WorldPlayFolder open(const fs::path& path) { return test::opened<WorldPlayFolder>(path); }
 
 TEST(HunyuanFolder, PartsAreFoundAndTheInstructionIsWantedFirst) {
     const test::TestFolder folder;

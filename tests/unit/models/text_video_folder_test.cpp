@@ -5,7 +5,7 @@
 #include "generator/weights/safetensors.hpp"
 #include "tests/support/model_folder_writer.hpp"
 #include "tests/support/torch_archive_writer.hpp"
-#include "tests/unit/render_video/test_folder.hpp"
+#include "tests/unit/models/opened_folder.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -18,51 +18,22 @@ namespace {
 
 using Recipe = test::ModelFolderRecipe;
 namespace fs = std::filesystem;
+using test::expect_parts;
+using test::problem_of;
 
-// One small folder of each layout for all tests; who changes something copies it.
 const fs::path& made(Recipe::Layout layout) {
-    static const test::TestFolder folder;
-    static const auto make = [](Recipe::Layout wanted, const char* name) {
-        Recipe recipe;
-        recipe.layout = wanted;
-        recipe.small = true;
-        const auto written = test::write_model_folder(folder / name, recipe);
-        EXPECT_TRUE(written) << written.error().message;
-        return folder / name;
-    };
-    static const fs::path official = make(Recipe::Layout::official, "official");
-    static const fs::path diffusers = make(Recipe::Layout::diffusers, "diffusers");
-    return layout == Recipe::Layout::official ? official : diffusers;
+    Recipe recipe;
+    recipe.layout = layout;
+    recipe.small = true;
+    return test::shared_folder<test::write_model_folder>(recipe);
 }
 
-class FolderTest : public testing::Test {
+class FolderTest : public test::CopiedFolder {
 protected:
-    fs::path copy(Recipe::Layout layout = Recipe::Layout::official) {
-        fs::copy(made(layout), folder / "model", fs::copy_options::recursive);
-        return folder / "model";
-    }
-    test::TestFolder folder;
+    fs::path copy() const { return copy_of(made(Recipe::Layout::official)); }
 };
 
-TextVideoFolder open(const fs::path& path) {
-    auto model = TextVideoFolder::open(path);
-    if (!model) {
-        ADD_FAILURE() << model.error().message;
-        return {};
-    }
-    return std::move(*model);
-}
-
-std::string problem_of(const TextVideoFolder& model, PartKind kind) {
-    for (const ModelPart& part : model.parts) {
-        if (part.kind == kind) return part.problem ? part.problem->message : "";
-    }
-    return "no such part";
-}
-
-void expect_parts(const std::string& text, std::initializer_list<const char*> parts) {
-    for (const char* part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
-}
+TextVideoFolder open(const fs::path& path) { return test::opened<TextVideoFolder>(path); }
 
 TEST(TextVideoFolder, FilesAsDownloaded) {
     const auto model = open(made(Recipe::Layout::official));

@@ -225,57 +225,14 @@ Wan22Vae random_vae22(at::ScalarType compute, const DecodeTuning& tuning) {
     return *vae;
 }
 
-// The same tolerances.
 TEST_F(DecodeKernels, FusedWan22FollowsFloat32AsThePlainOneDoes) {
     at::manual_seed(9);
-    const at::Tensor latents = at::randn({7, 16, 6, 8}).to(at::kCUDA);
-    DecodeTuning plain;
-    plain.plain = true;
-    auto exact = random_vae22(at::kFloat, plain).decode_stream();
-    auto twin = random_vae22(at::kBFloat16, plain).decode_stream();
-    auto fused = random_vae22(at::kBFloat16, {}).decode_stream();
-    const at::Tensor want = in_calls(exact, latents, {7});
-    const at::Tensor got = in_calls(fused, latents, {1, 2, 4});
-    ASSERT_EQ(got.sizes(), want.sizes());
-    const double error = relative_norm(got, want);
-    EXPECT_LE(error, 0.03);
-    EXPECT_LE(error, 1.2 * relative_norm(in_calls(twin, latents, {7}), want));
-    DecodeTuning narrow;
-    narrow.pixels_per_pass = 1;
-    auto sliced = random_vae22(at::kBFloat16, narrow).decode_stream();
-    EXPECT_LE(relative_norm(in_calls(sliced, latents, {1, 1, 2, 3}), got), 0.01);
-    EXPECT_LE(relative_norm(in_calls(fused, latents, {7}), got), 0.01);
-    EXPECT_TRUE(at::equal(in_calls(fused, latents, {1, 2, 4}), got)) << "something is left of the first video";
+    expect_fused_follows(random_vae22, at::randn({7, 16, 6, 8}).to(at::kCUDA));
 }
 
 TEST_F(DecodeKernels, ARestoredWan22StreamGivesTheSameBits) {
     at::manual_seed(9);
-    const at::Tensor latents = at::randn({5, 16, 6, 8}).to(at::kCUDA);
-    const Wan22Vae vae = random_vae22(at::kBFloat16, {});
-    auto stream = vae.decode_stream();
-    stream.decode(latents.narrow(0, 0, 3));
-    const auto saved = stream.save();
-    const at::Tensor went_on = stream.decode(latents.narrow(0, 3, 2));
-    std::map<std::string, at::Tensor> on_disk; // as contiguous tensors of the host
-    for (const auto& [name, frames] : saved) on_disk[name] = frames.cpu().contiguous();
-    auto other = vae.decode_stream();
-    for (const auto& state : {saved, on_disk}) {
-        other.restore(state);
-        EXPECT_TRUE(at::equal(other.decode(latents.narrow(0, 3, 2)), went_on));
-    }
-    // The plain path keeps the same frames under the same names.
-    DecodeTuning tuning;
-    tuning.plain = true;
-    auto plain = random_vae22(at::kBFloat16, tuning).decode_stream();
-    plain.decode(latents.narrow(0, 0, 3));
-    const auto plain_saved = plain.save();
-    ASSERT_EQ(plain_saved.size(), saved.size());
-    for (const auto& [name, frames] : plain_saved) {
-        ASSERT_TRUE(saved.contains(name)) << name;
-        EXPECT_LE(relative_norm(saved.at(name), frames), 0.03) << name;
-    }
-    plain.restore(saved);
-    EXPECT_LE(relative_norm(plain.decode(latents.narrow(0, 3, 2)), went_on), 0.03);
+    expect_restored_goes_on(random_vae22, at::randn({5, 16, 6, 8}).to(at::kCUDA));
 }
 
 // Sums that are finished in a pass of ours are rounded once more than the twin's: two steps of bf16 at the largest.

@@ -1,12 +1,11 @@
 // Packed pages: every instruction set gives the same bytes, decoding gives what a plain reading of the layout gives,
 // and the four-level grid is near its optimum.
 #include "quant/formats/qvg_page_layout.hpp"
-#include "quant/qvg/head_points.hpp"
 #include "quant/qvg/number_formats.hpp"
-#include "quant/qvg/page_basis.hpp"
 #include "quant/qvg/page_encoder.hpp"
 #include "quant/qvg/page_rules.hpp"
 #include "quant/qvg/session_clusters.hpp"
+#include "tests/unit/quant/qvg_page_case.hpp"
 
 #include <gtest/gtest.h>
 
@@ -20,58 +19,6 @@
 
 namespace wander::quant::qvg {
 namespace {
-
-struct Shape {
-    int tokens;
-    int heads;
-    int head_dim;
-    int centroids;
-};
-
-const Shape kShapes[] = {{336, 5, 64, 4}, {84, 5, 64, 1}, {97, 2, 128, 64},
-                         {33, 3, 16, 3},  {50, 1, 96, 5}, {16, 2, 256, 256}};
-
-// Rows around a few centres with unequal channels, like keys after normalisation.
-std::vector<float> clustered_rows(const Shape& shape, int centres, float noise, unsigned seed) {
-    std::mt19937 generator(seed);
-    std::normal_distribution<float> normal(0, 1);
-    const auto width = static_cast<std::size_t>(shape.heads) * shape.head_dim;
-    std::vector<float> middle(static_cast<std::size_t>(centres) * width);
-    for (float& value : middle) {
-        value = 1.5F * normal(generator);
-    }
-    std::vector<float> rows(static_cast<std::size_t>(shape.tokens) * width);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        const std::size_t centre = i / width * 7 % static_cast<std::size_t>(centres);
-        rows[i] = middle[centre * width + i % width] + noise * normal(generator);
-    }
-    return rows;
-}
-
-QvgPageLayout layout_of(const Shape& shape) {
-    return qvg_page_layout(shape.tokens, shape.heads, shape.head_dim, shape.centroids);
-}
-
-std::vector<std::uint8_t> encode(const std::vector<float>& rows, const Shape& shape, const PageOptions& options,
-                                 cpu::SimdLevel level = cpu::best_simd()) {
-    const QvgPageLayout layout = layout_of(shape);
-    std::vector<std::uint8_t> page(static_cast<std::size_t>(layout.total_bytes), 0xCD);
-    encode_page({rows.data(), false}, layout, options, page.data(), level);
-    return page;
-}
-
-double residual_energy(const float* rows, const Shape& shape, const HeadClusters& clusters) {
-    double sum = 0;
-    for (int t = 0; t < shape.tokens; ++t) {
-        for (int c = 0; c < shape.head_dim; ++c) {
-            const auto id = static_cast<std::size_t>(clusters.ids[static_cast<std::size_t>(t)]);
-            const double d =
-                rows[t * shape.head_dim + c] - clusters.centroids[id * static_cast<std::size_t>(shape.head_dim) + c];
-            sum += d * d;
-        }
-    }
-    return sum;
-}
 
 TEST(QvgPage, EveryInstructionSetGivesTheSameBytes) {
     for (const Shape& shape : kShapes) {
@@ -207,112 +154,6 @@ TEST(QvgPage, ConstantTokensAreExactUpToTheCentroid) {
     EXPECT_TRUE(std::all_of(out.begin(), out.end(), [](float value) { return value == 0.75F; }));
 }
 
-TEST(QvgPage, ClusteringFindsSeparateCentresAndIgnoresACommonOffset) {
-    const Shape shape{336, 1, 64, 4};
-    auto rows = clustered_rows(shape, 4, 0.1F, 41);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        rows[i] += i % 64 < 4 ? 100.0F : 0.0F;
-    }
-    const auto clusters = cluster_rows(rows.data(), shape.tokens, shape.head_dim, 4, 0, 7);
-    for (int t = 0; t < shape.tokens; ++t) {
-        EXPECT_EQ(clusters.ids[static_cast<std::size_t>(t)], clusters.ids[static_cast<std::size_t>(t % 4)]);
-    }
-    for (int a = 0; a < 4; ++a) {
-        for (int b = 0; b < a; ++b) {
-            EXPECT_NE(clusters.ids[static_cast<std::size_t>(a)], clusters.ids[static_cast<std::size_t>(b)]);
-        }
-    }
-}
-
-// A value as a whole number of steps, its upper digit: what clustering works with, taken the slow way.
-int coarse(float value, float peak) {
-    const float inverse = static_cast<float>(kFineLevels) / peak;
-    return static_cast<int>(std::floor((std::nearbyint(value * inverse) + 128) / 256));
-}
-
-float largest(const std::vector<float>& values) {
-    float most = 0;
-    for (const float value : values) {
-        most = std::max(most, std::fabs(value));
-    }
-    return most;
-}
-
-// Exactly the nearest of the coarse rows, the first among equals; and nearly the nearest of the rows themselves: a
-// coarse value is at most half a coarse step off, so a distance at most sqrt(dim) coarse steps.
-TEST(QvgPage, AssignedIsTheNearestCoarseCentroid) {
-    for (const Shape& shape : {Shape{97, 1, 128, 64}, Shape{33, 1, 16, 3}, Shape{200, 1, 96, 130}}) {
-        const auto rows = clustered_rows(shape, 9, 0.8F, 47);
-        const auto dim = static_cast<std::size_t>(shape.head_dim);
-        std::vector<float> centroids = clustered_rows({shape.centroids, 1, shape.head_dim, 1}, 9, 0.3F, 48);
-        std::copy_n(centroids.begin(), dim, centroids.end() - static_cast<std::ptrdiff_t>(dim)); // two that are equal
-        const float peak = std::max(largest(rows), largest(centroids));
-        const double slack = 2 * std::sqrt(static_cast<double>(dim)) * peak / 127;
-        for (int level = 0; level <= static_cast<int>(cpu::best_simd()); ++level) {
-            const auto found =
-                assign_rows(rows.data(), shape.tokens, shape.head_dim, centroids, static_cast<cpu::SimdLevel>(level));
-            for (std::size_t t = 0; t < static_cast<std::size_t>(shape.tokens); ++t) {
-                int nearest = std::numeric_limits<int>::max();
-                int id = 0;
-                double least = std::numeric_limits<double>::infinity();
-                std::vector<double> exact;
-                for (int k = 0; k < shape.centroids; ++k) {
-                    int distance = 0;
-                    double of_values = 0;
-                    for (std::size_t c = 0; c < dim; ++c) {
-                        const float x = rows[t * dim + c];
-                        const float y = centroids[static_cast<std::size_t>(k) * dim + c];
-                        const int d = coarse(x, peak) - coarse(y, peak);
-                        distance += d * d;
-                        of_values += static_cast<double>(x - y) * (x - y);
-                    }
-                    exact.push_back(std::sqrt(of_values));
-                    least = std::min(least, exact.back());
-                    id = distance < nearest ? k : id;
-                    nearest = std::min(nearest, distance);
-                }
-                ASSERT_EQ(found.ids[t], id) << shape.head_dim << " level " << level;
-                ASSERT_LE(exact[static_cast<std::size_t>(id)], least + slack);
-            }
-        }
-    }
-}
-
-TEST(QvgPage, SumsOfPointsAreThoseOfTheirSteps) {
-    const Shape shape{67, 1, 48, 5};
-    const auto rows = clustered_rows(shape, 5, 0.5F, 53);
-    const float peak = largest(rows);
-    std::vector<std::int32_t> ids;
-    for (int t = 0; t < shape.tokens; ++t) {
-        ids.push_back(t * 3 % 4); // nobody has the last one
-    }
-    for (int level = 0; level <= static_cast<int>(cpu::best_simd()); ++level) {
-        const HeadPoints points(rows.data(), shape.tokens, shape.head_dim, std::vector<float>(48), 0.0F,
-                                page_kernels(static_cast<cpu::SimdLevel>(level)));
-        const Members members = points.members(5, ids.data());
-        const auto covariance = points.covariance();
-        EXPECT_EQ(points.peak(), peak);
-        for (std::size_t a = 0; a < 48; ++a) {
-            std::vector<float> sums(5);
-            std::vector<int> products(48);
-            for (std::size_t t = 0; t < 67; ++t) {
-                sums[static_cast<std::size_t>(ids[t])] +=
-                    std::nearbyint(rows[t * 48 + a] * (static_cast<float>(kFineLevels) / peak));
-                for (std::size_t b = 0; b < 48; ++b) {
-                    products[b] += coarse(rows[t * 48 + a], peak) * coarse(rows[t * 48 + b], peak);
-                }
-            }
-            for (std::size_t k = 0; k < 5; ++k) {
-                EXPECT_EQ(members.sums[k * 48 + a], sums[k]);
-            }
-            for (std::size_t b = 0; b < 48; ++b) {
-                EXPECT_EQ(covariance[a * 48 + b], products[b]);
-            }
-        }
-        EXPECT_EQ(members.count[4], 0);
-    }
-}
-
 // What pages hold beside one stage of clusters.
 struct Kind {
     QvgGrid grid;
@@ -419,77 +260,6 @@ TEST(QvgPage, RowsOfEveryKindAreWhatTheLayoutSays) {
     }
 }
 
-TEST(QvgPage, RoundsAndStagesNeverRaiseWhatIsLeft) {
-    const Shape shape{336, 1, 64, 6};
-    auto rows = clustered_rows(shape, 12, 0.6F, 43);
-    double before = std::numeric_limits<double>::infinity();
-    for (int round = 1; round <= kSessionRounds; ++round) {
-        const auto clusters = cluster_rows(rows.data(), shape.tokens, shape.head_dim, 6, 0, 7, RowsAbout::anything,
-                                           cpu::best_simd(), round);
-        const double left = residual_energy(rows.data(), shape, clusters);
-        EXPECT_LE(left, before * (1 + 1e-4)) << round; // centroids are bfloat16
-        before = left;
-    }
-    const QvgPageLayout layout = layout_of(shape);
-    for (int stage = 0; stage < 4; ++stage) {
-        const auto clusters = cluster_rows(rows.data(), shape.tokens, shape.head_dim, 6, 0, stage_seed(7, stage));
-        const double energy = residual_energy(rows.data(), shape, {std::vector<float>(6 * 64, 0.0F), clusters.ids});
-        EXPECT_LT(residual_energy(rows.data(), shape, clusters), energy);
-        subtract_clusters(clusters, layout, rows.data());
-    }
-}
-
-TEST(QvgPage, TheBasisFindsFewDirections) {
-    std::mt19937 generator(3);
-    std::normal_distribution<float> normal(0, 1);
-    std::vector<float> directions(4 * 64);
-    for (float& value : directions) {
-        value = normal(generator);
-    }
-    std::vector<float> rows(200 * 64);
-    double power = 0;
-    for (std::size_t t = 0; t < 200; ++t) {
-        const float weights[4] = {3 * normal(generator), 2 * normal(generator), normal(generator), normal(generator)};
-        for (std::size_t c = 0; c < 64; ++c) {
-            for (std::size_t k = 0; k < 4; ++k) {
-                rows[t * 64 + c] += weights[k] * directions[k * 64 + c];
-            }
-            power += static_cast<double>(rows[t * 64 + c]) * rows[t * 64 + c];
-        }
-    }
-    const HeadBasis basis = fit_basis(rows.data(), 200, 64);
-    double left = 0;
-    for (std::size_t t = 0; t < 200; ++t) {
-        for (std::size_t c = 0; c < 64; ++c) {
-            float value = 0;
-            for (std::size_t k = 0; k < 4; ++k) {
-                value += basis.spans[k] * static_cast<float>(basis.weights[t * 4 + k]) *
-                         bf16_to_float(basis.rows[k * 64 + c]);
-            }
-            const double miss = rows[t * 64 + c] - value;
-            left += miss * miss;
-        }
-    }
-    EXPECT_LT(left / power, 2e-4); // bytes of weights: (1 / 127)^2 / 12 of the square of the largest
-    for (std::size_t k = 0; k < 4; ++k) {
-        for (std::size_t j = 0; j <= k; ++j) {
-            double product = 0;
-            for (std::size_t c = 0; c < 64; ++c) {
-                product +=
-                    static_cast<double>(bf16_to_float(basis.rows[k * 64 + c])) * bf16_to_float(basis.rows[j * 64 + c]);
-            }
-            EXPECT_NEAR(product, k == j ? 1.0 : 0.0, 1e-2);
-        }
-    }
-}
-
-TEST(QvgPage, TheBasisOfNothingIsNothing) {
-    const std::vector<float> rows(48 * 32);
-    const HeadBasis basis = fit_basis(rows.data(), 48, 32);
-    EXPECT_EQ(basis.spans, std::vector<float>(4, 0.0F));
-    EXPECT_EQ(basis.weights, std::vector<std::int8_t>(48 * 4, 0));
-}
-
 TEST(QvgPage, SizesMeetTheTargets) {
     const QvgPageLayout small = qvg_page_layout(336, 5, 64, qvg_default_centroids(336));
     EXPECT_GE(336.0 * 5 * 64 * 2 / static_cast<double>(small.total_bytes), 6.5);
@@ -506,25 +276,6 @@ TEST(QvgPage, SizesMeetTheTargets) {
         EXPECT_GE(layout.centroids_at, layout.ids_at + layout.id_bytes());
         EXPECT_GE(layout.total_bytes, layout.centroids_at + layout.centroid_bytes());
     }
-}
-
-TEST(NumberFormats, E4m3RoundsToNearestEvenAndSaturates) {
-    for (int byte = 0; byte < 256; ++byte) {
-        if ((byte & 0x7F) != 0x7F) {
-            EXPECT_EQ(float_to_e4m3(e4m3_to_float(static_cast<std::uint8_t>(byte))), byte);
-        }
-    }
-    for (int byte = 0; byte < 126; ++byte) {
-        const float low = e4m3_to_float(static_cast<std::uint8_t>(byte));
-        const float high = e4m3_to_float(static_cast<std::uint8_t>(byte + 1));
-        const float half = 0.5F * (low + high);
-        EXPECT_EQ(float_to_e4m3(half), byte % 2 == 0 ? byte : byte + 1);
-        EXPECT_EQ(float_to_e4m3(std::nextafter(half, 0.0F)), byte);
-        EXPECT_EQ(float_to_e4m3(std::nextafter(half, 1000.0F)), byte + 1);
-    }
-    EXPECT_EQ(float_to_e4m3(1e9F), 0x7E);
-    EXPECT_EQ(float_to_e4m3(-1e9F), 0xFE);
-    EXPECT_EQ(float_to_e4m3(1e-10F), 0);
 }
 
 } // namespace
