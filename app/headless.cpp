@@ -282,6 +282,7 @@ WalkOptions walk_options(const Options& options) {
     walk.start_pose = options.start_pose;
     walk.text_encoder = options.text_encoder;
     walk.decoder = options.decoder;
+    walk.keep_rows = options.kept_rows != "none";
     walk.camera_words = options.camera_words;
     walk.camera_phrases = options.camera_phrases;
     walk.rebuild_on_prompt = options.rebuild_on_prompt;

@@ -38,6 +38,7 @@ Json cache_json(const std::string& format, const quant::CacheRules& rules, const
             {"packed_bytes", ledger.packed_bytes},
             {"packed_bf16_bytes", ledger.packed_bf16_bytes},
             {"scratch_bytes", ledger.scratch_bytes},
+            {"kept_row_bytes", ledger.kept_row_bytes},
             {"text_bytes", ledger.text_bytes},
             {"pages_waiting", ledger.pages_waiting},
             {"keep_recent", rules.keep_recent},

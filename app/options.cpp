@@ -87,6 +87,11 @@ void add_text_options(CLI::App& app, Options& options) {
                    "What makes a published model's pictures; tiny is faster and less fine")
         ->type_name("auto|full|tiny")
         ->check(CLI::IsMember({"auto", "full", "tiny"}));
+    app.add_option("--kept-rows", options.kept_rows,
+                   "HY-WorldPlay on a GPU with memory to spare and an uncompressed cache: its turned keys and values "
+                   "stay there while a chunk is made, which is quicker, or none do; the pictures are the same")
+        ->type_name("auto|none")
+        ->check(CLI::IsMember({"auto", "none"}));
     app.add_flag("--rebuild-history", options.rebuild_on_prompt,
                  "A new prompt also applies to what was made before: its keys and values are made again");
     app.add_option_function<std::string>(

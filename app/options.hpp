@@ -25,6 +25,7 @@ struct Options {
     std::string prompt;
     std::string text_encoder = "auto";
     std::string decoder = "auto";
+    std::string kept_rows = "auto";
     bool camera_words = true;
     std::filesystem::path camera_phrases;
     bool rebuild_on_prompt = false;

@@ -53,6 +53,7 @@ struct WalkOptions {
     quant::CacheRules cache_rules;
     int cache_centroids = 0; // per head and page, of formats that have them; 0: the format's own choice
     quant::AttentionType attention = quant::AttentionType::bf16;
+    bool keep_rows = true;          // HY-WorldPlay: a chunk's expanded rows stay on a GPU with room
     bool fp8_weights = false;       // the transformer's large matrices, on a GPU in bf16
     std::string device = "auto";    // auto, cpu, cuda
     int gpus = 1;                   // HY-WorldPlay's 8B: its heads are split among so many, from the first on

@@ -64,6 +64,7 @@ quant::CachePolicy cache_policy(const WalkOptions& options, const CacheWishes& w
     policy.attention = options.attention;
     policy.tile_tokens = options.twin_tile_tokens;
     policy.centroids = options.cache_centroids;
+    if (options.keep_rows) policy.kept_rows_leave = quant::kKeptRowsLeave;
     if (wishes.slice_bytes > 0) policy.slice_bytes = wishes.slice_bytes;
     policy.read_latents = wishes.read_latents;
     if (options.twin_slice_bytes > 0) policy.slice_bytes = options.twin_slice_bytes;

@@ -226,7 +226,8 @@ private:
                                             .cache_bytes = chunk.cache_bytes,
                                             .device_used_bytes = memory.used_bytes,
                                             .device_total_bytes = memory.total_bytes,
-                                            .ratio = ratio_of(chunk.format)});
+                                            .ratio = ratio_of(chunk.format),
+                                            .kept_row_bytes = chunk.ledger.kept_row_bytes});
         const RolloutTimes times = loop_.last_times();
         const auto cache_times = loop_.cache().take_times();
         chunk.ms.denoise = times.denoise_ms;

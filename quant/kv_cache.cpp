@@ -3,6 +3,7 @@
 #include "quant/cache/attention.hpp"
 #include "quant/cache/codebook_store.hpp"
 #include "quant/cache/converter.hpp"
+#include "quant/cache/history_reading.hpp"
 #include "quant/cache/pack_stream.hpp"
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/page_codec.hpp"
@@ -165,6 +166,29 @@ struct KvCache::Impl {
         }
     }
 
+    // What kept rows leave to others from this chunk on: beside what the policy says, what the pages will still take
+    // until the window is full, or, where it has no end, for this chunk.
+    std::int64_t rows_leave(int latents) const {
+        if (policy.kept_rows_leave < 0 || converter.selected()->packed()) return -1;
+        std::int64_t growth = latents + shape.page_latents;
+        if (shape.window_latents > 0) {
+            growth = shape.sink_latents + shape.window_latents + 2 * shape.page_latents;
+            for (const auto& group : table.groups()) growth -= group->capacity;
+        }
+        return policy.kept_rows_leave + std::max<std::int64_t>(0, growth) * latent_bytes();
+    }
+    std::int64_t latent_bytes() const { // uncompressed keys and values of all layers
+        return std::int64_t{2} * shape.layers * shape.heads * shape.head_dim * shape.tokens_per_latent *
+               static_cast<std::int64_t>(c10::elementSize(compute));
+    }
+
+    std::uint64_t history_number() const { return table.changes() + reading.changes(); } // both only grow
+    void forget_stale_rows() {
+        if (history_number() == rows_number) return;
+        rows_number = history_number();
+        attention->forget_rows();
+    }
+
     void store(PageGroup& group, Page& page, const at::Tensor& rows, std::int64_t group_token) {
         codec.raw_view(group, page).narrow(0, group_token, rows.size(0)).copy_(rows);
     }
@@ -203,6 +227,8 @@ struct KvCache::Impl {
     PackStream packing;
     Converter converter;
     std::unique_ptr<Attention> attention;
+    HistoryReading reading;
+    std::uint64_t rows_number = 0; // history_number() that attention was told of
 
     bool in_chunk = false;
     std::int64_t chunk_first = 0; // latent of the newest chunk, begun or committed
@@ -261,6 +287,9 @@ void KvCache::begin_chunk(const ReadView& view) {
     impl.evict(view.first_latent);
     impl.segments = view.chosen ? impl.table.segments_of(*view.chosen) : impl.table.segments(view.first_latent);
     const int history = impl.segments.empty() ? 0 : impl.segments.back().history_index + impl.segments.back().latents;
+    impl.reading.begin_chunk(view);
+    impl.forget_stale_rows();
+    impl.attention->keep_rows(impl.rows_leave(view.latents));
     impl.attention->begin_chunk(view, history);
     impl.arena.set_scratch(impl.attention->scratch_bytes());
     impl.chunk_first = view.first_latent;
@@ -281,6 +310,7 @@ at::Tensor KvCache::attend(int layer, const at::Tensor& q, const at::Tensor& k, 
     impl.check_rows(v, "v");
     impl.packing.join_layer(layer);
     impl.converter.attention_begins();
+    impl.forget_stale_rows(); // in a context pass pages may change
     return impl.attention->attend(layer, impl.segments, q, k, v);
 }
 
@@ -351,7 +381,9 @@ void KvCache::set_text(std::vector<TextRows> layers) {
     impl.text_bytes = 0;
     for (const TextRows& rows : layers)
         impl.text_bytes += static_cast<std::int64_t>(rows.keys.nbytes() + rows.values.nbytes());
+    impl.reading.note_change();
     impl.attention->set_text(std::move(layers));
+    impl.arena.set_scratch(impl.attention->scratch_bytes());
 }
 
 void KvCache::skip_to(std::int64_t first_latent) {
@@ -367,6 +399,10 @@ Result<void> KvCache::set_format(const std::string& format) {
         return found.error();
     }
     impl_->converter.select(*found);
+    if ((*found)->packed()) {
+        impl_->attention->keep_rows(-1);
+        impl_->arena.set_scratch(impl_->attention->scratch_bytes());
+    }
     impl_->policy.format = std::string((*found)->name());
     return {};
 }
@@ -398,6 +434,8 @@ at::Tensor KvCache::read_keys(int layer, std::int64_t first_latent, int latents)
 at::Tensor KvCache::read_values(int layer, std::int64_t first_latent, int latents) const {
     return impl_->read(layer, false, first_latent, latents);
 }
+
+std::uint64_t KvCache::history_number() const { return impl_->history_number(); }
 
 MemoryLedger KvCache::ledger() const {
     const Impl& impl = *impl_;
@@ -442,7 +480,8 @@ MemoryLedger KvCache::ledger() const {
         }
     }
     ledger.text_bytes = impl.text_bytes;
-    ledger.scratch_bytes = impl.arena.scratch_bytes();
+    ledger.kept_row_bytes = impl.attention->kept_row_bytes();
+    ledger.scratch_bytes = impl.arena.scratch_bytes() - ledger.kept_row_bytes;
     ledger.peak_bytes = impl.arena.peak_bytes();
     ledger.pages_waiting = impl.converter.waiting();
     return ledger;

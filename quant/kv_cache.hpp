@@ -49,11 +49,18 @@ struct CachePolicy : CacheRules {
     std::int64_t slice_bytes = 40 << 20;           // GPU: expanded keys and values at one time
     int tile_tokens = 0;                           // CPU: most tokens of one tile; 0: chosen for the shape
     int heads_together = 0;                        // GPU: heads of one slice; 0: chosen for the shape
-    int read_latents = 0;    // history latents that a chunk reads at most (ReadView::chosen); 0: all that are visible
+    int read_latents = 0; // history latents that a chunk reads at most (ReadView::chosen); 0: all that are visible
+    // GPU, two branches in BF16, while new pages are uncompressed: expanded rows stay from one pass of a chunk to the
+    // next, of as many layers as leave this much memory to others; less than 0: of none. Results are the same bits.
+    std::int64_t kept_rows_leave = -1;
     bool pack_beside = true; // false: everything at the commit, in the caller's stream
     std::uint64_t seed = 0;  // for centroid initialisation; nothing draws from a global generator
     int first_head = 0; // of a network whose heads are split among caches: pages are as those of a cache of all heads
 };
+
+// CachePolicy::kept_rows_leave of a program: what HY-WorldPlay's widest pass over a context and its decoder take at one
+// time, and some to spare.
+inline constexpr std::int64_t kKeptRowsLeave = std::int64_t{12} << 30;
 
 // How un-rotated keys and values become what is attended, for one chunk.
 //
@@ -133,6 +140,10 @@ public:
     // The cached un-rotated values of a latent range as they would be read: [tokens, heads, head_dim], compute type.
     at::Tensor read_keys(int layer, std::int64_t first_latent, int latents) const;
     at::Tensor read_values(int layer, std::int64_t first_latent, int latents) const;
+
+    // Changes with everything that history's expanded rows depend on: the latents that are read, what their pages hold,
+    // their places and cameras, the text in front of them. Equal numbers: a chunk's pass reads as an earlier one did.
+    std::uint64_t history_number() const;
 
     MemoryLedger ledger() const;
     std::vector<PageCell> pages() const;

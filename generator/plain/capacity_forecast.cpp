@@ -39,8 +39,9 @@ CapacityForecast forecast_capacity(const CapacityFacts& facts, const quant::Cach
     forecast.cache_bytes =
         static_cast<std::int64_t>(std::llround((static_cast<double>(raw) + packed / now.ratio) * raw_bytes));
     if (now.device_total_bytes <= 0) return forecast;
-    // Everything else of the program is there already: weights, scratch, the decoder's state.
-    const std::int64_t rest = now.device_used_bytes - now.cache_bytes;
+    // Everything else of the program is there already: weights, scratch, the decoder's state. Kept rows go where
+    // others need their memory, so a walk needs none of it.
+    const std::int64_t rest = now.device_used_bytes - now.cache_bytes - now.kept_row_bytes;
     forecast.device_bytes = rest + std::max(forecast.cache_bytes, now.cache_bytes);
     if (now.ratio > 1 && packed > packed_now) {
         const double leftover = kLeftoverShare * static_cast<double>(facts.chunk_latents) * raw_bytes;

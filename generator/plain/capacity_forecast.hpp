@@ -18,7 +18,7 @@ struct CapacityFacts {
 
 struct CapacityForecast {
     std::int64_t cache_bytes = 0;  // when the window is full, in the format for new pages
-    std::int64_t device_bytes = 0; // of the whole device then; 0: no GPU
+    std::int64_t device_bytes = 0; // of the whole device then, kept rows left out, which give way; 0: no GPU
     std::int64_t device_total = 0;
     int most_latents = 0; // view that would fit into 95 % of the device; 0: unknown
     bool fits = true;
@@ -32,6 +32,7 @@ struct CapacityNow {
     std::int64_t device_used_bytes = 0;
     std::int64_t device_total_bytes = 0; // 0: no GPU
     double ratio = 1;                    // of the format for new pages, as FormatInfo::ratio; 1: uncompressed
+    std::int64_t kept_row_bytes = 0;     // MemoryLedger's, part of what the device uses
 };
 
 // An endless view is forecast for what is held now.

@@ -127,15 +127,25 @@ void headline(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit,
     figure_right(ui, ratio_figure(ledger.ratio()), right, colour::kAccent, kHeadlineSize);
 }
 
-// "packed 6.7x   scratch 1.3 MB   peak 7.0 MB" over the whole width.
+// "packed 6.7x   scratch 1.3 MB   peak 7.0 MB" over the whole width; where rows are kept "kept 12.1 GB" comes first,
+// for then new pages are not packed.
 void facts(const PanelContext& ui, const MemoryLedger& ledger, ByteUnit unit, float right) {
     const FontScope scope(ui.fonts.figures, kSmallSize);
     const float left = ImGui::GetCursorPosX();
     const std::string scratch =
         fmt::format("scratch {} {}", bytes_figure(ledger.scratch_bytes, unit, 4), unit_name(unit));
-    text(fmt::format("packed {}", ratio_figure(ledger.packed_ratio(), 4)), colour::kDim);
-    if (ImGui::IsItemHovered()) {
-        ImGui::SetTooltip("BF16 against bytes of the packed pages alone");
+    const std::string packed = fmt::format("packed {}", ratio_figure(ledger.packed_ratio(), 4));
+    if (ledger.kept_row_bytes > 0) {
+        text(fmt::format("kept {} {}", bytes_figure(ledger.kept_row_bytes, unit, 4), unit_name(unit)), colour::kDim);
+        if (ImGui::IsItemHovered()) {
+            ImGui::SetTooltip(
+                "Turned keys and values, as attention reads them, kept from pass to pass while the GPU has room.\n"
+                "They give way to everything else. (%s)",
+                packed.c_str());
+        }
+    } else {
+        text(packed, colour::kDim);
+        if (ImGui::IsItemHovered()) ImGui::SetTooltip("BF16 against bytes of the packed pages alone");
     }
     ImGui::SameLine((left + right - ImGui::CalcTextSize(scratch.c_str()).x) / 2);
     text(scratch, colour::kDim);
@@ -163,7 +173,8 @@ void forecast_line(const PanelContext& ui, float right) {
         const std::string most = forecast.most_latents > 0
                                      ? fmt::format("\nA window of up to {} latents would fit.", forecast.most_latents)
                                      : std::string();
-        ImGui::SetTooltip("All of the GPU's memory in use by then, other programs' included.%s", most.c_str());
+        ImGui::SetTooltip("All of the GPU's memory in use by then, other programs' included, kept rows left out.%s",
+                          most.c_str());
     }
 }
 

@@ -15,6 +15,11 @@ class Attention {
 public:
     virtual ~Attention() = default;
     virtual void begin_chunk(const ReadView& view, int history_latents) = 0;
+    // Rows that stay from pass to pass, where there are such (quant/cache/kept_rows.hpp). leave: memory that they leave
+    // to others from the next begin_chunk() on; less than 0: none stay, and their memory goes back at once.
+    virtual void keep_rows(std::int64_t leave) { (void)leave; }
+    virtual void forget_rows() {} // history, its text or how it is read are not those of before
+    virtual std::int64_t kept_row_bytes() const { return 0; } // part of scratch_bytes()
     // segments: of the visible history, valid during the call. Shapes as KvCache::attend; q may be written over.
     virtual at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& q,
                               const at::Tensor& k, const at::Tensor& v) = 0;

@@ -4,9 +4,12 @@
 // multiprocessors whatever the number of heads, so nothing runs beside it: expanded, attended to, the next heads.
 // Uncompressed values are read where they lie (BF16), or expanded column by column (E4M3). Rows of more than the
 // scratch holds, summary rows and pages with a logit correction make several slices, which are merged as elsewhere.
+// Where KeptRows has room for a layer of two branches and a single slice, its rows are expanded into that instead of
+// the scratch, and in the passes that follow only the chunk's own are.
 #include "quant/cache/attention.hpp"
 
 #if WANDER_CUDA
+#include "quant/cache/kept_rows.hpp"
 #include "quant/cache/logit_bias.hpp"
 #include "quant/cache/slice_expander.hpp"
 #include "quant/cache/slices.hpp"
@@ -35,7 +38,8 @@ public:
           heads_wanted_(policy.heads_together),
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
           timer_(device),
-          expander_(shape, codec_, device, at::kBFloat16) {
+          expander_(shape, codec_, device, at::kBFloat16),
+          kept_(device, shape.layers) {
         counts_ = at::zeros({cuda::kHopperCounts}, at::TensorOptions().dtype(at::kInt).device(device));
         if (e4m3_) {
             grow(factors_, sizeof(cuda::E4m3Factors), at::kByte);
@@ -60,7 +64,13 @@ public:
         if (bias_correction_) {
             grow(energy_, result_rows(shape_.heads) * (shape_.head_dim / kNoiseChannels), at::kFloat);
         }
+        const bool worth_keeping = branches() > 1 && !e4m3_ && !bias_correction_ && history_latents > 0;
+        kept_.begin_chunk(worth_keeping ? 2 * rows * row_bytes(shape_.heads) : 0);
     }
+
+    void keep_rows(std::int64_t leave) override { kept_.leave(leave); }
+    void forget_rows() override { kept_.forget(); }
+    std::int64_t kept_row_bytes() const override { return kept_.bytes(); }
 
     at::Tensor attend(int layer, const std::vector<HistorySegment>& segments, const at::Tensor& query_rows,
                       const at::Tensor& key_rows, const at::Tensor& value_rows) override {
@@ -90,15 +100,19 @@ public:
             }
         }
         measure_queries();
+        void* const kept = plan.slices.size() == 1 && !plan.values_in_place ? kept_.rows(layer) : nullptr;
+        const Expanded rows{kept ? kept : expanded_.data_ptr(), kept != nullptr,
+                            kept && kept_.filled(layer, plan.heads)};
         for (int head = 0; head < shape_.heads; head += plan.heads) {
             const HeadRange heads{head, std::min(plan.heads, shape_.heads - head)};
-            attend_heads(plan, heads, layer, in_place ? q : at::Tensor(), own, result);
+            attend_heads(plan, heads, layer, in_place ? q : at::Tensor(), own, rows, result);
         }
+        if (kept) kept_.set_filled(layer, plan.heads);
         return result;
     }
 
     std::int64_t scratch_bytes() const override {
-        std::int64_t bytes = expander_.rotation().bytes();
+        std::int64_t bytes = expander_.rotation().bytes() + kept_.bytes();
         for (const at::Tensor* buffer : {&expanded_, &queries_, &places_, &counts_, &parts_, &part_lse_, &total_,
                                          &total_lse_, &energy_, &factors_}) {
             bytes += buffer->defined() ? static_cast<std::int64_t>(buffer->nbytes()) : 0;
@@ -106,7 +120,10 @@ public:
         return bytes;
     }
 
-    void set_text(std::vector<TextRows> layers) override { expander_.set_text(std::move(layers)); }
+    void set_text(std::vector<TextRows> layers) override {
+        kept_.give_way(); // a text's maker needs much memory
+        expander_.set_text(std::move(layers));
+    }
 
     void set_bias_correction(bool on) override { bias_correction_ = on && shape_.head_dim % kNoiseChannels == 0; }
 
@@ -120,6 +137,12 @@ public:
 private:
     struct Own { // the chunk's rows
         at::Tensor keys, values;
+    };
+    // Where a layer's slices are expanded to.
+    struct Expanded {
+        void* memory = nullptr;
+        bool kept = false;   // every group of heads has a place of its own
+        bool filled = false; // all but the chunk's own rows are there
     };
     // What a layer is attended to with.
     struct Plan {
@@ -249,7 +272,7 @@ private:
     // Slice after slice, merged when kMaxMergeParts wait and at the end. turned: the queries, where they were turned in
     // place.
     void attend_heads(const Plan& plan, const HeadRange& heads, int layer, const at::Tensor& turned, const Own& own,
-                      at::Tensor& result) {
+                      const Expanded& rows, at::Tensor& result) {
         const bool direct = plan.slices.size() == 1 && branches() == 1; // nothing to merge or to turn
         std::vector<cuda::MergePart> waiting;
         bool merged = false; // total_ holds what came before
@@ -261,7 +284,7 @@ private:
             job.queries = queries();
             job.scale = scale();
             job.factors = factors();
-            expand(plan, slice, heads, layer, own, job);
+            expand(plan, slice, heads, layer, own, rows, job);
             if (turned.defined()) {
                 job.q = first_of(turned, heads);
                 job.q_row = turned.stride(0);
@@ -292,8 +315,9 @@ private:
 
     // Keys of the slice, turned; values behind them, or where they lie.
     void expand(const Plan& plan, const Slice& slice, const HeadRange& heads, int layer, const Own& own,
-                cuda::HopperJob& job) {
-        auto* const keys = static_cast<std::uint8_t*>(expanded_.data_ptr());
+                const Expanded& rows, cuda::HopperJob& job) {
+        const std::int64_t before = rows.kept ? 2 * slice.rows * row_bytes(heads.first) : 0;
+        auto* const keys = static_cast<std::uint8_t*>(rows.memory) + before;
         const bool timed = layer == 0;
         if (timed) {
             timer_.begin();
@@ -301,7 +325,8 @@ private:
         job.k = keys;
         if (!e4m3_ && !plan.values_in_place) {
             void* const values = keys + slice.rows * row_bytes(heads.count);
-            expander_.expand_both(slice, heads, layer, own.keys, own.values, keys, values);
+            expander_.expand_both(slice, heads, layer, own.keys, own.values, keys, values,
+                                  rows.filled ? RowsOf::chunk : RowsOf::all);
             job.segments[0] = {values, row_bytes(heads.count) / 2, slice.rows};
             job.segment_count = 1;
         } else {
@@ -415,6 +440,7 @@ private:
     bool attended_ = false;
     StageTimer timer_;
     SliceExpander expander_;
+    KeptRows kept_;
 
     // Shared by all layers: expanded keys (and values), the turned queries of all heads (each group of heads dense),
     // places and counts of the kernel, results of slices, the merged result so far with its log-sum-exps, old and new.

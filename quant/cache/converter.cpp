@@ -171,6 +171,7 @@ void Converter::replace(const PageRef& ref, Page page) {
     ref.group->lossy_history = ref.group->lossy_history || !ref.page().format->lossless();
     arena_.release(ref.page().bytes);
     ref.page() = std::move(page);
+    table_.note_change();
 }
 
 void Converter::drop_twins(Planned& planned) {

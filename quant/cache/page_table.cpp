@@ -11,6 +11,7 @@ void PageTable::clear() {
     groups_.clear();
     base_ = 0;
     next_ = 0;
+    ++changes_;
 }
 
 bool PageTable::has_history() const {
@@ -21,6 +22,12 @@ void PageTable::begin_walk(std::int64_t first_latent) {
     assert(!has_history());
     base_ = first_latent;
     next_ = first_latent;
+    ++changes_;
+}
+
+void PageTable::skip_to(std::int64_t first_latent) {
+    next_ = first_latent;
+    ++changes_;
 }
 
 bool PageTable::is_visible(std::int64_t latent, std::int64_t first_latent) const {
@@ -91,6 +98,7 @@ std::vector<std::unique_ptr<PageGroup>> PageTable::evict(std::int64_t first_late
         }
     }
     std::erase(groups_, nullptr);
+    if (!gone.empty()) ++changes_;
     return gone;
 }
 
@@ -121,6 +129,7 @@ const PageGroup* PageTable::find(std::int64_t latent) const {
 
 void PageTable::commit(std::int64_t first_latent, int latents) {
     next_ = first_latent + latents;
+    ++changes_;
     for (auto& group : groups_) {
         if (group->first_latent < next_ && group->end_latent() > first_latent) {
             group->held = static_cast<int>(std::min<std::int64_t>(next_, group->end_latent()) - group->first_latent);

@@ -54,9 +54,12 @@ public:
 
     void clear();
     void begin_walk(std::int64_t first_latent); // only without history
-    void skip_to(std::int64_t first_latent) { next_ = first_latent; }
+    void skip_to(std::int64_t first_latent);
     std::int64_t next_latent() const { return next_; }
     bool has_history() const;
+    // Grows whenever anything that a chunk could read as history changes: latents come or go, or a page's rows.
+    std::uint64_t changes() const { return changes_; }
+    void note_change() { ++changes_; } // of a page's rows
 
     std::vector<std::int64_t> visible(std::int64_t first_latent) const;
     std::vector<HistorySegment> segments(std::int64_t first_latent) const;
@@ -78,6 +81,7 @@ private:
     CacheShape shape_;
     std::int64_t base_ = 0; // first latent of the walk
     std::int64_t next_ = 0; // first latent that is not committed
+    std::uint64_t changes_ = 0;
     std::vector<std::unique_ptr<PageGroup>> groups_;
 };
 

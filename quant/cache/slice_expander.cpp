@@ -114,8 +114,8 @@ void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer
 }
 
 void SliceExpander::expand_both(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own_keys,
-                                const at::Tensor& own_values, void* keys, void* values) const {
-    expand_sides(slice, heads, layer, {{Operand::key, &own_keys, keys}, {Operand::value, &own_values, values}}, 0);
+                                const at::Tensor& own_values, void* keys, void* values, RowsOf of) const {
+    expand_sides(slice, heads, layer, {{Operand::key, &own_keys, keys}, {Operand::value, &own_values, values}}, 0, of);
 }
 
 void SliceExpander::expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
@@ -124,10 +124,11 @@ void SliceExpander::expand_columns(const Slice& slice, const HeadRange& heads, i
 }
 
 void SliceExpander::expand_sides(const Slice& slice, const HeadRange& heads, int layer, const Sides& sides,
-                                 std::int64_t columns) const {
+                                 std::int64_t columns, RowsOf of) const {
     std::vector<std::size_t> together, apart;
     for (std::size_t i = 0; i < slice.runs.size(); ++i) {
         const Run& run = slice.runs[i];
+        if (of == RowsOf::chunk && (run.group || run.text)) continue;
         if (run.text) {
             for (const Side& side : sides) expand_text(slice, heads, layer, side.operand, columns, side.out);
             continue;

@@ -22,6 +22,8 @@ struct HeadRange {
 
 enum class Operand { query, key, value }; // in the order of cuda::ScaleJob
 
+enum class RowsOf { all, chunk }; // of a slice: all its rows, or the chunk's own, which are then written to their place
+
 class SliceExpander {
 public:
     // codec outlives the expander.
@@ -47,7 +49,7 @@ public:
                 void* out) const;
     // Keys and values, both in one launch where they are read alike.
     void expand_both(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own_keys,
-                     const at::Tensor& own_values, void* keys, void* values) const;
+                     const at::Tensor& own_values, void* keys, void* values, RowsOf of = RowsOf::all) const;
     // Values in E4M3, column by column: ExpandJob::out_columns.
     void expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
                         std::int64_t columns, void* out) const;
@@ -63,8 +65,8 @@ private:
 
     void expand_text(const Slice& slice, const HeadRange& heads, int layer, Operand operand, std::int64_t columns,
                      void* out) const;
-    void expand_sides(const Slice& slice, const HeadRange& heads, int layer, const Sides& sides,
-                      std::int64_t columns) const;
+    void expand_sides(const Slice& slice, const HeadRange& heads, int layer, const Sides& sides, std::int64_t columns,
+                      RowsOf of = RowsOf::all) const;
     // The runs of these indices, every side of each.
     void expand_runs(const Slice& slice, const std::vector<std::size_t>& indices, const HeadRange& heads, int layer,
                      const Sides& sides, std::int64_t columns) const;

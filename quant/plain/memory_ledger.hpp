@@ -23,10 +23,11 @@ struct MemoryLedger {
     KindBytes values;
     std::int64_t text_bytes = 0;            // keys and values of a text in front of the history; not part of bytes()
     std::int64_t scratch_bytes = 0;         // slice scratch shared by all layers; not part of bytes()
+    std::int64_t kept_row_bytes = 0;        // expanded rows that stay from pass to pass; in neither of these
     std::int64_t bf16_equivalent_bytes = 0; // what the same latents would need as BF16
     std::int64_t packed_bytes = 0;          // packed pages only: codes + scales + codebooks + headers
     std::int64_t packed_bf16_bytes = 0;     // what the packed pages would need as BF16
-    std::int64_t peak_bytes = 0;            // highest bytes() + scratch_bytes + free slots of slabs
+    std::int64_t peak_bytes = 0;            // highest bytes() + scratch_bytes + kept_row_bytes + free slots of slabs
     std::int64_t pages_waiting = 0;         // page groups the converter has still to visit
 
     std::int64_t bytes() const { return keys.total() + values.total(); }

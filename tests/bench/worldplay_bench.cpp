@@ -17,8 +17,9 @@
 //     worldplay_bench [--model 8b|wan-5b|wan-5b-small] [--gpus N] [--fp8-weights] [--parts] [RUN...]
 //
 // 8b and wan-5b-small are at 480x832, wan-5b at 704x1280. RUN: words joined by commas: a cache format (bf16),
-// fp8-attention, fast (context), full, plain or none (decoder), slice:MIB (CachePolicy's; the program's), to:FORMAT
-// (the cache's format from chunk `at:N` on, back from the next one on), chunks:N (3). Without any: one of the default.
+// fp8-attention, fast (context), rows or no-rows (whether turned rows that have room stay from pass to pass; rows),
+// full, plain or none (decoder), slice:MIB (CachePolicy's; the program's), to:FORMAT (the cache's format from chunk
+// `at:N` on, back from the next one on), chunks:N (3). Without any: one of the default.
 // --parts: what attention (everything counted: turning, expansion) takes alone with scratch of several sizes, and of
 // the 8B the products, one layer after the other without a walk, in ms a chunk and TFLOP/s.
 #include <cstdio>

@@ -67,9 +67,10 @@ json Bench::run(const Run& run, int gpus) {
                    {"context_latents", rollout.context().latents.size()},
                    {"engine", rollout.cache().attention_engine()},
                    {"off", off}};
-    result["cache"] = {{"format", rollout.cache().format()},       {"mib", mib(ledger.bytes())},
-                       {"packed_ratio", ledger.packed_ratio()},    {"peak_mib", mib(ledger.peak_bytes)},
-                       {"scratch_mib", mib(ledger.scratch_bytes)}, {"text_mib", mib(ledger.text_bytes)}};
+    result["cache"] = {{"format", rollout.cache().format()},         {"mib", mib(ledger.bytes())},
+                       {"packed_ratio", ledger.packed_ratio()},      {"peak_mib", mib(ledger.peak_bytes)},
+                       {"scratch_mib", mib(ledger.scratch_bytes)},   {"text_mib", mib(ledger.text_bytes)},
+                       {"kept_rows_mib", mib(ledger.kept_row_bytes)}};
     if (decoding) {
         result["decode_ms"] = decoding->median_ms();
         result["finite_frames"] = decoding->finite();

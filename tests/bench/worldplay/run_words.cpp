@@ -11,6 +11,7 @@ std::optional<Run> read_run(const std::string& text) {
     Run run;
     run.name = text;
     run.policy.slice_bytes = kWorldPlaySliceBytes;
+    run.policy.kept_rows_leave = quant::kKeptRowsLeave;
     run.policy.keep_recent = 0; // as the program packs a context that is made in one piece
     std::size_t begin = 0;
     while (begin < text.size()) {
@@ -21,6 +22,10 @@ std::optional<Run> read_run(const std::string& text) {
             run.policy.attention = quant::AttentionType::fp8;
         } else if (word == "fast") {
             run.fast = true;
+        } else if (word == "rows") {
+            run.policy.kept_rows_leave = quant::kKeptRowsLeave;
+        } else if (word == "no-rows") {
+            run.policy.kept_rows_leave = -1;
         } else if (word == "full" || word == "plain" || word == "none") {
             run.decoder = word;
         } else if (word.starts_with("to:")) {

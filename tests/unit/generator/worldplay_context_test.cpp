@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <set>
 #include <span>
 
 namespace wander {
@@ -314,6 +315,51 @@ TEST_F(WorldPlayContext, FastForgetsWhatLeavesTheWindow) {
     EXPECT_GT(whole.rollout->cache().ledger().bytes(), most);
     EXPECT_THROW(open(true, small_hunyuan_cache(4, 4), few_), c10::Error);
     EXPECT_THROW(open(true, small_hunyuan_cache(0, 16), few_), c10::Error);
+}
+
+// What KvCache::history_number() promises to who keeps expanded rows: the passes of a chunk read alike, and of fast
+// context the one that makes its keys and values too; nothing else reads like them, a walk that went back included.
+TEST_F(WorldPlayContext, PassesOfAChunkReadTheSameHistory) {
+    for (const bool fast : {false, true}) {
+        SCOPED_TRACE(fast ? "fast" : "published");
+        Walk walk = open(fast, small_hunyuan_cache(), few_);
+        std::vector<std::uint64_t> seen;
+        walk.rollout->set_between_blocks([&] { seen.push_back(walk.rollout->cache().history_number()); });
+        std::set<std::uint64_t> all;
+        const auto alike = [&] { // since it was asked last
+            const bool same = !seen.empty() && std::ranges::count(seen, seen.front()) == std::ssize(seen);
+            EXPECT_TRUE(all.insert(seen.front()).second) << "an earlier chunk's number";
+            seen.clear();
+            return same;
+        };
+        const auto prepare = [&](std::int64_t first) {
+            walk.rollout->prepare(std::span(walk.cameras).subspan(static_cast<std::size_t>(first), 4));
+        };
+        WorldPlayHistory middle;
+        const auto chunk = [&] {
+            walk.next();
+            if (!fast) {
+                EXPECT_TRUE(alike());
+            }
+            prepare(walk.rollout->next_latent());
+            EXPECT_TRUE(alike() || (fast && walk.rollout->next_latent() == kLatentsPerChunk)); // there is no history
+        };
+        for (int i = 0; i < 5; ++i) {
+            chunk();
+            if (i == 2) middle = walk.rollout->history();
+        }
+        walk.rollout->restore(middle);
+        prepare(12); // fast: all chunks' keys and values again, each with a history of its own
+        for (const std::uint64_t number : seen) EXPECT_FALSE(all.contains(number));
+        seen.clear();
+        chunk();
+        walk.rollout->set_text(text_.layers); // published: what was prepared is read behind another text
+        walk.next();
+        EXPECT_TRUE(alike());
+        walk.rollout->set_text({});
+        prepare(walk.rollout->next_latent());
+        EXPECT_TRUE(alike());
+    }
 }
 
 TEST_F(WorldPlayContext, PackedPagesServeFastContext) {

@@ -25,8 +25,8 @@ TEST(Gui, TheDropDownOfFormatsChoosesTheUsableOnesOnly) {
     EXPECT_EQ(*chosen.commands.format, "kivi2");
 }
 
-// The prompt's keys and values have a place of their own in the legend, where there are any.
-TEST(Gui, TheMemoryPanelShowsTheText) {
+// The prompt's keys and values have a place of their own in the legend, where there are any; kept rows have one below.
+TEST(Gui, TheMemoryPanelShowsTextAndKeptRows) {
     Gui gui = make_gui();
     UiModel model = samples::sample_worldplay_model(3);
     frames(gui, model, 4);
@@ -36,7 +36,13 @@ TEST(Gui, TheMemoryPanelShowsTheText) {
     chunk.ledger.text_bytes = 3'000'000;
     model.history.add(chunk);
     frames(gui, model, 3);
-    EXPECT_GT(drawn(), without + 4 * 4) << "a square, a name and a figure more";
+    const int with_text = drawn();
+    EXPECT_GT(with_text, without + 4 * 4) << "a square, a name and a figure more";
+    chunk.ledger.kept_row_bytes = 9'876'000'000; // "kept 9876 MB" in place of "packed 0.0x"
+    model.history.add(chunk);
+    frames(gui, model, 3);
+    EXPECT_GT(drawn(), with_text);
+    EXPECT_EQ(ImGui::FindWindowByName(kMemoryPanel)->ScrollMax.y, 0) << "all of it fits";
 }
 
 } // namespace

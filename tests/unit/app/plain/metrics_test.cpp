@@ -34,6 +34,7 @@ RunMetrics sample() {
         chunk.ledger.packed_bf16_bytes = 294;
         chunk.ledger.peak_bytes = 123;
         chunk.ledger.text_bytes = 77;
+        chunk.ledger.kept_row_bytes = 66;
         metrics.chunks.push_back(chunk);
     }
     return metrics;
@@ -47,7 +48,7 @@ TEST(Metrics, FixedKeysAreThere) {
         EXPECT_TRUE(json.contains(key)) << key;
     }
     for (const char* key : {"format", "bytes", "bf16_equivalent_bytes", "ratio", "codes_bytes", "scales_bytes",
-                            "codebook_bytes", "open_bytes", "packed_ratio", "peak_bytes"}) {
+                            "codebook_bytes", "open_bytes", "packed_ratio", "peak_bytes", "kept_row_bytes"}) {
         EXPECT_TRUE(json["cache"].contains(key)) << key;
     }
     const Json& chunk = json["chunks"][1];
@@ -73,6 +74,7 @@ TEST(Metrics, FiguresAreThoseOfTheLedger) {
     EXPECT_DOUBLE_EQ(json["cache"]["packed_ratio"], 7.0);
     EXPECT_EQ(json["cache"]["peak_bytes"], 123);
     EXPECT_EQ(json["cache"]["text_bytes"], 77);
+    EXPECT_EQ(json["cache"]["kept_row_bytes"], 66);
     EXPECT_DOUBLE_EQ(json["ms_p50"]["period"], 100);
     EXPECT_DOUBLE_EQ(json["ms_p99"]["period"], 101);
 }

@@ -94,10 +94,13 @@ TEST(Options, TheWholeHeadlessLine) {
                                 "winter,1.5,-2,0.25,0",
                                 "--session-out",
                                 "s.json",
+                                "--kept-rows",
+                                "none",
                                 "--record-dir",
                                 "r"});
     ASSERT_TRUE(options) << options.error().message;
     EXPECT_TRUE(options->headless);
+    EXPECT_EQ(options->kept_rows, "none");
     EXPECT_EQ(options->controls, "w-8,right-4");
     EXPECT_EQ(options->chunks, 12);
     EXPECT_EQ(options->seed, ~std::uint64_t{0});

@@ -49,6 +49,18 @@ TEST(CapacityForecast, AFullWindowNeedsWhatItHas) {
     EXPECT_EQ(f.device_bytes, 8200 * kMiB);
 }
 
+// Kept rows give way, so what is forecast is what it would be without them.
+TEST(CapacityForecast, KeptRowsAreLeftOut) {
+    const auto without = forecast_capacity(kFacts, kRules, now(6, 600, 4600, 20000, 1));
+    CapacityNow with = now(6, 600, 4600 + 14000, 20000, 1);
+    EXPECT_FALSE(forecast_capacity(kFacts, kRules, with).fits);
+    with.kept_row_bytes = 14000 * kMiB;
+    const auto f = forecast_capacity(kFacts, kRules, with);
+    EXPECT_EQ(f.device_bytes, without.device_bytes);
+    EXPECT_EQ(f.most_latents, without.most_latents);
+    EXPECT_TRUE(f.fits);
+}
+
 TEST(CapacityForecast, WithoutAGpuOnlyTheCacheIsForecast) {
     const auto f = forecast_capacity(kFacts, kRules, now(6, 600, 0, 0, 1));
     EXPECT_EQ(f.cache_bytes, 4200 * kMiB);
