@@ -36,6 +36,7 @@ public:
           e4m3_(policy.attention == AttentionType::fp8),
           scratch_limit_(policy.slice_bytes),
           heads_wanted_(policy.heads_together),
+          most_history_rows_(most_history_rows(shape, policy)),
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
           timer_(device),
           expander_(shape, codec_, device, at::kBFloat16),
@@ -65,7 +66,10 @@ public:
             grow(energy_, result_rows(shape_.heads) * (shape_.head_dim / kNoiseChannels), at::kFloat);
         }
         const bool worth_keeping = branches() > 1 && !e4m3_ && !bias_correction_ && history_latents > 0;
-        kept_.begin_chunk(worth_keeping ? 2 * rows * row_bytes(shape_.heads) : 0);
+        const std::int64_t most_rows =
+            most_history_rows_ + view.latents * std::int64_t{shape_.tokens_per_latent} + spare_rows();
+        kept_.begin_chunk(worth_keeping ? 2 * rows * row_bytes(shape_.heads) : 0,
+                          2 * most_rows * row_bytes(shape_.heads));
     }
 
     void keep_rows(std::int64_t leave) override { kept_.leave(leave); }
@@ -436,6 +440,7 @@ private:
     bool e4m3_;
     std::int64_t scratch_limit_; // of expanded_ and queries_
     int heads_wanted_;
+    std::int64_t most_history_rows_; // 0: there is no bound
     bool bias_correction_;
     bool attended_ = false;
     StageTimer timer_;

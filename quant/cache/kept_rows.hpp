@@ -3,10 +3,14 @@
 // passes read the same history in the same places, so its rows need to be turned only once. They take the uncompressed
 // history's size once more for each branch, so they are for uncompressed caches, and for as many layers, from the first
 // on, as leave the GPU the memory that others need. Rows and results are the same bits with and without.
+//
+// The memory is the driver's, not of torch's allocator, which would keep what a growing context or another text has
+// outgrown: what is held is what bytes() says, and what is given back is free for everybody at once.
 
-#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace wander::quant {
@@ -23,22 +27,28 @@ struct RoomForRows {
 // way when clearly less is left (half, of the driver's an eighth), so that memory does not change hands at every chunk.
 int layers_with_room(int layers, int held, std::int64_t layer_bytes, const RoomForRows& room);
 
+// Memory of one layer when `bytes` are needed and it has `held` (0: none yet): whole 2 MiB, as the driver hands it out.
+// What is too small is taken anew an eighth larger at least, so that it does not change at every chunk of a context
+// that has no bound.
+std::int64_t memory_of_layer(std::int64_t held, std::int64_t bytes);
+
 #if WANDER_CUDA
 // Worker thread; everything is on the device's current stream.
 class KeptRows {
 public:
-    KeptRows(at::Device device, int layers) : device_(device), layers_(layers) {}
-    ~KeptRows();
+    KeptRows(c10::Device device, int layers) : device_(device), layers_(layers) {}
+    ~KeptRows() = default;
     KeptRows(const KeptRows&) = delete;
     KeptRows& operator=(const KeptRows&) = delete;
 
-    // Bytes for others from the next begin_chunk() on. Less than 0: nothing is kept, and the driver gets the memory
-    // back at once. At first so.
+    // Bytes for others from the next begin_chunk() on. Less than 0: nothing is kept, and the memory goes back at once.
+    // At first so.
     void leave(std::int64_t bytes);
     // layer_bytes: all expanded rows of a layer, the chunk's own included; 0: nothing is worth keeping in this chunk.
-    void begin_chunk(std::int64_t layer_bytes);
+    // most_bytes: what that will reach as the context grows, which is taken at once; less than layer_bytes: not known.
+    void begin_chunk(std::int64_t layer_bytes, std::int64_t most_bytes);
     void forget();
-    // For who needs much memory between two chunks: the allocator has it all until the next begin_chunk().
+    // For who needs much memory between two chunks: the driver has it all until the next begin_chunk().
     void give_way();
 
     // Where the layer's rows are kept; null: nowhere.
@@ -49,15 +59,19 @@ public:
     std::int64_t bytes() const { return std::ssize(memory_) * slot_bytes_; }
 
 private:
-    void make_room();
+    struct GiveBack {
+        void operator()(void* memory) const; // waits for the device
+    };
+
+    void make_room(std::int64_t slot_bytes);
     void take(int layers);
 
-    at::Device device_;
+    c10::Device device_;
     int layers_;
     std::int64_t leave_ = -1;
     std::int64_t layer_bytes_ = 0;
-    std::int64_t slot_bytes_ = 0;    // of one tensor of memory_, at least layer_bytes_ of some chunk
-    std::vector<at::Tensor> memory_; // uint8, one a layer
+    std::int64_t slot_bytes_ = 0;                                                   // of each of memory_
+    std::vector<std::unique_ptr<void, GiveBack>> memory_;                           // on the device, one a layer
     std::vector<int> filled_ = std::vector<int>(static_cast<std::size_t>(layers_)); // by layer: heads, 0: not
     bool as_before_ = false;       // nothing was forgotten since the last begin_chunk()
     bool asked_allocator_ = false; // what it held for nobody went to the driver

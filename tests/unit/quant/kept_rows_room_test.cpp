@@ -1,7 +1,10 @@
-// Of how many layers rows are kept, by what is free.
+// Of how many layers rows are kept, by what is free, and in how much memory each.
 #include "quant/cache/kept_rows.hpp"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
 
 namespace wander::test {
 namespace {
@@ -54,6 +57,38 @@ TEST(KeptRowsRoom, WithNothingToLeaveAllOfItIsTaken) {
     EXPECT_EQ(quant::layers_with_room(3, 0, kLayer, {250, 0, 0}), 2);
     EXPECT_EQ(quant::layers_with_room(3, 3, kLayer, {0, 0, 0}), 3);
     EXPECT_EQ(quant::layers_with_room(3, 0, kLayer, {std::int64_t{1} << 40, 0, std::int64_t{1} << 50}), 0);
+}
+
+constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+
+TEST(KeptRowsRoom, ALayerTakesWholeDriverPages) {
+    EXPECT_EQ(quant::memory_of_layer(0, 1), 2 * kMiB);
+    EXPECT_EQ(quant::memory_of_layer(0, 590 * kMiB), 590 * kMiB);
+    EXPECT_EQ(quant::memory_of_layer(0, 590 * kMiB + 1), 592 * kMiB);
+}
+
+TEST(KeptRowsRoom, WhatIsLargeEnoughStays) {
+    EXPECT_EQ(quant::memory_of_layer(592 * kMiB, 592 * kMiB), 592 * kMiB);
+    EXPECT_EQ(quant::memory_of_layer(592 * kMiB, 1), 592 * kMiB);
+    EXPECT_EQ(quant::memory_of_layer(592 * kMiB, 0), 592 * kMiB);
+}
+
+// A context without a bound: it is taken anew at few of its chunks, and little of it is unused.
+TEST(KeptRowsRoom, WhatIsTooSmallGrowsByAnEighthAtLeast) {
+    EXPECT_EQ(quant::memory_of_layer(160 * kMiB, 161 * kMiB), 180 * kMiB);
+    EXPECT_EQ(quant::memory_of_layer(160 * kMiB, 200 * kMiB), 200 * kMiB);
+    const std::int64_t latent = 23 * kMiB + 12345;
+    std::int64_t held = 0;
+    int taken = 0;
+    for (std::int64_t latents = 8; latents <= 400; latents += 4) {
+        const std::int64_t before = held;
+        held = quant::memory_of_layer(held, latents * latent);
+        taken += held != before ? 1 : 0;
+        ASSERT_GE(held, latents * latent);
+        ASSERT_LE(held, std::max(before, latents * latent * 9 / 8 + 2 * kMiB)) << latents << " latents";
+        ASSERT_EQ(held % (2 * kMiB), 0);
+    }
+    EXPECT_LE(taken, 32) << "of 99 chunks";
 }
 
 } // namespace
