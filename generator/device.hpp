@@ -49,7 +49,8 @@ struct DeviceMemory {
     std::int64_t total_bytes = 0;
 };
 DeviceMemory device_memory(at::Device device);
-// Highest sum of torch's allocations on the device so far (the cache's pages are among them); 0 on the CPU.
+// Highest sum of torch's allocations on the device so far (the cache's pages are among them, its kept rows
+// are not); 0 on the CPU.
 std::int64_t peak_gpu_bytes(at::Device device);
 
 } // namespace wander

@@ -4,7 +4,7 @@
 // history's size once more for each branch, so they are for uncompressed caches, and for as many layers, from the first
 // on, as leave the GPU the memory that others need. Rows and results are the same bits with and without.
 //
-// The memory is the driver's, not of torch's allocator, which would keep what a growing context or another text has
+// The memory is the driver's, not torch's allocator's, which would keep what a growing context or another text has
 // outgrown: what is held is what bytes() says, and what is given back is free for everybody at once.
 
 #include <c10/core/Device.h>
@@ -70,9 +70,11 @@ private:
     int layers_;
     std::int64_t leave_ = -1;
     std::int64_t layer_bytes_ = 0;
-    std::int64_t slot_bytes_ = 0;                                                   // of each of memory_
-    std::vector<std::unique_ptr<void, GiveBack>> memory_;                           // on the device, one a layer
-    std::vector<int> filled_ = std::vector<int>(static_cast<std::size_t>(layers_)); // by layer: heads, 0: not
+    std::int64_t slot_bytes_ = 0; // of each of memory_
+    // On the device, one a layer.
+    std::vector<std::unique_ptr<void, GiveBack>> memory_;
+    // By layer: heads, 0: not.
+    std::vector<int> filled_ = std::vector<int>(static_cast<std::size_t>(layers_));
     bool as_before_ = false;       // nothing was forgotten since the last begin_chunk()
     bool asked_allocator_ = false; // what it held for nobody went to the driver
 };
