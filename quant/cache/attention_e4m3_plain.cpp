@@ -1,12 +1,13 @@
 // E4M3 attention in plain torch operations, on any device: for shapes that no kernel takes, so that what its roundings
 // do to a model's pictures can be measured there. Slow, and every visible row is expanded at once.
 //
-// Rounded is what the kernels round, by the same factors (quant/cuda/e4m3_scales.cu, quant/cuda/hopper_kernel.cuh):
-// turned queries, keys and values, and probabilities, which are stored 256 times as large and whose sum is that of the
-// unrounded ones. Sums are float32; the tensor cores of some GPUs add up with fewer bits, which this does not show.
+// Rounded is what Hopper's kernel rounds, by the same factors (quant/cuda/e4m3_scales.cu): turned queries, keys and
+// values, and probabilities (quant/cuda/e4m3_probabilities.hpp). Sums are float32; the tensor cores of some GPUs add up
+// with fewer bits, which this does not show. cuDNN's attention stores the nearest E4M3 numbers of probabilities.
 
 #include "quant/cache/attention.hpp"
 #include "quant/cache/page_codec.hpp"
+#include "quant/cuda/e4m3_probabilities.hpp"
 
 #include <ATen/ATen.h>
 
@@ -15,11 +16,17 @@
 namespace wander::quant {
 namespace {
 
-constexpr double kLargest = 448;     // of E4M3
-constexpr double kProbability = 256; // what probabilities are stored times
+constexpr double kLargest = 448; // of E4M3
 
 // x to the nearest E4M3 number, as float32; beyond the largest it is the largest.
 at::Tensor rounded(const at::Tensor& x) { return x.clamp(-kLargest, kLargest).to(at::kFloat8_e4m3fn).to(at::kFloat); }
+
+// exp(x) for x <= 0, as it is stored, as float32: the whole number in half precision is an E4M3 number's bits.
+at::Tensor stored_probabilities(const at::Tensor& x) {
+    const at::Tensor steps = x * (cuda::kE4m3Steps / std::log(2.0)) + cuda::kLargestStep;
+    const at::Tensor whole = steps.clamp_min(0).to(at::kHalf).to(at::kFloat).round();
+    return whole.to(at::kByte).view(at::kFloat8_e4m3fn).to(at::kFloat);
+}
 
 class PlainE4m3Attention final : public Attention {
 public:
@@ -112,10 +119,9 @@ private:
         const at::Tensor v = stored(rows.values, scales.values);
         const at::Tensor unit = 1.0 / (scales.queries * scales.keys * std::sqrt(static_cast<double>(shape_.head_dim)));
         at::Tensor scores = at::matmul(q, k.transpose(1, 2)).mul_(unit);
-        scores.sub_(scores.amax({2}, true)).exp_();
-        const at::Tensor total = scores.sum({2}, true);
-        const at::Tensor sum = at::matmul(rounded(scores.mul_(kProbability)), v);
-        return (sum / (total * scales.values * kProbability)).transpose(0, 1).to(out);
+        const at::Tensor probabilities = stored_probabilities(scores.sub_(scores.amax({2}, true)));
+        const at::Tensor total = probabilities.sum({2}, true);
+        return (at::matmul(probabilities, v) / (total * scales.values)).transpose(0, 1).to(out);
     }
 
     CacheShape shape_;

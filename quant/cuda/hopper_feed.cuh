@@ -35,7 +35,7 @@ __device__ inline void feed(const Launch& launch, std::uint32_t queries, std::ui
     const auto load_v = [&](int stage, int head, int tile, int segment) {
         barrier_wait(barriers.empty_v(stage), v_phases.take(stage) ^ 1U);
         const std::uint32_t full = barriers.full_v(stage);
-        const std::uint32_t target = values + static_cast<unsigned>(stage) * T::kTileBytes;
+        const std::uint32_t target = values + static_cast<unsigned>(stage) * T::kValueTileBytes;
         const int row = (tile - launch.first_tile[segment]) * T::kKeys;
         barrier_expect(full, T::kTileBytes);
         if constexpr (T::kE4m3) {

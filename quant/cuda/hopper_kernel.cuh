@@ -9,7 +9,8 @@
 // some.
 //
 // E4M3 products add up with few bits, so the products of each tile of values begin at zero and are added to the result
-// in float: that is where the result fades anyway. Probabilities are stored 256 times as large.
+// in float: that is where the result fades anyway. Probabilities are stored as e4m3_probabilities.hpp says, and a block
+// of ones behind each tile of values makes the same products their totals.
 
 #include "quant/cuda/chained_launch.cuh"
 #include "quant/cuda/hopper_feed.cuh"
@@ -23,7 +24,15 @@ __global__ void __launch_bounds__(T::kThreads, 1) attend_tiles(const __grid_cons
     const std::uint32_t queries = keep((shared_address(memory) + 1023U) & ~1023U);
     const std::uint32_t keys = queries + T::kQueryBytes;
     const std::uint32_t values = keys + T::kStages * T::kTileBytes;
-    const Barriers<T::kStages> barriers{values + T::kStages * T::kTileBytes};
+    const Barriers<T::kStages> barriers{values + T::kStages * T::kValueTileBytes};
+    if constexpr (T::kE4m3) {
+        constexpr unsigned kWords = T::kOnesBytes / 4; // of a stage
+        for (unsigned i = threadIdx.x; i < T::kStages * kWords; i += T::kThreads) {
+            const std::uint32_t behind = values + i / kWords * T::kValueTileBytes + T::kTileBytes;
+            store_shared(behind + i % kWords * 4, 0x38383838U); // four times 1
+        }
+        products_see_stores();
+    }
     if (threadIdx.x == 0) {
         barrier_init(barriers.full_q(), 1);
         barrier_init(barriers.empty_q(), 4 * T::kGroups);

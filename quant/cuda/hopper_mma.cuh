@@ -75,14 +75,14 @@ __device__ inline void scores_e4m3(float (&d)[64], std::uint32_t a, std::uint32_
         : "r"(a), "r"(b), "r"(add));
 }
 
-// d[64 x 128] (+)= p b: p 64 x 32 in registers, four values each: those of rows r and r + 8, depth 4 (t % 4) and the
+// d[64 x 136] (+)= p b: p 64 x 32 in registers, four values each: those of rows r and r + 8, depth 4 (t % 4) and the
 // three behind it, then the same 16 further. b: contiguous depth.
-__device__ inline void values_e4m3(float (&d)[64], std::uint32_t p0, std::uint32_t p1, std::uint32_t p2,
+__device__ inline void values_e4m3(float (&d)[68], std::uint32_t p0, std::uint32_t p1, std::uint32_t p2,
                                    std::uint32_t p3, std::uint32_t b, int add) {
     asm volatile(
-        "{\n.reg .pred p;\nsetp.ne.b32 p, %69, 0;\n" WANDER_MATRIX(b, "%68")
-        "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63" "}, {%64, %65, %66, %67}, b, p, 1, 1;\n}\n"
-        : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56)
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %73, 0;\n" WANDER_MATRIX(b, "%72")
+        "wgmma.mma_async.sync.aligned.m64n136k32.f32.e4m3.e4m3 {" WANDER_TEN() WANDER_TEN(1) WANDER_TEN(2) WANDER_TEN(3) WANDER_TEN(4) WANDER_TEN(5) "%60, %61, %62, %63, %64, %65, %66, %67" "}, {%68, %69, %70, %71}, b, p, 1, 1;\n}\n"
+        : WANDER_EIGHT(d, 0), WANDER_EIGHT(d, 8), WANDER_EIGHT(d, 16), WANDER_EIGHT(d, 24), WANDER_EIGHT(d, 32), WANDER_EIGHT(d, 40), WANDER_EIGHT(d, 48), WANDER_EIGHT(d, 56), "+f"(d[64]), "+f"(d[65]), "+f"(d[66]), "+f"(d[67])
         : "r"(p0), "r"(p1), "r"(p2), "r"(p3), "r"(b), "r"(add));
 }
 

@@ -11,16 +11,13 @@ __device__ inline float exp2_fast(float x) {
     return y;
 }
 
-// The first value in the lowest byte, none in the upper two; saturates at 448.
-__device__ inline std::uint32_t two_e4m3(float a, float b) {
-    std::uint32_t two;
-    asm("{\n.reg .b16 low, none;\n"
-        "mov.b16 none, 0;\n"
-        "cvt.rn.satfinite.e4m3x2.f32 low, %2, %1;\n"
-        "mov.b32 %0, {low, none};\n}\n"
-        : "=r"(two)
-        : "f"(a), "f"(b));
-    return two;
+// Two numbers, the first in the lower half, as whole numbers in the lowest bytes of two halves: rounded to the nearest,
+// 0 where they are less. At most 255.
+__device__ inline std::uint32_t two_whole(float low, float high) {
+    std::uint32_t both;
+    asm("cvt.rn.relu.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+    asm("add.rn.f16x2 %0, %0, %1;" : "+r"(both) : "r"(0x64006400U)); // 1024: from there on halves are whole
+    return both;
 }
 
 __device__ inline std::uint32_t two_bf16(float low, float high) {

@@ -4,6 +4,7 @@
 //
 // A thread holds two rows, as hopper_mma.cuh lays accumulators out: sums[i] is of row i / 2 % 2.
 
+#include "quant/cuda/e4m3_probabilities.hpp"
 #include "quant/cuda/hopper_numbers.cuh"
 #include "quant/cuda/hopper_tile.cuh"
 
@@ -18,10 +19,12 @@ struct Rows {
 
     // The totals of four threads become those of the row, the row is written or left for others.
     __device__ void finish(const Launch& launch, const Piece& piece, int group, int thread) {
+        if constexpr (!T::kE4m3) {
 #pragma unroll
-        for (int row = 0; row < 2; ++row) {
-            total[row] += __shfl_xor_sync(0xffffffffU, total[row], 1);
-            total[row] += __shfl_xor_sync(0xffffffffU, total[row], 2);
+            for (int row = 0; row < 2; ++row) {
+                total[row] += __shfl_xor_sync(0xffffffffU, total[row], 1);
+                total[row] += __shfl_xor_sync(0xffffffffU, total[row], 2);
+            }
         }
         if (piece.parts == 1 || put_together(launch, piece, group, thread)) {
             store(launch, piece, group, thread);
@@ -114,7 +117,7 @@ private:
             __nv_bfloat16* const target = launch.out + query * launch.out_row + head * kChannels + quad * 8;
             if (launch.lse && inside && quad == 0) {
                 launch.lse[static_cast<long long>(head) * launch.queries + query] =
-                    fmaf(peak[row], scale_log2, log2f(total[row]) - (T::kE4m3 ? kLog2Larger : 0.0F)) * kLn2;
+                    fmaf(peak[row], scale_log2, log2f(total[row]) - (T::kE4m3 ? kLog2Probability : 0.0F)) * kLn2;
             }
             // Four lanes hold two columns each of every eight; each of them gets eight columns that lie together.
 #pragma unroll

@@ -13,6 +13,12 @@ __device__ inline std::uint32_t shared_address(const void* pointer) {
     return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
+__device__ inline void store_shared(std::uint32_t address, std::uint32_t value) {
+    asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+// What this thread stored, before others sync with it.
+__device__ inline void products_see_stores() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
 // Keeps a value in its register: the compiler would make it anew from special registers in every round of a loop.
 __device__ inline unsigned keep(unsigned value) {
     asm volatile("" : "+r"(value));

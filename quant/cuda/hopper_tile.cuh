@@ -15,7 +15,6 @@ namespace wander::quant::cuda::hopper {
 inline constexpr int kChannels = kHopperHeadDim;
 inline constexpr int kHalf = 64;            // channels of a row of shared memory: 128 bytes
 inline constexpr unsigned kHalfBytes = 128; // of one row
-inline constexpr float kLog2Larger = 8;     // of stored probabilities in E4M3
 inline constexpr float kLn2 = 0.6931471805599453F;
 inline constexpr int kStatThreads = 128; // threads of a warpgroup
 inline constexpr int kPlaceVectors = 17; // float4 values of a thread in a partial result: 64 sums, 2 peaks, 2 totals
@@ -34,7 +33,11 @@ struct Tile {
     static constexpr int kHalves = kValueBytes; // rows of shared memory that 128 channels take
     static constexpr unsigned kQueryBytes = kQueries * kChannels * kValueBytes;
     static constexpr unsigned kTileBytes = kKeys * kChannels * kValueBytes;
-    static constexpr unsigned kSharedBytes = 1024 + kQueryBytes + 2 * kStages * kTileBytes + 256;
+    // E4M3: a block of ones lies behind the values of a tile, so that the products have the rows' totals too.
+    static constexpr unsigned kOnesBytes = kE4m3 ? 8 * kHalfBytes : 0;
+    static constexpr unsigned kValueTileBytes = kTileBytes + kOnesBytes;
+    static constexpr unsigned kSharedBytes = 1024 + kQueryBytes + kStages * (kTileBytes + kValueTileBytes) + 256;
+    static constexpr int kSums = kE4m3 ? 68 : 64; // of a thread, of one tile's products with values
     static constexpr int kFeederRegisters = 24;
     static constexpr int kWorkerRegisters = 240;
     static_assert(kKeys % 16 == 0 && kSharedBytes <= 232448 && (!kE4m3 || kKeys == 128));
@@ -54,7 +57,6 @@ struct Launch {
     int queries = 0;
     int query_tiles = 0;                  // of one head
     float scale_log2 = 0;                 // of scores, for powers of two
-    unsigned low_halves = 0x5410;         // of two registers (prmt)
     const E4m3Factors* factors = nullptr; // E4M3: what stored values are multiplied by
     __nv_bfloat16* out = nullptr;
     long long out_row = 0;

@@ -25,7 +25,8 @@ struct Worker {
     float scores[kScores];                           // and the probabilities that become of them
     std::uint32_t pairs[T::kE4m3 ? kScores / 2 : 1]; // E4M3: probabilities in twos
     std::uint32_t weights[kWeights];                 // probabilities as the products read them
-    float fresh[T::kE4m3 ? 64 : 1];                  // E4M3: products with one tile's values
+    float fresh[T::kSums];                           // E4M3: products with one tile's values
+    float steps_scale = 0;                           // E4M3: of stored scores, for steps of a power of two
     float fade[2];                     // what sums of a row shrink by, since its peak grew with the newest scores
     bool below_zero;                   // some row of the warp has no score above zero yet
     int pair = 0;                      // of stages, in which the last tile with an even number lies
@@ -44,6 +45,7 @@ struct Worker {
         rows.scale_log2 = l.scale_log2;
         if constexpr (T::kE4m3) {
             rows.scale_log2 *= l.factors->descale[0] * l.factors->descale[1];
+            steps_scale = kE4m3Steps * rows.scale_log2;
         }
     }
 
@@ -57,8 +59,8 @@ struct Worker {
     __device__ void pass_turn() const { named_arrive(1 + (group + 1) % T::kGroups, 256); }
     __device__ void wait_for_keys(int stage) { barrier_wait(barriers.full_k(stage), k_phases.take(stage)); }
     __device__ void wait_for_values(int stage) { barrier_wait(barriers.full_v(stage), v_phases.take(stage)); }
-    __device__ static std::uint32_t of_stage(std::uint32_t matrix, int stage) {
-        return alike(further(matrix, static_cast<unsigned>(stage) * T::kTileBytes));
+    __device__ static std::uint32_t of_stage(std::uint32_t matrix, int stage, unsigned bytes) {
+        return alike(further(matrix, static_cast<unsigned>(stage) * bytes));
     }
 
     __device__ void start_scores(std::uint32_t keys) {
@@ -165,19 +167,24 @@ struct Worker {
             } else {
                 most[row] = fmaxf(most[row], rows.peak[row]);
                 fade[row] = exp2_fast((rows.peak[row] - most[row]) * rows.scale_log2);
-                rows.total[row] *= fade[row];
+                if constexpr (!T::kE4m3) {
+                    rows.total[row] *= fade[row];
+                }
             }
             rows.peak[row] = most[row];
-            shift[row] = fmaf(most[row], rows.scale_log2, T::kE4m3 ? -kLog2Larger : 0.0F);
+            shift[row] = T::kE4m3 ? fmaf(-most[row], steps_scale, kLargestStep) : -most[row] * rows.scale_log2;
         }
 #pragma unroll
-        for (int i = 0; i < kScores; ++i) {
-            scores[i] = exp2_fast(fmaf(scores[i], rows.scale_log2, -shift[i / 2 % 2]));
-            rows.total[i / 2 % 2] += scores[i];
+        for (int i = 0; i < kScores; i += 2) {
+            const int row = i / 2 % 2;
             if constexpr (T::kE4m3) {
-                if (i % 2 == 1) {
-                    pairs[i / 2] = two_e4m3(scores[i - 1], scores[i]);
-                }
+                pairs[i / 2] =
+                    two_whole(fmaf(scores[i], steps_scale, shift[row]), fmaf(scores[i + 1], steps_scale, shift[row]));
+            } else {
+                scores[i] = exp2_fast(fmaf(scores[i], rows.scale_log2, shift[row]));
+                scores[i + 1] = exp2_fast(fmaf(scores[i + 1], rows.scale_log2, shift[row]));
+                rows.total[row] += scores[i];
+                rows.total[row] += scores[i + 1];
             }
         }
     }
@@ -185,15 +192,7 @@ struct Worker {
     __device__ void pack() {
         if constexpr (T::kE4m3) {
             // Keys stand in the order that makes these the operand's values: see place_of_key() in expand_rows.cuh.
-            // How two pairs become one register is an argument of the launch, since of a constant the compiler makes
-            // packing that it would do while the products still read.
-            const auto four = [&](int low, int high) {
-                std::uint32_t both;
-                asm volatile("prmt.b32 %0, %1, %2, %3;"
-                             : "=r"(both)
-                             : "r"(pairs[low]), "r"(pairs[high]), "r"(launch.low_halves));
-                return both;
-            };
+            const auto four = [&](int low, int high) { return __byte_perm(pairs[low], pairs[high], 0x6420); };
 #pragma unroll
             for (int i = 0; i < kWeights / 2; ++i) {
                 weights[2 * i] = four(4 * i, 4 * i + 2);
@@ -214,6 +213,10 @@ struct Worker {
             for (int i = 0; i < 64; ++i) {
                 rows.sums[i] = fmaf(rows.sums[i], earlier[i / 2 % 2], fresh[i]);
             }
+#pragma unroll
+            for (int row = 0; row < 2; ++row) {
+                rows.total[row] = fmaf(rows.total[row], earlier[row], fresh[64 + 2 * row]);
+            }
         } else if (__any_sync(0xffffffffU, fade[0] != 1 || fade[1] != 1)) { // seldom: peaks soon are what they stay
 #pragma unroll
             for (int i = 0; i < 64; ++i) {
@@ -229,7 +232,8 @@ struct Worker {
         const int before = kBeforeIsEven ? 2 * pair : 2 * pair + 1;
         const int now = kBeforeIsEven ? 2 * pair + 1 : 2 * next_pair;
         const int after = kBeforeIsEven ? 2 * next_pair : 2 * next_pair + 1;
-        const std::uint32_t keys = of_stage(k_matrix, now), values = of_stage(v_matrix, before);
+        const std::uint32_t keys = of_stage(k_matrix, now, T::kTileBytes);
+        const std::uint32_t values = of_stage(v_matrix, before, T::kValueTileBytes);
         take_turn();
         start_scores(keys);
         start_values(values);
@@ -265,7 +269,7 @@ struct Worker {
     __device__ void attend(const Piece& piece) {
         barrier_wait(barriers.full_q(), q_phase.take(0));
         wait_for_keys(0);
-        start_scores(of_stage(k_matrix, 0));
+        start_scores(of_stage(k_matrix, 0, T::kTileBytes));
         products_wait<0>();
         pin(scores);
         release(barriers.empty_k(0));
@@ -301,7 +305,7 @@ struct Worker {
             }
         }
         release(barriers.empty_q());
-        start_values(of_stage(v_matrix, stage));
+        start_values(of_stage(v_matrix, stage, T::kValueTileBytes));
         wait_for_sums();
         release(barriers.empty_v(stage));
         if constexpr (T::kE4m3) {

@@ -34,6 +34,22 @@ protected:
             .copy_((at::randn({tokens, heads, kDim}) + mean * at::randn({1, heads, kDim})).flatten(1));
         return wide.to(at::kBFloat16).to(at::Device(at::kCUDA, 0));
     }
+    // Where scores lie. below: all under zero; mixed: under zero at first (the last keys) and above it later, every
+    // other row the other way round, so that each warp has both.
+    enum class Lean { none, below, mixed };
+    static void lean(const at::Tensor& q, const at::Tensor& k, std::int64_t heads, Lean wanted) {
+        if (wanted == Lean::none) return;
+        const auto push = [&](const at::Tensor& wide, const at::Tensor& signs) {
+            wide.narrow(1, 0, heads * kDim)
+                .unflatten(1, {heads, kDim})
+                .narrow(2, 0, 8)
+                .add_((4 * signs).to(wide.options()).view({-1, 1, 1}));
+        };
+        const at::Tensor q_place = at::arange(q.size(0)), k_place = at::arange(k.size(0));
+        const bool mixed = wanted == Lean::mixed;
+        push(q, mixed ? 1 - 2 * q_place.remainder(2) : at::ones_like(q_place));
+        push(k, mixed ? at::where(k_place < k.size(0) / 3, 1, -1) : -at::ones_like(k_place));
+    }
     static at::Tensor exact(const at::Tensor& wide, std::int64_t heads) { // [heads, tokens, 128]
         return wide.narrow(1, 0, heads * kDim)
             .to(at::kCPU, at::kDouble)
@@ -42,12 +58,14 @@ protected:
     }
 
     // E4M3: values column by column as the expansion writes them, against what the stored values mean.
-    static void compare_e4m3(std::int64_t heads, std::int64_t queries, const std::vector<std::int64_t>& runs) {
+    static void compare_e4m3(std::int64_t heads, std::int64_t queries, const std::vector<std::int64_t>& runs,
+                             Lean leaning = Lean::none) {
         std::int64_t keys = 0;
         for (const std::int64_t length : runs) keys += length;
         SCOPED_TRACE(testing::Message() << heads << " heads, " << queries << " queries, " << keys << " keys, E4M3");
         const auto options = at::TensorOptions().device(at::Device(at::kCUDA, 0));
         const at::Tensor q = rows(queries, heads, 0, 1), k = rows(keys, heads, 0, 1), v = rows(keys, heads, 0, 0.5);
+        lean(q, k, heads, leaning);
         const at::Tensor factors = at::empty({sizeof(quant::cuda::E4m3Factors) / 4}, options.dtype(at::kFloat));
         auto* const device_factors = reinterpret_cast<quant::cuda::E4m3Factors*>(factors.data_ptr());
         const auto stream = c10::cuda::getCurrentCUDAStream().stream();
@@ -118,13 +136,14 @@ protected:
     }
 
     static void compare(std::int64_t heads, std::int64_t queries, const std::vector<std::int64_t>& segments,
-                        std::int64_t apart = 0) {
+                        std::int64_t apart = 0, Lean leaning = Lean::none) {
         std::int64_t keys = 0;
         for (const std::int64_t length : segments) keys += length;
         SCOPED_TRACE(testing::Message() << heads << " heads, " << queries << " queries, " << keys << " keys in "
                                         << segments.size() << " segments, " << apart << " apart");
         const at::Tensor q = rows(queries, heads, apart, 1);
         const at::Tensor k = rows(keys, heads, 0, 1);
+        lean(q, k, heads, leaning);
         std::vector<at::Tensor> values, all_values;
         HopperJob job;
         for (const std::int64_t length : segments) {
@@ -190,6 +209,14 @@ TEST_F(HopperAttend, Segments) {
 TEST_F(HopperAttend, WholeRoundsAndSharedTiles) {
     compare(67, 300, {200}); // 201 tiles of queries
     compare(4, 4680, {512}); // 148
+}
+
+TEST_F(HopperAttend, ScoresBelowZero) {
+    for (const Lean lean : {Lean::below, Lean::mixed}) {
+        compare(2, 300, {1500}, 0, lean);
+        compare(1, 130, {700, 600, 177}, 0, lean);
+        compare_e4m3(2, 300, {1500}, lean);
+    }
 }
 
 TEST_F(HopperAttend, E4m3) {
