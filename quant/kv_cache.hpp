@@ -109,7 +109,7 @@ public:
     // q, k, v: [latents * tokens_per_latent, heads, head_dim], compute type, un-rotated, on the cache's device; rows
     // may lie apart. q may be written over. Softmax over visible history and the chunk itself (unmasked), scale
     // 1/sqrt(head_dim). Returns [branches, latents * tokens_per_latent, heads, head_dim]: branch 0 RoPE, branch 1 PRoPE
-    // (times P).
+    // (times P). The branches of a row lie side by side: transpose(0, 1) is dense.
     at::Tensor attend(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
     void write(int layer, const at::Tensor& k, const at::Tensor& v);

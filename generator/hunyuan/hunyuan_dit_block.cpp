@@ -40,7 +40,7 @@ at::Tensor HunyuanDit::Weights::attend(int layer, const nn::Activation& normed, 
     const std::int64_t tokens = normed.values.size(0);
     const at::Tensor rows = attending.split ? attending.split->heads_to_tokens(branches, attending.first_token, tokens)
                                             : branches.transpose(0, 1);
-    return rows.reshape({tokens, std::int64_t{2} * config.dim});
+    return rows.view({tokens, std::int64_t{2} * config.dim}); // both branches side by side already
 }
 
 nn::Activation HunyuanDit::Weights::run_block(int layer, at::Tensor& x, const nn::Activation& normed,

@@ -58,7 +58,7 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, at::Device devi
     packed_ = std::move(packed);
 }
 
-void Linear::run(const at::Tensor& x, at::Tensor& y, bool accumulate) const {
+void Linear::run(const at::Tensor& x, at::Tensor& y) const {
     TORCH_CHECK(x.dim() == 2 && x.size(1) == in_ && x.is_cpu(), "Linear: input must be [n, ", in_, "] on the CPU");
     const auto type = packed_->kernel == cpu::GemmKernel::float_avx512 ? at::kFloat : at::kBFloat16;
     const at::Tensor rows = x.scalar_type() == type && x.stride(1) == 1 ? x : x.to(type).contiguous();
@@ -73,7 +73,6 @@ void Linear::run(const at::Tensor& x, at::Tensor& y, bool accumulate) const {
     task.y = y.mutable_data_ptr();
     task.y_stride = y.stride(0);
     task.narrow = y.scalar_type() == at::kBFloat16;
-    task.accumulate = accumulate;
     cpu::run_gemm(packed_->kernel, task);
 }
 
@@ -87,7 +86,7 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
     if (!packed_) return at::linear(x, weight_, bias_);
     const auto type = packed_->kernel == cpu::GemmKernel::float_avx512 ? at::kFloat : at::kBFloat16;
     at::Tensor y = at::empty({x.size(0), out_}, type);
-    run(x, y, false);
+    run(x, y);
     return y;
 }
 
@@ -126,18 +125,8 @@ at::Tensor Linear::to_stream(const at::Tensor& x) const {
     if (column_scale_.defined()) return (*this)(x);
     if (!packed_) return at::linear(x, weight_, bias_);
     at::Tensor y = at::empty({x.size(0), out_}, at::kFloat);
-    run(x, y, false);
+    run(x, y);
     return y;
-}
-
-void Linear::add_to(at::Tensor& y, const at::Tensor& x) const {
-    if (packed_) return run(x, y, true);
-    if (column_scale_.defined() || emulated_) {
-        y.add_((*this)(x));
-        return;
-    }
-    y.addmm_(x, weight_.t());
-    if (bias_.defined()) y.add_(bias_);
 }
 
 } // namespace wander::nn

@@ -46,12 +46,10 @@ public:
     Addend addend(const Activation& x) const;
     // For the residual stream: float32 sums where the kernel gives them for free, else the compute type.
     at::Tensor to_stream(const at::Tensor& x) const;
-    // y += x W^T (+ b), y from to_stream() of a layer of the same type and place.
-    void add_to(at::Tensor& y, const at::Tensor& x) const;
 
 private:
     struct Packed;
-    void run(const at::Tensor& x, at::Tensor& y, bool accumulate) const;
+    void run(const at::Tensor& x, at::Tensor& y) const;
     at::Tensor emulated(const at::Tensor& x) const; // float32
 
     std::int64_t in_ = 0;

@@ -33,11 +33,8 @@ nn::Addend WanDit::Weights::self_attention(int layer, const nn::Activation& norm
     const Qkv qkv = project(block, normed, true);
     // Written first: attention may write over q alone, but k and v are read as they are.
     if (write) cache.write(layer, qkv.k, qkv.v);
-    const at::Tensor attended = cache.attend(layer, qkv.q, qkv.k, qkv.v);
-    if (!config.prope) return block.out.addend({attended.select(0, 0).flatten(1), {}});
-    at::Tensor out = block.out.to_stream(attended.select(0, 0).flatten(1));
-    block.prope_out.add_to(out, attended.select(0, 1).flatten(1));
-    return out;
+    const at::Tensor attended = cache.attend(layer, qkv.q, qkv.k, qkv.v); // [branches, n, heads, head_dim]
+    return block.out.addend({attended.transpose(0, 1).flatten(1), {}});
 }
 
 nn::Addend WanDit::Weights::feed_forward(const DitBlock& block, const nn::Activation& normed) const {

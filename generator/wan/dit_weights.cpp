@@ -28,6 +28,13 @@ public:
         }
         return {at::cat(weights), at::cat(biases), device_, compute_, large_};
     }
+    // Two layers whose results are added, as one that takes their inputs side by side. Only the first has a bias.
+    nn::Linear side_by_side(const std::string& first, const std::string& second) const {
+        const auto weight = [&](const std::string& name) {
+            return tensors_.at(name + ".weight").to(device_, compute_);
+        };
+        return {at::cat({weight(first), weight(second)}, 1), tensors_.at(first + ".bias"), device_, compute_};
+    }
 
 private:
     nn::Linear linear(const std::string& name, at::ScalarType type, nn::WeightType kept) const {
@@ -48,8 +55,8 @@ DitBlock load_block(const Loader& loader, const DitConfig& config, int layer) {
     DitBlock block;
     block.qkv = loader.stacked(name + "self_attn.", {"q", "k", "v"});
     if (layer == config.layers - 1) block.kv = loader.stacked(name + "self_attn.", {"k", "v"});
-    block.out = loader.linear(name + "self_attn.o");
-    if (config.prope) block.prope_out = loader.linear(name + "self_attn.prope_proj");
+    block.out = config.prope ? loader.side_by_side(name + "self_attn.o", name + "self_attn.prope_proj")
+                             : loader.linear(name + "self_attn.o");
     block.norm_q = loader.wide(name + "self_attn.norm_q.weight");
     block.norm_k = loader.wide(name + "self_attn.norm_k.weight");
     if (config.text_dim > 0) {

@@ -19,9 +19,8 @@ namespace wander {
 
 struct DitBlock {
     nn::Linear qkv;
-    nn::Linear kv; // last block only: all that its context pass needs
-    nn::Linear out;
-    nn::Linear prope_out;
+    nn::Linear kv;  // last block only: all that its context pass needs
+    nn::Linear out; // of both branches' rows side by side, where there are two
     at::Tensor norm_q, norm_k;
     // Cross attention; undefined without text.
     nn::Linear cross_q, cross_k, cross_v, cross_out;

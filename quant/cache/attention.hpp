@@ -4,12 +4,19 @@
 #include "quant/cache/page_table.hpp"
 #include "quant/kv_cache.hpp"
 
+#include <ATen/ops/empty.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace wander::quant {
+
+// What attend() fills: [branches, rows, heads, head_dim], of which the branches of a row lie side by side.
+inline at::Tensor empty_result(int branches, const at::Tensor& q) {
+    return at::empty({q.size(0), branches, q.size(1), q.size(2)}, q.options()).transpose(0, 1);
+}
 
 class Attention {
 public:

@@ -67,7 +67,7 @@ public:
         const at::Tensor q = query_rows.contiguous();
         const at::Tensor k = key_rows.contiguous();
         const at::Tensor v = value_rows.contiguous();
-        at::Tensor result = at::empty({rotation_.prope ? 2 : 1, q.size(0), q.size(1), q.size(2)}, q.options());
+        at::Tensor result = empty_result(branches(), q);
         const std::vector<Tile<E>>& tiles =
             cutter_.cut(layer, text_.empty() ? nullptr : &text_[static_cast<std::size_t>(layer)], segments,
                         {static_cast<const E*>(k.const_data_ptr()), static_cast<const E*>(v.const_data_ptr()),
@@ -320,7 +320,7 @@ private:
     void finish_head(at::Tensor& result, int head) {
         const int dim = shape_.head_dim;
         for (int branch = 0; branch < branches(); ++branch) {
-            E* rows = static_cast<E*>(result.data_ptr()) + branch * queries() * row_stride() +
+            E* rows = static_cast<E*>(result.data_ptr()) + branch * result.stride(0) +
                       static_cast<std::ptrdiff_t>(head) * dim;
             for (int block = 0; block < blocks_; ++block) {
                 const int first = block * block_queries_;
@@ -334,8 +334,8 @@ private:
                 write.matrices = branch == 1 ? rotation_.projection.data() : nullptr;
                 write.first_query = first;
                 write.tokens_per_latent = shape_.tokens_per_latent;
-                write.rows = rows + first * row_stride();
-                write.stride = row_stride();
+                write.rows = rows + first * result.stride(1);
+                write.stride = result.stride(1);
                 cpu::write_results(write);
             }
         }

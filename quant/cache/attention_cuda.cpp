@@ -106,7 +106,7 @@ public:
         const at::Tensor q = with_dense_heads(query_rows);
         const at::Tensor k = with_dense_heads(key_rows);
         const at::Tensor v = with_dense_heads(value_rows);
-        at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
+        at::Tensor result = empty_result(branches(), q);
         const SliceRules rules{shape_.tokens_per_latent, static_cast<int>(slice_rows_), long_slices_, bias_correction_,
                                expander_.text_rows()};
         const std::vector<Slice> slices =

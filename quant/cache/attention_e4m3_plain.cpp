@@ -74,7 +74,7 @@ public:
                 scales, q.scalar_type());
             branches.push_back(turned(result.to(at::kFloat), projection_).to(q.scalar_type()));
         }
-        return at::stack(branches);
+        return at::stack(branches, 1).transpose(0, 1); // as empty_result() has it
     }
 
     void set_bias_correction(bool /*on*/) override {}

@@ -80,7 +80,7 @@ public:
                       const at::Tensor& key_rows, const at::Tensor& value_rows) override {
         const at::Tensor q = with_dense_heads(query_rows);
         const Own own{with_dense_heads(key_rows), with_dense_heads(value_rows)};
-        at::Tensor result = at::empty({branches(), q.size(0), q.size(1), q.size(2)}, q.options());
+        at::Tensor result = empty_result(branches(), q);
         const Plan plan = plan_for(layer, segments);
         if (e4m3_) {
             const cuda::ScaleJob scales{{q.const_data_ptr(), own.keys.const_data_ptr(), own.values.const_data_ptr()},

@@ -127,7 +127,7 @@ struct MergeJob {
     float* total = nullptr;              // [queries][branches * head_count][head_dim]
     const float* lse_of_total = nullptr; // [branches * head_count][queries], read with with_total
     float* new_lse = nullptr;            // the same, another place, written without `result`
-    // [branches][queries][heads][head_dim]; the second branch is turned by matrices[query / tokens_per_latent].
+    // [queries][branches][heads][head_dim]; the second branch is turned by matrices[query / tokens_per_latent].
     void* result = nullptr;
     Element result_element = Element::float32;
     int heads = 0; // of the model

@@ -117,7 +117,7 @@ __global__ void __launch_bounds__(kThreads) merge_parts(const __grid_constant__ 
         sum = turn_eight(matrix, sum);
     }
     const long long target =
-        (static_cast<long long>(branch) * job.queries + query) * job.heads + job.first_head + head % job.head_count;
+        (static_cast<long long>(query) * job.branches + branch) * job.heads + job.first_head + head % job.head_count;
     store_eight(static_cast<Out*>(job.result) + target * job.head_dim + channel, sum);
 }
 

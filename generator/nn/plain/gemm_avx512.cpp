@@ -35,7 +35,7 @@ struct Tile {
     std::uint32_t columns; // mask of the panel's columns that exist
 };
 
-WANDER_F32 void start(__m512* sums, int rows, const Tile& tile, bool accumulate) {
+WANDER_F32 void start(__m512* sums, int rows, const Tile& tile) {
     const auto low = static_cast<__mmask16>(tile.columns), high = static_cast<__mmask16>(tile.columns >> 16);
     const __m512 zero = _mm512_setzero_ps();
     const __m512 bias_low = tile.bias ? _mm512_maskz_loadu_ps(low, tile.bias) : zero;
@@ -43,11 +43,6 @@ WANDER_F32 void start(__m512* sums, int rows, const Tile& tile, bool accumulate)
     for (int r = 0; r < rows; ++r) {
         sums[2 * r] = bias_low;
         sums[2 * r + 1] = bias_high;
-        if (accumulate) {
-            const float* y = static_cast<const float*>(tile.y) + r * tile.y_stride;
-            sums[2 * r] = _mm512_add_ps(bias_low, _mm512_maskz_loadu_ps(low, y));
-            sums[2 * r + 1] = _mm512_add_ps(bias_high, _mm512_maskz_loadu_ps(high, y + 16));
-        }
     }
 }
 
@@ -59,10 +54,10 @@ WANDER_F32 void store_wide(const __m512* sums, int rows, const Tile& tile) {
     }
 }
 
-template <int Rows, bool Accumulate>
+template <int Rows>
 __attribute__((target("avx512f,avx512bw,avx512vl"))) void float_tile(const Tile& tile) {
     __m512 sums[2 * Rows];
-    start(sums, Rows, tile, Accumulate);
+    start(sums, Rows, tile);
     const float* x = static_cast<const float*>(tile.x);
     const float* panel = static_cast<const float*>(tile.panel);
     for (std::int64_t i = 0; i < tile.in; ++i, panel += kPanel) {
@@ -78,10 +73,10 @@ __attribute__((target("avx512f,avx512bw,avx512vl"))) void float_tile(const Tile&
     store_wide(sums, Rows, tile);
 }
 
-template <int Rows, bool Accumulate, bool Narrow>
+template <int Rows, bool Narrow>
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void bf16_tile(const Tile& tile) {
     __m512 sums[2 * Rows];
-    start(sums, Rows, tile, Accumulate);
+    start(sums, Rows, tile);
     const auto* x = static_cast<const std::uint16_t*>(tile.x);
     const auto* panel = static_cast<const std::uint16_t*>(tile.panel);
     for (std::int64_t i = 0; i < tile.in; i += 2, panel += 2 * kPanel) {
@@ -120,30 +115,21 @@ TileFunction pick(int rows) {
     return pick<Function>(rows, std::make_index_sequence<kTileRows>());
 }
 template <int Rows>
-struct FloatSet {
-    static void run(const Tile& tile) { float_tile<Rows, false>(tile); }
+struct FloatRows {
+    static void run(const Tile& tile) { float_tile<Rows>(tile); }
 };
 template <int Rows>
-struct FloatAdd {
-    static void run(const Tile& tile) { float_tile<Rows, true>(tile); }
+struct WideRows {
+    static void run(const Tile& tile) { bf16_tile<Rows, false>(tile); }
 };
 template <int Rows>
-struct WideSet {
-    static void run(const Tile& tile) { bf16_tile<Rows, false, false>(tile); }
-};
-template <int Rows>
-struct WideAdd {
-    static void run(const Tile& tile) { bf16_tile<Rows, true, false>(tile); }
-};
-template <int Rows>
-struct NarrowSet {
-    static void run(const Tile& tile) { bf16_tile<Rows, false, true>(tile); }
+struct NarrowRows {
+    static void run(const Tile& tile) { bf16_tile<Rows, true>(tile); }
 };
 
 TileFunction function_for(GemmKernel kernel, const Gemm& task, int rows) {
-    if (kernel == GemmKernel::float_avx512) return task.accumulate ? pick<FloatAdd>(rows) : pick<FloatSet>(rows);
-    if (task.narrow) return pick<NarrowSet>(rows);
-    return task.accumulate ? pick<WideAdd>(rows) : pick<WideSet>(rows);
+    if (kernel == GemmKernel::float_avx512) return pick<FloatRows>(rows);
+    return task.narrow ? pick<NarrowRows>(rows) : pick<WideRows>(rows);
 }
 
 } // namespace
@@ -160,7 +146,7 @@ GemmKernel bf16_gemm() {
 }
 
 void run_gemm(GemmKernel kernel, const Gemm& task) {
-    assert(kernel != GemmKernel::none && !(task.narrow && task.accumulate));
+    assert(kernel != GemmKernel::none);
     const bool is_float = kernel == GemmKernel::float_avx512;
     const std::ptrdiff_t item = is_float ? 4 : 2;
     const std::ptrdiff_t y_item = task.narrow ? 2 : 4;

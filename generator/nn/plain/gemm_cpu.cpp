@@ -42,8 +42,7 @@ void reference(const Gemm& task, std::int64_t group) {
                 static_cast<std::uint16_t*>(task.y)[at] = to_bf16(static_cast<float>(sum));
                 continue;
             }
-            float& y = static_cast<float*>(task.y)[at];
-            y = static_cast<float>(task.accumulate ? sum + static_cast<double>(y) : sum);
+            static_cast<float*>(task.y)[at] = static_cast<float>(sum);
         }
     }
 }

@@ -35,8 +35,7 @@ struct Gemm {
     const float* bias = nullptr; // [out] or null
     void* y = nullptr;           // rows of float, or bfloat16 where narrow
     std::ptrdiff_t y_stride = 0;
-    bool narrow = false;     // bfloat16 kernel: y is bfloat16
-    bool accumulate = false; // y += ...; float y only
+    bool narrow = false; // bfloat16 kernel: y is bfloat16
 };
 void run_gemm(GemmKernel kernel, const Gemm& task);
 

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
@@ -179,7 +180,9 @@ double step_and_compare(quant::KvCache& cache, const CacheSetup& setup, std::int
             const at::Tensor expected = dense_attention(setup, view, visible_values(cache, setup, layer, history, true),
                                                         visible_values(cache, setup, layer, history, false), q, k, v,
                                                         {}, {}, random_text(setup, layer));
-            worst = std::max(worst, relative_error(cache.attend(layer, q, k, v), expected));
+            const at::Tensor got = cache.attend(layer, q, k, v);
+            EXPECT_TRUE(got.transpose(0, 1).is_contiguous()) << "a row's branches are not side by side";
+            worst = std::max(worst, relative_error(got, expected));
             if (pass == 1) {
                 cache.write(layer, k, v);
             }
