@@ -136,36 +136,24 @@ void run_machine(const CacheSetup& setup, unsigned seed, const Machine& machine)
     }
 }
 
-CacheSetup machine_setup(int sink, int window, int page) {
-    CacheSetup setup;
-    setup.shape = {.layers = 2,
-                   .heads = 2,
-                   .head_dim = 16,
-                   .tokens_per_latent = 6,
-                   .page_latents = page,
-                   .sink_latents = sink,
-                   .window_latents = window};
-    return setup;
-}
-
 TEST(CacheModel, UncompressedWalks) {
-    run_machine(machine_setup(1, 6, 4), 1, {});
-    run_machine(machine_setup(0, 5, 3), 2, {});
-    run_machine(machine_setup(3, 1, 3), 3, short_run(30));
-    run_machine(machine_setup(2, 0, 4), 4, short_run(20));
+    run_machine(small_setup(2, 1, 6, 4), 1, {});
+    run_machine(small_setup(2, 0, 5, 3), 2, {});
+    run_machine(small_setup(2, 3, 1, 3), 3, short_run(30));
+    run_machine(small_setup(2, 2, 0, 4), 4, short_run(20));
 }
 
 TEST(CacheModel, WalksThatToggle) {
     const Machine toggles{.formats = {"bf16", "int2", "qvg-int2"}};
-    run_machine(machine_setup(1, 9, 4), 5, toggles);
-    run_machine(machine_setup(0, 7, 3), 6, toggles);
-    CacheSetup two_at_once = machine_setup(3, 12, 2);
+    run_machine(small_setup(2, 1, 9, 4), 5, toggles);
+    run_machine(small_setup(2, 0, 7, 3), 6, toggles);
+    CacheSetup two_at_once = small_setup(2, 3, 12, 2);
     two_at_once.policy.convert_groups_per_commit = 2;
     run_machine(two_at_once, 7, toggles);
 }
 
 TEST(CacheModel, WalksThatToggleInBfloat16) {
-    CacheSetup setup = machine_setup(1, 9, 4);
+    CacheSetup setup = small_setup(2, 1, 9, 4);
     setup.compute = at::kBFloat16;
     run_machine(setup, 8, {.formats = {"bf16", "int2", "qvg-int2"}, .tolerance = 2e-2});
 }
@@ -278,7 +266,7 @@ TEST(CacheModel, WrongRulesChangeNothing) {
 // Self-Forcing's sequences (self-forcing.md 5.3): latents held after each chunk of 3. Its window counts sink and chunk.
 TEST(CacheModel, SelfForcingWindows) {
     const auto held_after_chunks = [](int sink, int window, int first_chunk) {
-        CacheSetup setup = machine_setup(sink, window, 3);
+        CacheSetup setup = small_setup(2, sink, window, 3);
         auto cache = quant::KvCache::create(setup.shape, setup.policy, at::kCPU, at::kFloat);
         std::vector<std::int64_t> sizes;
         std::int64_t next = 0;

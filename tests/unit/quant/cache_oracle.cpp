@@ -205,6 +205,18 @@ CacheSetup embedded_setup() {
     return setup;
 }
 
+CacheSetup small_setup(int layers, int sink, int window, int page) {
+    CacheSetup setup;
+    setup.shape = {.layers = layers,
+                   .heads = 2,
+                   .head_dim = 16,
+                   .tokens_per_latent = 6,
+                   .page_latents = page,
+                   .sink_latents = sink,
+                   .window_latents = window};
+    return setup;
+}
+
 std::unique_ptr<quant::KvCache> make_cache(const CacheSetup& setup) {
     auto cache = quant::KvCache::create(setup.shape, setup.policy, setup.device, setup.compute);
     if (!cache) throw std::runtime_error(cache.error().message);

@@ -25,6 +25,8 @@ struct CacheSetup {
 
 // One layer of the embedded world, window of 24 latents.
 CacheSetup embedded_setup();
+// Two heads of 16 channels, six tokens a latent, pages of `page` latents.
+CacheSetup small_setup(int layers, int sink, int window, int page);
 
 // Throws where the setup is refused: that fails the running test.
 std::unique_ptr<quant::KvCache> make_cache(const CacheSetup& setup);

@@ -18,15 +18,8 @@
 namespace wander::test {
 namespace {
 
-CacheSetup small_setup(int sink, int window, int page) {
-    CacheSetup setup;
-    setup.shape = {.layers = 3,
-                   .heads = 2,
-                   .head_dim = 16,
-                   .tokens_per_latent = 6,
-                   .page_latents = page,
-                   .sink_latents = sink,
-                   .window_latents = window};
+CacheSetup setup_with_text(int sink, int window, int page) {
+    CacheSetup setup = small_setup(3, sink, window, page);
     setup.text_tokens = 5;
     return setup;
 }
@@ -58,7 +51,7 @@ const std::vector<std::pair<std::string, Change>> kOfHistory = {
 };
 
 quant::ReadView a_view() {
-    quant::ReadView view = random_view(small_setup(0, 0, 4), {0, 1, 2}, 4, 2, 7);
+    quant::ReadView view = random_view(setup_with_text(0, 0, 4), {0, 1, 2}, 4, 2, 7);
     view.chosen = {0, 1, 2};
     view.history_inverse[0][3][0] = 0.0F;
     return view;
@@ -116,7 +109,7 @@ protected:
     }
     std::uint64_t number() const { return cache_->history_number(); }
 
-    CacheSetup setup_ = small_setup(1, 6, 4);
+    CacheSetup setup_ = setup_with_text(1, 6, 4);
     std::unique_ptr<quant::KvCache> cache_ = make_cache(setup_);
     quant::ReadView view_;
 };
@@ -302,7 +295,7 @@ private:
 TEST(HistoryNumberOfRandomWalks, StandsForTheRowsThatAreRead) {
     for (unsigned seed = 0; seed < 6; ++seed) {
         SCOPED_TRACE(testing::Message() << "seed " << seed);
-        RandomWalks walks(seed % 2 == 0 ? small_setup(1, 6, 4) : small_setup(0, 0, 3), seed);
+        RandomWalks walks(seed % 2 == 0 ? setup_with_text(1, 6, 4) : setup_with_text(0, 0, 3), seed);
         walks.run(25);
         EXPECT_GT(walks.seen_again(), 25) << "a number that never stays serves nobody";
     }
