@@ -1,8 +1,7 @@
+#if WANDER_CUDA
 #include "quant/cache/part_streams.hpp"
 
 #include "quant/plain/stream_priority.hpp"
-
-#if WANDER_CUDA
 
 namespace wander::quant {
 template <class Work>

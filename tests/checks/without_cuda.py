@@ -1,21 +1,24 @@
 #!/usr/bin/env python3
-"""Compiles, as a build without the CUDA compiler would, our files that ask for WANDER_CUDA, and remembers those that were fine.
+"""Compiles, as a build without CUDA would, our files that ask for it or include its headers, and remembers those that were fine.
 
 Usage: without_cuda.py --root DIR --build DIR --cache DIR [--jobs N]
 
 The words are those of the build's compile_commands.json, with the project's warnings, less CUDA's headers and what only a build with
 CUDA defines. The precompiled header of torch was made with WANDER_CUDA=1 and knows nothing of it: a second header after it says 0, so
-that it still serves. Assembly text is made and thrown away: with -fsyntax-only GCC does not say which functions nobody uses.
+that it still serves. Where CUDA's headers lie among the system's, dropping their folder does not hide them: headers of their names come
+first that refuse to be included. Assembly text is made and thrown away: with -fsyntax-only GCC does not say which functions nobody uses.
 """
 
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import source_files
 
-ASKS = b"WANDER_CUDA"
+ASKS = re.compile(rb"WANDER_CUDA|#\s*include\s*<(cuda|cudnn|cublas|c10/cuda/|ATen/cuda/)")
+HEADERS = ("cuda.h", "cuda_runtime.h", "cuda_runtime_api.h", "cuda_bf16.h", "cuda_fp16.h", "cudaTypedefs.h", "cuda_profiler_api.h", "cublas_v2.h", "cublasLt.h", "cudnn.h")
 DEFINED = "-DWANDER_CUDA=1"
 DROPPED_PAIRS = {"-o", "-MF", "-MT", "-MQ"}
 DROPPED = {"-c", "-MD", "-DWANDER_CUDNN_FP8=1"}
@@ -25,7 +28,7 @@ def asks(path, root):
     """Whether the file, or a header of ours that it includes directly, asks for CUDA."""
     text = path.read_bytes()
     headers = (root / name.decode() for name in source_files.INCLUDE.findall(text))
-    return ASKS in text or any(header.is_file() and ASKS in header.read_bytes() for header in headers)
+    return bool(ASKS.search(text)) or any(header.is_file() and ASKS.search(header.read_bytes()) for header in headers)
 
 
 def without_cuda_headers(words):
@@ -48,9 +51,13 @@ def main():
     root, build = arguments.root.resolve(), arguments.build.resolve()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     off = arguments.cache / "no_cuda.hpp"
-    off_text = "#undef WANDER_CUDA\n#define WANDER_CUDA 0\n"
-    if not off.is_file() or off.read_text() != off_text:
-        off.write_text(off_text)
+    files = {off: "#undef WANDER_CUDA\n#define WANDER_CUDA 0\n"}
+    refusing = arguments.cache / "no_cuda_headers"
+    refusing.mkdir(exist_ok=True)
+    files.update({refusing / name: f"#error a build without CUDA has no {name}\n" for name in HEADERS})
+    for file, text in files.items():
+        if not file.is_file() or file.read_text() != text:
+            file.write_text(text)
 
     salt = Path(__file__).read_text() + Path(source_files.__file__).read_text()
     versions, work, skipped, with_cuda = {}, {}, 0, False
@@ -67,12 +74,12 @@ def main():
         if stamp.exists():
             skipped += 1
         else:
-            work[path] = ([*words, "-include", str(off), "-S", "-o", "/dev/null", str(path)], stamp)
+            work[path] = ([words[0], "-I", str(refusing), *words[1:], "-include", str(off), "-S", "-o", "/dev/null", str(path)], stamp)
     if not with_cuda:
         print("without_cuda: skipped, this build is one without CUDA")
         return
     if not work and not skipped:
-        sys.exit(f"without_cuda: no source file of ours asks for {ASKS.decode()}")
+        sys.exit(f"without_cuda: no source file of ours asks for CUDA")
 
     def check(path):
         words, stamp = work[path]
