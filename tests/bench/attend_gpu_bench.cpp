@@ -11,7 +11,6 @@
 // has to be done to), in the same run.
 #include "quant/format.hpp"
 #include "quant/kv_cache.hpp"
-#include "tests/support/cuda_runtime.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
@@ -28,6 +27,7 @@
 #if WANDER_CUDA
 #include "tests/bench/figures.hpp"
 #include "tests/bench/gpu_event.hpp"
+#include "tests/support/cuda_runtime.hpp"
 
 #include <c10/core/AllocatorConfig.h>
 #include <c10/cuda/CUDACachingAllocator.h>

@@ -10,7 +10,6 @@
 #include "generator/gpu_streams.hpp"
 #include "generator/rollout/rollout.hpp"
 #include "tests/bench/figures.hpp"
-#include "tests/support/cuda_runtime.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
@@ -24,6 +23,8 @@
 #include <vector>
 
 #if WANDER_CUDA
+#include "tests/support/cuda_runtime.hpp"
+
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <cuda_runtime_api.h>
 

@@ -13,7 +13,6 @@
 //                  [--chunks N] [--window N] [--text TOKENS] [--plain 0|1] [--error 0|1] [--parts 0|1]
 #include "generator/rollout/rollout.hpp"
 #include "generator/wan/dit_weights.hpp"
-#include "tests/support/cuda_runtime.hpp"
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
@@ -30,6 +29,7 @@
 #if WANDER_CUDA
 #include "tests/bench/figures.hpp"
 #include "tests/bench/gpu_event.hpp"
+#include "tests/support/cuda_runtime.hpp"
 
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <cuda_runtime_api.h>
