@@ -11,11 +11,11 @@ ROOMS = ("app", "gui", "render", "generator", "quant")
 INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.M)
 
 
-def our_sources(build, root):
-    """(path, entry of compile_commands.json) of every C++ file of the rooms."""
+def our_sources(build, root, folders=ROOMS):
+    """(path, entry of compile_commands.json) of every C++ file of the rooms, or of these folders."""
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = Path(entry["file"])
-        if path.suffix == ".cpp" and path.is_relative_to(root) and path.relative_to(root).parts[0] in ROOMS:
+        if path.suffix == ".cpp" and path.is_relative_to(root) and path.relative_to(root).parts[0] in folders:
             yield path, entry
 
 

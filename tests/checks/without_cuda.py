@@ -18,6 +18,8 @@ from pathlib import Path
 import source_files
 
 ASKS = re.compile(rb"WANDER_CUDA|#\s*include\s*<(cuda|cudnn|cublas|c10/cuda/|ATen/cuda/)")
+# Not in a build without CUDA: programs of GPU tests, and what lies beside a bench.
+GPU_ALONE = re.compile(r"^tests/.*/gpu/|^tests/bench/.*/")
 HEADERS = ("cuda.h", "cuda_runtime.h", "cuda_runtime_api.h", "cuda_bf16.h", "cuda_fp16.h", "cudaTypedefs.h", "cuda_profiler_api.h", "cublas_v2.h", "cublasLt.h", "cudnn.h")
 DEFINED = "-DWANDER_CUDA=1"
 DROPPED_PAIRS = {"-o", "-MF", "-MT", "-MQ"}
@@ -61,7 +63,9 @@ def main():
 
     salt = Path(__file__).read_text() + Path(source_files.__file__).read_text()
     versions, work, skipped, with_cuda = {}, {}, 0, False
-    for path, entry in source_files.our_sources(build, root):
+    for path, entry in source_files.our_sources(build, root, (*source_files.ROOMS, "tests")):
+        if GPU_ALONE.search(path.relative_to(root).as_posix()):
+            continue
         words = without_cuda_headers(source_files.compiler_words(entry, DROPPED_PAIRS, DROPPED))
         if DEFINED not in words:
             continue
