@@ -5,9 +5,10 @@
 // The bits of a positive E4M3 number grow with its logarithm: eight steps double it, evenly in value instead of in
 // logarithm between two powers of two. So the whole number nearest to 8 log2(p) plus a constant has nearly the bits of
 // p, and no power of two is needed. Nearly: the straight line between two powers of two lies up to 6.1 % above 2^x, and
-// kAbove steps less make the mean of what is stored the number itself (computed over all powers above 2^-6). Its error is 3.1 % (root of the mean square), where that of the nearest E4M3 number is 2.6 %. Both rows'
-// totals and weighted sums are of what is stored. What would have less than half a step becomes 0:
-// probabilities below 2^-15 of a row's largest.
+// kAbove steps less make the mean of what is stored the number itself (computed over all powers above 2^-6). Its error
+// is 3.1 % (root of the mean square), where that of the nearest E4M3 number is 2.6 %. Both rows' totals and weighted
+// sums are of what is stored. What would have less than half a step becomes 0: probabilities below 2^-15 of a row's
+// largest.
 
 namespace wander::quant::cuda {
 
