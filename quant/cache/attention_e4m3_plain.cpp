@@ -11,7 +11,10 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <vector>
 
 namespace wander::quant {
 namespace {
@@ -31,12 +34,16 @@ at::Tensor stored_probabilities(const at::Tensor& x) {
 class PlainE4m3Attention final : public Attention {
 public:
     PlainE4m3Attention(const CacheShape& shape, const CachePolicy& policy, at::Device device, at::ScalarType compute)
-        : shape_(shape), codec_(shape, policy, compute), device_(device) {}
+        : shape_(shape),
+          codec_(shape, policy, compute),
+          device_(device),
+          measured_(static_cast<std::size_t>(shape.layers)) {}
 
     void begin_chunk(const ReadView& view, int history_latents) override {
         TORCH_CHECK(static_cast<int>(view.history_positions.size()) == history_latents,
                     "KvCache: history_positions must name exactly the visible latents");
         prope_ = view.prope;
+        std::fill(measured_.begin(), measured_.end(), Scales{});
         std::vector<float> positions = view.history_positions;
         positions.insert(positions.end(), view.new_positions.begin(), view.new_positions.end());
         const auto latents = static_cast<std::int64_t>(positions.size());
@@ -63,8 +70,7 @@ public:
         value_parts.push_back(v);
         const at::Tensor queries = q.to(at::kFloat);
         const at::Tensor keys = at::cat(key_parts).to(at::kFloat), values = at::cat(value_parts).to(at::kFloat);
-        // Keys and values have half of the range to spare: older ones may be larger than the chunk's own.
-        const Scales scales{scale_of(q, kLargest), scale_of(k, kLargest / 2), scale_of(v, kLargest / 2)};
+        const Scales scales = scales_for(layer, q, k, v);
         const std::int64_t first = keys.size(0) - queries.size(0);
         std::vector<at::Tensor> branches = {
             softmax({rope(queries, first), rope(keys, 0), values}, scales, q.scalar_type())};
@@ -92,6 +98,18 @@ private:
     struct Scales { // device scalars; what is multiplied before it is stored
         at::Tensor queries, keys, values;
     };
+
+    // Keys and values have half of the range to spare: older ones may be larger than the chunk's own. With two branches
+    // so may those of later passes, for which the first one's hold.
+    Scales scales_for(int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+        Scales& scales = measured_[static_cast<std::size_t>(layer)];
+        scales.queries = scale_of(q, kLargest);
+        if (!prope_ || !scales.keys.defined()) {
+            scales.keys = scale_of(k, kLargest / 2);
+            scales.values = scale_of(v, kLargest / 2);
+        }
+        return scales;
+    }
 
     static at::Tensor scale_of(const at::Tensor& rows, double target) {
         return target / rows.abs().amax().to(at::kFloat).clamp_min(1e-12);
@@ -128,9 +146,10 @@ private:
     PageCodec codec_;
     at::Device device_;
     bool prope_ = false;
-    at::Tensor cosine_, sine_; // [rows, 1, head_dim / 2]
-    at::Tensor inverse_;       // [latents, 4, 4], history first
-    at::Tensor projection_;    // [new latents, 4, 4]
+    at::Tensor cosine_, sine_;     // [rows, 1, head_dim / 2]
+    at::Tensor inverse_;           // [latents, 4, 4], history first
+    at::Tensor projection_;        // [new latents, 4, 4]
+    std::vector<Scales> measured_; // by layer, since begin_chunk()
 };
 
 } // namespace

@@ -5,7 +5,9 @@
 // Uncompressed values are read where they lie (BF16), or expanded column by column (E4M3). Rows of more than the
 // scratch holds, summary rows and pages with a logit correction make several slices, which are merged as elsewhere.
 // Where KeptRows has room for a layer of two branches and a single slice, its rows are expanded into that instead of
-// the scratch, and in the passes that follow only the chunk's own are.
+// the scratch, and in the passes that follow only the chunk's own are. In E4M3 such rows are stored by what the first
+// pass after begin_chunk() measured of the chunk's keys and values. So that results do not depend on the room, that is
+// what every pass of two branches does.
 #include "quant/cache/attention.hpp"
 
 #if WANDER_CUDA
@@ -40,11 +42,12 @@ public:
           bias_correction_(policy.bias_correction && shape.head_dim % kNoiseChannels == 0),
           timer_(device),
           expander_(shape, codec_, device, at::kBFloat16),
-          kept_(device, shape.layers) {
+          kept_(device, shape.layers),
+          measured_(static_cast<std::size_t>(shape.layers)) {
         counts_ = at::zeros({cuda::kHopperCounts}, at::TensorOptions().dtype(at::kInt).device(device));
         if (e4m3_) {
-            grow(factors_, sizeof(cuda::E4m3Factors), at::kByte);
-            expander_.write_as(cuda::Element::e4m3, factors());
+            const auto layers = static_cast<std::int64_t>(shape.layers);
+            grow(factors_, layers * static_cast<std::int64_t>(sizeof(cuda::E4m3Factors)), at::kByte);
         }
     }
     ~HopperAttention() override = default;
@@ -65,7 +68,9 @@ public:
         if (bias_correction_) {
             grow(energy_, result_rows(shape_.heads) * (shape_.head_dim / kNoiseChannels), at::kFloat);
         }
-        const bool worth_keeping = branches() > 1 && !e4m3_ && !bias_correction_ && history_latents > 0;
+        std::fill(measured_.begin(), measured_.end(), false);
+        if (e4m3_) kept_.forget();
+        const bool worth_keeping = branches() > 1 && !bias_correction_ && history_latents > 0;
         const std::int64_t most_rows =
             most_history_rows_ + view.latents * std::int64_t{shape_.tokens_per_latent} + spare_rows();
         kept_.begin_chunk(worth_keeping ? 2 * rows * row_bytes(shape_.heads) : 0,
@@ -82,16 +87,7 @@ public:
         const Own own{with_dense_heads(key_rows), with_dense_heads(value_rows)};
         at::Tensor result = empty_result(branches(), q);
         const Plan plan = plan_for(layer, segments);
-        if (e4m3_) {
-            const cuda::ScaleJob scales{{q.const_data_ptr(), own.keys.const_data_ptr(), own.values.const_data_ptr()},
-                                        {q.stride(0), own.keys.stride(0), own.values.stride(0)},
-                                        q.size(0),
-                                        shape_.heads * shape_.head_dim,
-                                        cuda::Element::bfloat16,
-                                        expander_.text_largest(layer),
-                                        factors()};
-            cuda::launch_scales(scales, stream());
-        }
+        if (e4m3_) choose_factors(layer, q, own);
         const bool in_place = turn_in_place();
         if (in_place) {
             expander_.turn_queries({0, shape_.heads}, q, q.data_ptr(), q.stride(0));
@@ -103,7 +99,7 @@ public:
                 expander_.turn_queries(heads, q, at_head(queries_, heads, shape_.head_dim), 0);
             }
         }
-        measure_queries();
+        measure_queries(layer);
         void* const kept = plan.slices.size() == 1 && !plan.values_in_place ? kept_.rows(layer) : nullptr;
         const Expanded rows{kept ? kept : expanded_.data_ptr(), kept != nullptr,
                             kept && kept_.filled(layer, plan.heads)};
@@ -165,8 +161,8 @@ private:
     std::int64_t row_bytes(int heads) const {
         return std::int64_t{branches()} * heads * shape_.head_dim * (e4m3_ ? 1 : 2);
     }
-    cuda::E4m3Factors* factors() const {
-        return e4m3_ ? static_cast<cuda::E4m3Factors*>(factors_.data_ptr()) : nullptr;
+    cuda::E4m3Factors* factors(int layer) const {
+        return e4m3_ ? static_cast<cuda::E4m3Factors*>(factors_.data_ptr()) + layer : nullptr;
     }
     cuda::Stream stream() const { return c10::cuda::getCurrentCUDAStream(device_.index()).stream(); }
     double scale() const { return 1.0 / std::sqrt(static_cast<double>(shape_.head_dim)); }
@@ -258,15 +254,30 @@ private:
         return plan;
     }
 
+    void choose_factors(int layer, const at::Tensor& q, const Own& own) {
+        const auto at = static_cast<std::size_t>(layer);
+        cuda::ScaleJob scales{{q.const_data_ptr(), own.keys.const_data_ptr(), own.values.const_data_ptr()},
+                              {q.stride(0), own.keys.stride(0), own.values.stride(0)},
+                              q.size(0),
+                              shape_.heads * shape_.head_dim,
+                              cuda::Element::bfloat16,
+                              expander_.text_largest(layer),
+                              factors(layer)};
+        scales.queries_alone = branches() > 1 && measured_[at];
+        cuda::launch_scales(scales, stream());
+        measured_[at] = true;
+        expander_.write_as(cuda::Element::e4m3, factors(layer));
+    }
+
     // |q|^2 of every query, head and kNoiseChannels channels.
-    void measure_queries() const {
+    void measure_queries(int layer) const {
         if (bias_correction_) {
             cuda::EnergyJob energy;
             energy.rows = result_rows(shape_.heads);
             energy.head_dim = shape_.head_dim;
             energy.channels = kNoiseChannels;
             energy.element = e4m3_ ? cuda::Element::e4m3 : cuda::Element::bfloat16;
-            energy.descale = e4m3_ ? &factors()->descale[static_cast<int>(Operand::query)] : nullptr;
+            energy.descale = e4m3_ ? &factors(layer)->descale[static_cast<int>(Operand::query)] : nullptr;
             energy.source = queries_.const_data_ptr();
             energy.out = energy_.data_ptr<float>();
             cuda::launch_energy(energy, stream());
@@ -287,7 +298,7 @@ private:
             job.heads = branches() * heads.count;
             job.queries = queries();
             job.scale = scale();
-            job.factors = factors();
+            job.factors = factors(layer);
             expand(plan, slice, heads, layer, own, rows, job);
             if (turned.defined()) {
                 job.q = first_of(turned, heads);
@@ -320,29 +331,26 @@ private:
     // Keys of the slice, turned; values behind them, or where they lie.
     void expand(const Plan& plan, const Slice& slice, const HeadRange& heads, int layer, const Own& own,
                 const Expanded& rows, cuda::HopperJob& job) {
-        const std::int64_t before = rows.kept ? 2 * slice.rows * row_bytes(heads.first) : 0;
+        // E4M3: values stand column by column, in sixteens.
+        const std::int64_t value_rows = e4m3_ ? (slice.rows + 15) / 16 * 16 : slice.rows;
+        const std::int64_t before = rows.kept ? (slice.rows + value_rows) * row_bytes(heads.first) : 0;
         auto* const keys = static_cast<std::uint8_t*>(rows.memory) + before;
+        void* const values = keys + slice.rows * row_bytes(heads.count);
+        const RowsOf of = rows.filled ? RowsOf::chunk : RowsOf::all;
         const bool timed = layer == 0;
         if (timed) {
             timer_.begin();
         }
         job.k = keys;
-        if (!e4m3_ && !plan.values_in_place) {
-            void* const values = keys + slice.rows * row_bytes(heads.count);
-            expander_.expand_both(slice, heads, layer, own.keys, own.values, keys, values,
-                                  rows.filled ? RowsOf::chunk : RowsOf::all);
-            job.segments[0] = {values, row_bytes(heads.count) / 2, slice.rows};
-            job.segment_count = 1;
+        if (e4m3_) {
+            expander_.expand(slice, heads, layer, Operand::key, own.keys, keys, of);
+            expander_.expand_columns(slice, heads, layer, own.values, value_rows, values, of);
+            job.segments[job.segment_count++] = {values, value_rows, slice.rows};
+        } else if (!plan.values_in_place) {
+            expander_.expand_both(slice, heads, layer, own.keys, own.values, keys, values, of);
+            job.segments[job.segment_count++] = {values, row_bytes(heads.count) / 2, slice.rows};
         } else {
             expander_.expand(slice, heads, layer, Operand::key, own.keys, keys);
-        }
-        if (e4m3_) {
-            void* const values = keys + slice.rows * row_bytes(heads.count);
-            const std::int64_t columns = (slice.rows + 15) / 16 * 16;
-            expander_.expand_columns(slice, heads, layer, own.values, columns, values);
-            job.segments[0] = {values, columns, slice.rows};
-            job.segment_count = 1;
-        } else if (plan.values_in_place) {
             for (const Run& run : slice.runs) {
                 const std::int64_t dense = std::int64_t{shape_.heads} * shape_.head_dim;
                 const at::Tensor& source =
@@ -450,7 +458,8 @@ private:
     // Shared by all layers: expanded keys (and values), the turned queries of all heads (each group of heads dense),
     // places and counts of the kernel, results of slices, the merged result so far with its log-sum-exps, old and new.
     at::Tensor expanded_, queries_, places_, counts_, parts_, part_lse_, total_, total_lse_, energy_;
-    at::Tensor factors_; // E4m3Factors
+    at::Tensor factors_;         // E4m3Factors, of each layer
+    std::vector<bool> measured_; // by layer: in a pass since begin_chunk()
 };
 
 } // namespace

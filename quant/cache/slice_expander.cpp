@@ -109,8 +109,8 @@ void SliceExpander::expand_text(const Slice& slice, const HeadRange& heads, int 
 }
 
 void SliceExpander::expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand,
-                           const at::Tensor& own, void* out) const {
-    expand_sides(slice, heads, layer, {{operand, &own, out}}, 0);
+                           const at::Tensor& own, void* out, RowsOf of) const {
+    expand_sides(slice, heads, layer, {{operand, &own, out}}, 0, of);
 }
 
 void SliceExpander::expand_both(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own_keys,
@@ -119,8 +119,8 @@ void SliceExpander::expand_both(const Slice& slice, const HeadRange& heads, int 
 }
 
 void SliceExpander::expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
-                                   std::int64_t columns, void* out) const {
-    expand_sides(slice, heads, layer, {{Operand::value, &own, out}}, columns);
+                                   std::int64_t columns, void* out, RowsOf of) const {
+    expand_sides(slice, heads, layer, {{Operand::value, &own, out}}, columns, of);
 }
 
 void SliceExpander::expand_sides(const Slice& slice, const HeadRange& heads, int layer, const Sides& sides,

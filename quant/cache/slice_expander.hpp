@@ -46,13 +46,13 @@ public:
     void turn_queries(const HeadRange& heads, const at::Tensor& q, void* out, std::int64_t out_row) const;
     // All rows of a slice, those that are read alike in one launch; own: the chunk's rows of this operand.
     void expand(const Slice& slice, const HeadRange& heads, int layer, Operand operand, const at::Tensor& own,
-                void* out) const;
+                void* out, RowsOf of = RowsOf::all) const;
     // Keys and values, both in one launch where they are read alike.
     void expand_both(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own_keys,
                      const at::Tensor& own_values, void* keys, void* values, RowsOf of = RowsOf::all) const;
     // Values in E4M3, column by column: ExpandJob::out_columns.
     void expand_columns(const Slice& slice, const HeadRange& heads, int layer, const at::Tensor& own,
-                        std::int64_t columns, void* out) const;
+                        std::int64_t columns, void* out, RowsOf of = RowsOf::all) const;
 
 private:
     // What is read of each run: its keys, its values, or both in this order.
@@ -66,7 +66,7 @@ private:
     void expand_text(const Slice& slice, const HeadRange& heads, int layer, Operand operand, std::int64_t columns,
                      void* out) const;
     void expand_sides(const Slice& slice, const HeadRange& heads, int layer, const Sides& sides, std::int64_t columns,
-                      RowsOf of = RowsOf::all) const;
+                      RowsOf of) const;
     // The runs of these indices, every side of each.
     void expand_runs(const Slice& slice, const std::vector<std::size_t>& indices, const HeadRange& heads, int layer,
                      const Sides& sides, std::int64_t columns) const;

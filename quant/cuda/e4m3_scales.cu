@@ -47,13 +47,14 @@ __global__ void finish_factors(E4m3Factors* factors, const float* text_largest) 
 } // namespace
 
 void launch_scales(const ScaleJob& job, Stream stream) {
-    cudaMemsetAsync(job.factors, 0, sizeof(E4m3Factors), stream);
+    const unsigned tensors = job.queries_alone ? 1 : 3; // the queries are the first
+    cudaMemsetAsync(job.factors->descale, 0, tensors * sizeof(float), stream);
     if (job.element == Element::float32) {
-        largest_values<float><<<dim3(kBlocks, 3), kThreads, 0, stream>>>(job);
+        largest_values<float><<<dim3(kBlocks, tensors), kThreads, 0, stream>>>(job);
     } else {
-        largest_values<__nv_bfloat16><<<dim3(kBlocks, 3), kThreads, 0, stream>>>(job);
+        largest_values<__nv_bfloat16><<<dim3(kBlocks, tensors), kThreads, 0, stream>>>(job);
     }
-    finish_factors<<<1, 3, 0, stream>>>(job.factors, job.text_largest);
+    finish_factors<<<1, tensors, 0, stream>>>(job.factors, job.text_largest);
 }
 
 } // namespace wander::quant::cuda

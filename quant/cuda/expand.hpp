@@ -89,6 +89,7 @@ struct ScaleJob {
     Element element = Element::bfloat16;
     const float* text_largest = nullptr; // device, of the text's keys and values; null: no text
     E4m3Factors* factors = nullptr;
+    bool queries_alone = false; // keys and values keep the factors that *factors has for them
 };
 
 void launch_scales(const ScaleJob& job, Stream stream);

@@ -25,9 +25,10 @@ struct Worker {
     float scores[kScores];                           // and the probabilities that become of them
     std::uint32_t pairs[T::kE4m3 ? kScores / 2 : 1]; // E4M3: probabilities in twos
     std::uint32_t weights[kWeights];                 // probabilities as the products read them
-    float fresh[T::kSums];                           // E4M3: products with one tile's values
+    float fresh[T::kSums];                           // E4M3: products with the values of one tile or two
     float steps_scale = 0;                           // E4M3: of stored scores, for steps of a power of two
     float fade[2];                     // what sums of a row shrink by, since its peak grew with the newest scores
+    float pending[2];                  // E4M3: by two tiles' scores, of sums that their products are yet to join
     bool below_zero;                   // some row of the warp has no score above zero yet
     int pair = 0;                      // of stages, in which the last tile with an even number lies
     int tile = 0;                      // being attended to
@@ -79,14 +80,15 @@ struct Worker {
         }
         products_commit();
     }
-    __device__ void start_values(std::uint32_t values) {
+    // add: E4M3, to what `fresh` has.
+    __device__ void start_values(std::uint32_t values, int add) {
         products_begin();
 #pragma unroll
         for (int step = 0; step < kWeights / 4; ++step) {
             const std::uint32_t* const p = weights + 4 * step;
             const unsigned further_by = static_cast<unsigned>(step) * (T::kE4m3 ? 32 : 16 * kHalfBytes);
             if constexpr (T::kE4m3) {
-                values_e4m3(fresh, p[0], p[1], p[2], p[3], further(values, further_by), step);
+                values_e4m3(fresh, p[0], p[1], p[2], p[3], further(values, further_by), step | add);
             } else {
                 values_bf16(rows.sums, p[0], p[1], p[2], p[3], further(values, further_by), 1);
             }
@@ -205,23 +207,39 @@ struct Worker {
             }
         }
     }
-    // Sums so far are against the peaks before the newest scores. E4M3: against those before, `earlier` being the fade
-    // in between, and the products of one tile are added to them.
+    // E4M3: products become part of the sums. The tensor cores add them up with fewer bits than float has, so no more
+    // than two tiles come together before.
+    __device__ void join(const float (&shrink)[2]) {
+#pragma unroll
+        for (int i = 0; i < 64; ++i) {
+            rows.sums[i] = fmaf(rows.sums[i], shrink[i / 2 % 2], fresh[i]);
+        }
+#pragma unroll
+        for (int row = 0; row < 2; ++row) {
+            rows.total[row] = fmaf(rows.total[row], shrink[row], fresh[64 + 2 * row]);
+        }
+    }
+    template <int kCount>
+    __device__ void fade_values(float (&values)[kCount]) const {
+        if (__any_sync(0xffffffffU, fade[0] != 1 || fade[1] != 1)) { // seldom: peaks soon are what they stay
+#pragma unroll
+            for (int i = 0; i < kCount; ++i) {
+                values[i] *= fade[i / 2 % 2];
+            }
+        }
+    }
+    // The products of a tile are done, and the peaks have changed by `fade` since, and by `earlier` before. BF16: the
+    // sums have them. E4M3: the first of two tiles waits for the second.
+    template <bool kFirstOfTwo>
     __device__ void fade_sums(const float (&earlier)[2]) {
-        if constexpr (T::kE4m3) {
-#pragma unroll
-            for (int i = 0; i < 64; ++i) {
-                rows.sums[i] = fmaf(rows.sums[i], earlier[i / 2 % 2], fresh[i]);
-            }
-#pragma unroll
-            for (int row = 0; row < 2; ++row) {
-                rows.total[row] = fmaf(rows.total[row], earlier[row], fresh[64 + 2 * row]);
-            }
-        } else if (__any_sync(0xffffffffU, fade[0] != 1 || fade[1] != 1)) { // seldom: peaks soon are what they stay
-#pragma unroll
-            for (int i = 0; i < 64; ++i) {
-                rows.sums[i] *= fade[i / 2 % 2];
-            }
+        if constexpr (!T::kE4m3) {
+            fade_values(rows.sums);
+        } else if constexpr (kFirstOfTwo) {
+            pending[0] = earlier[0] * fade[0];
+            pending[1] = earlier[1] * fade[1];
+            fade_values(fresh);
+        } else {
+            join(pending);
         }
     }
 
@@ -236,7 +254,7 @@ struct Worker {
         const std::uint32_t values = of_stage(v_matrix, before, T::kValueTileBytes);
         take_turn();
         start_scores(keys);
-        start_values(values);
+        start_values(values, !kBeforeIsEven);
         pass_turn();
         products_wait<1>();
         pin(scores);
@@ -256,7 +274,7 @@ struct Worker {
         }
         wait_for_sums();
         release(barriers.empty_v(before));
-        fade_sums(earlier);
+        fade_sums<kBeforeIsEven>(earlier);
         if (below_zero) {
             below_zero = any_below_zero();
         }
@@ -305,11 +323,12 @@ struct Worker {
             }
         }
         release(barriers.empty_q());
-        start_values(of_stage(v_matrix, stage, T::kValueTileBytes));
+        const bool second = stage % 2 == 1; // of two tiles
+        start_values(of_stage(v_matrix, stage, T::kValueTileBytes), second);
         wait_for_sums();
         release(barriers.empty_v(stage));
         if constexpr (T::kE4m3) {
-            fade_sums(fade);
+            second ? join(pending) : join(fade);
         }
         rows.finish(launch, piece, group, thread);
     }

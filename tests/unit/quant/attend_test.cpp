@@ -100,6 +100,30 @@ TEST(Attend, EmulatedFp8RoundsValuesByTheirLargest) {
     EXPECT_DOUBLE_EQ(got[0][2][3].item<double>(), -2.25);
 }
 
+// With two branches a chunk's passes share the factors of keys and values that the first one measured, as Hopper's
+// kernel has them, whose expanded history stays from pass to pass. What is begun anew is measured anew.
+TEST(Attend, EmulatedFp8MeasuresOnceABeginning) {
+    CacheSetup setup = embedded_setup();
+    setup.compute = at::kBFloat16;
+    setup.policy.attention = quant::AttentionType::fp8_emulated;
+    for (const bool prope : {true, false}) {
+        setup.prope = prope;
+        const auto cache = make_cache(setup);
+        const quant::ReadView view = random_view(setup, {}, 0, 1, 1);
+        const auto pass = [&](std::uint64_t seed, double size) {
+            const at::Tensor k = random_rows(setup, 1, seed) * size, v = random_rows(setup, 1, seed + 1) * size;
+            return cache->attend(0, random_rows(setup, 1, seed + 2), k, v);
+        };
+        cache->begin_chunk(view);
+        const at::Tensor alone = pass(10, 1);
+        cache->begin_chunk(view);
+        (void)pass(20, 1.37);
+        EXPECT_EQ(pass(10, 1).equal(alone), !prope);
+        cache->begin_chunk(view);
+        EXPECT_TRUE(pass(10, 1).equal(alone));
+    }
+}
+
 // A text is read in front of everything, by both branches as it is; more and fewer tokens than a tile or a latent has.
 TEST(Attend, TextInFrontIsNeverTurned) {
     for (const int tokens : {1, 5, 40, 300}) {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,8 +26,9 @@ protected:
         if (!is_hopper()) GTEST_SKIP() << "rows are kept for Hopper's own attention";
     }
 
-    static CacheSetup setup(std::int64_t leave) {
+    static CacheSetup setup(std::int64_t leave, quant::AttentionType type = quant::AttentionType::bf16) {
         CacheSetup setup;
+        setup.policy.attention = type;
         setup.shape = {.layers = kLayers,
                        .heads = 4,
                        .head_dim = 128,
@@ -94,8 +96,9 @@ protected:
     // two branches, of all layers.
     static std::int64_t bytes_of(const CacheSetup& setup, std::int64_t history) {
         const std::int64_t rows = (history + 1) * setup.shape.tokens_per_latent + 37 + 16;
+        const std::int64_t value_bytes = setup.policy.attention == quant::AttentionType::fp8 ? 1 : 2;
         constexpr std::int64_t kWhole = std::int64_t{2} << 20;
-        return kLayers * ((2 * rows * 2 * 4 * 128 * 2 + kWhole - 1) / kWhole) * kWhole;
+        return kLayers * ((2 * rows * 2 * 4 * 128 * value_bytes + kWhole - 1) / kWhole) * kWhole;
     }
 
     // By torch's allocator, for somebody or for nobody.
@@ -105,10 +108,19 @@ protected:
     }
 };
 
-TEST_F(KeptRows, GiveTheSameBits) {
-    const CacheSetup one = setup(0);
+// For rows of either type.
+class KeptRowsOfType : public KeptRows, public testing::WithParamInterface<quant::AttentionType> {};
+
+std::string name_of_type(const testing::TestParamInfo<quant::AttentionType>& info) {
+    return info.param == quant::AttentionType::fp8 ? "fp8" : "bf16";
+}
+INSTANTIATE_TEST_SUITE_P(Type, KeptRowsOfType, testing::Values(quant::AttentionType::bf16, quant::AttentionType::fp8),
+                         name_of_type);
+
+TEST_P(KeptRowsOfType, GiveTheSameBits) {
+    const CacheSetup one = setup(0, GetParam());
     const auto kept = make_cache(one);
-    const auto other = make_cache(setup(-1));
+    const auto other = make_cache(setup(-1, GetParam()));
     const auto begin = [&](std::int64_t first, std::uint64_t cameras) {
         const quant::ReadView view = random_view(one, kept->visible_history(first), first, 1, cameras);
         kept->begin_chunk(view);
@@ -146,10 +158,10 @@ TEST_F(KeptRows, GiveTheSameBits) {
 }
 
 // Another text stands in the rows that were kept.
-TEST_F(KeptRows, AnotherTextIsRead) {
-    const CacheSetup one = setup(0);
+TEST_P(KeptRowsOfType, AnotherTextIsRead) {
+    const CacheSetup one = setup(0, GetParam());
     const auto kept = make_cache(one);
-    const auto other = make_cache(setup(-1));
+    const auto other = make_cache(setup(-1, GetParam()));
     for (int chunk = 0; chunk < 4; ++chunk) {
         const auto seed = static_cast<std::uint64_t>(chunk) * 10;
         const quant::ReadView view = random_view(one, kept->visible_history(chunk), chunk, 1, seed + 1);
@@ -162,6 +174,28 @@ TEST_F(KeptRows, AnotherTextIsRead) {
             EXPECT_EQ(kept_bytes(*cache), 0) << "a text's maker has the room";
             cache->begin_chunk(view);
         }
+        expect_equal_passes(one, *kept, *other, seed + 1, true);
+        kept->commit();
+        other->commit();
+    }
+}
+
+// A chunk that is begun again, with other cameras of its own, finds nothing of the passes that were given up: not the
+// scale that E4M3 rows had by what was measured in them, either.
+TEST_P(KeptRowsOfType, AGivenUpPassLeavesNoTrace) {
+    const CacheSetup one = setup(0, GetParam());
+    const auto kept = make_cache(one);
+    const auto other = make_cache(one);
+    for (int chunk = 0; chunk < 3; ++chunk) {
+        const auto seed = static_cast<std::uint64_t>(chunk) * 10;
+        const quant::ReadView view = random_view(one, kept->visible_history(chunk), chunk, 1, seed + 1);
+        kept->begin_chunk(view);
+        for (int layer = 0; layer < kLayers; ++layer) {
+            const Rows own = rows(one, seed + 5);
+            (void)kept->attend(layer, own.q.clone(), own.k * 3, own.v * 3);
+        }
+        for (quant::KvCache* cache : {kept.get(), other.get()}) cache->begin_chunk(view);
+        expect_equal_passes(one, *kept, *other, seed);
         expect_equal_passes(one, *kept, *other, seed + 1, true);
         kept->commit();
         other->commit();
