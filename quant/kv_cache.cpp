@@ -8,6 +8,7 @@
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/page_codec.hpp"
 #include "quant/cache/page_table.hpp"
+#include "quant/cache/row_writer.hpp"
 #include "quant/format.hpp"
 
 #include <c10/util/Exception.h>
@@ -189,8 +190,11 @@ struct KvCache::Impl {
         attention->forget_rows();
     }
 
-    void store(PageGroup& group, Page& page, const at::Tensor& rows, std::int64_t group_token) {
-        codec.raw_view(group, page).narrow(0, group_token, rows.size(0)).copy_(rows);
+    // rows: of whole latents that the group takes, from its token `group_token` on.
+    void store(PageGroup& group, std::size_t layer, const RowPair& rows, std::int64_t group_token) {
+        const std::int64_t count = rows.keys.size(0);
+        write_rows(rows, {codec.raw_view(group, group.keys[layer]).narrow(0, group_token, count),
+                          codec.raw_view(group, group.values[layer]).narrow(0, group_token, count)});
     }
 
     at::Tensor read(int layer, bool is_key, std::int64_t first_latent, int latents) {
@@ -332,8 +336,8 @@ void KvCache::write(int layer, const at::Tensor& k, const at::Tensor& v) {
         const std::int64_t group_token = (latent - group.first_latent) * tokens;
         const auto index = static_cast<std::size_t>(layer);
         impl.open(group, index);
-        impl.store(group, group.keys[index], k.narrow(0, n * tokens, count * tokens), group_token);
-        impl.store(group, group.values[index], v.narrow(0, n * tokens, count * tokens), group_token);
+        impl.store(group, index, {k.narrow(0, n * tokens, count * tokens), v.narrow(0, n * tokens, count * tokens)},
+                   group_token);
         n += static_cast<int>(count);
     }
     impl.written[static_cast<std::size_t>(layer)] = true;

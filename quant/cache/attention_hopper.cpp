@@ -288,7 +288,7 @@ private:
     // place.
     void attend_heads(const Plan& plan, const HeadRange& heads, int layer, const at::Tensor& turned, const Own& own,
                       const Expanded& rows, at::Tensor& result) {
-        const bool direct = plan.slices.size() == 1 && branches() == 1; // nothing to merge or to turn
+        const bool direct = plan.slices.size() == 1; // nothing to merge
         std::vector<cuda::MergePart> waiting;
         bool merged = false; // total_ holds what came before
         int newest_lse = 0;  // half of total_lse_ that belongs to it
@@ -310,8 +310,15 @@ private:
                 job.q = at_head(queries_, heads, shape_.head_dim);
             }
             if (direct) {
+                const std::int64_t branch_row = std::int64_t{shape_.heads} * shape_.head_dim;
                 job.out = first_of(result, heads);
-                job.out_row = std::int64_t{shape_.heads} * shape_.head_dim;
+                job.out_row = branches() * branch_row;
+                if (branches() > 1) {
+                    job.branch_heads = heads.count;
+                    job.out_branch = branch_row;
+                    job.matrices = expander_.rotation().projection();
+                    job.tokens_per_latent = shape_.tokens_per_latent;
+                }
                 launch(job);
                 return;
             }

@@ -12,7 +12,7 @@ namespace wander::quant::cuda {
 namespace {
 
 // What fills the registers: scores and result of 64 queries are 152 values a thread in BF16, and in E4M3 192 with the
-// products of one tile.
+// products that are yet to join the result.
 using Bf16Tile = hopper::Tile<false, 176, 2>;
 using E4m3Tile = hopper::Tile<true, 128, 4>;
 
@@ -118,6 +118,10 @@ const char* launch_tiles(const HopperJob& job, Stream stream) {
     launch.factors = job.factors;
     launch.out = static_cast<__nv_bfloat16*>(job.out);
     launch.out_row = job.out_row > 0 ? job.out_row : dense;
+    launch.branch_heads = job.branch_heads > 0 ? job.branch_heads : job.heads;
+    launch.out_branch = job.out_branch;
+    launch.matrices = job.matrices;
+    launch.tokens_per_latent = job.tokens_per_latent;
     launch.lse = job.lse;
     launch.places = static_cast<float4*>(job.places);
     launch.counts = job.counts;
@@ -181,6 +185,9 @@ const char* hopper_attend(const HopperJob& job, Stream stream) {
     const int most = job.factors ? 1 : kMaxSegments;
     if (job.heads < 1 || job.queries < 1 || job.segment_count < 1 || job.segment_count > most) {
         return "attention needs queries, keys and no more segments than kMaxSegments (E4M3: one)";
+    }
+    if (job.branch_heads > 0 && (2 * job.branch_heads != job.heads || !job.matrices)) {
+        return "attention needs as many heads of the second branch as of the first, and its matrices";
     }
     return job.factors ? launch_tiles<E4m3Tile>(job, stream) : launch_tiles<Bf16Tile>(job, stream);
 }

@@ -35,8 +35,14 @@ struct HopperJob {
     const void* k = nullptr; // [keys][heads][128], dense, in the order of the segments
     HopperSegment segments[kMaxSegments];
     int segment_count = 0; // E4M3: 1
-    void* out = nullptr;   // bf16 [queries][heads][128]
+    void* out = nullptr;        // bf16 [queries][heads][128], rows may lie apart
     std::int64_t out_row = 0;
+    // Heads of two branches, the first one's in front: results of the second go to out + out_branch, turned by
+    // matrices[query / tokens_per_latent], [latents][16] on the device. 0: one branch.
+    int branch_heads = 0;
+    std::int64_t out_branch = 0;
+    const float* matrices = nullptr;
+    int tokens_per_latent = 1;
     float* lse = nullptr;       // [heads][queries], natural logarithm; null: not wanted
     void* places = nullptr;     // hopper_place_bytes(): results of parts of the keys
     unsigned* counts = nullptr; // kHopperCounts, zero before the first launch and after each

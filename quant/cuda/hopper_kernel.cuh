@@ -8,8 +8,8 @@
 // the next tile's scores, and the warpgroups take turns in starting products, so that the tensor cores always have
 // some.
 //
-// E4M3 products add up with few bits, so the products of each tile of values begin at zero and are added to the result
-// in float: that is where the result fades anyway. Probabilities are stored as e4m3_probabilities.hpp says, and a block
+// E4M3 products add up with few bits, so the products of every two tiles of values begin at zero and are added to the
+// result in float: that is where the result fades anyway. Probabilities are stored as e4m3_probabilities.hpp says, and a block
 // of ones behind each tile of values makes the same products their totals.
 
 #include "quant/cuda/chained_launch.cuh"

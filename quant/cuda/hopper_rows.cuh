@@ -7,6 +7,7 @@
 #include "quant/cuda/e4m3_probabilities.hpp"
 #include "quant/cuda/hopper_numbers.cuh"
 #include "quant/cuda/hopper_tile.cuh"
+#include "quant/cuda/rows.cuh"
 
 namespace wander::quant::cuda::hopper {
 
@@ -107,6 +108,9 @@ private:
 
     __device__ void store(const Launch& launch, const Piece& piece, int group, int thread) const {
         const int head = piece.tile / launch.query_tiles;
+        const bool second = head >= launch.branch_heads; // branch
+        const long long place =
+            second ? launch.out_branch + (head - launch.branch_heads) * kChannels : head * kChannels;
         const int lane = thread % 32, quad = thread % 4;
         const int first = piece.tile % launch.query_tiles * T::kQueries + group * 64 + thread / 32 * 16 + lane / 4;
 #pragma unroll
@@ -114,7 +118,15 @@ private:
             const int query = first + 8 * row;
             const float inverse = (T::kE4m3 ? launch.factors->descale[2] : 1.0F) / total[row];
             const bool inside = query < launch.queries;
-            __nv_bfloat16* const target = launch.out + query * launch.out_row + head * kChannels + quad * 8;
+            __nv_bfloat16* const target = launch.out + query * launch.out_row + place + quad * 8;
+            float matrix[16] = {};
+            if (second && inside) {
+                const float* const from = launch.matrices + query / launch.tokens_per_latent * 16;
+#pragma unroll
+                for (int i = 0; i < 16; ++i) {
+                    matrix[i] = __ldg(from + i);
+                }
+            }
             if (launch.lse && inside && quad == 0) {
                 launch.lse[static_cast<long long>(head) * launch.queries + query] =
                     fmaf(peak[row], scale_log2, log2f(total[row]) - (T::kE4m3 ? kLog2Probability : 0.0F)) * kLn2;
@@ -138,7 +150,8 @@ private:
                 const std::uint32_t c1 = __shfl_xor_sync(0xffffffffU, high ? a1 : b1, 2);
                 const uint4 eight = high ? make_uint4(c0, c1, b0, b1) : make_uint4(a0, a1, c0, c1);
                 if (inside) {
-                    *reinterpret_cast<uint4*>(target + block * 32) = eight;
+                    *reinterpret_cast<uint4*>(target + block * 32) =
+                        second ? bf16_of_eight(turn_eight(matrix, eight_of_bf16(eight))) : eight;
                 }
             }
         }

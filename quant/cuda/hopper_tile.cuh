@@ -60,6 +60,10 @@ struct Launch {
     const E4m3Factors* factors = nullptr; // E4M3: what stored values are multiplied by
     __nv_bfloat16* out = nullptr;
     long long out_row = 0;
+    int branch_heads = 0;            // heads from here on are the second branch's
+    long long out_branch = 0;        // which go so much further
+    const float* matrices = nullptr; // and are turned: [latents][16]
+    int tokens_per_latent = 1;
     float* lse = nullptr;       // [heads][queries]
     float4* places = nullptr;   // partial results [place][group][kPlaceVectors][kStatThreads]
     unsigned* counts = nullptr; // [shared tile][group], parts that are done; zero between launches

@@ -284,7 +284,28 @@ struct Worker {
         }
     }
 
+    // None of this group's queries is there: it passes on its turns and what it would read, which costs no power.
+    __device__ void sit_out(const Piece& piece) {
+        barrier_wait(barriers.full_q(), q_phase.take(0));
+        release(barriers.empty_q());
+        for (int i = 0; i < piece.last - piece.first; ++i) {
+            const int stage = i % T::kStages;
+            if (i > 0) {
+                take_turn();
+                pass_turn();
+            }
+            wait_for_keys(stage);
+            release(barriers.empty_k(stage));
+            wait_for_values(stage);
+            release(barriers.empty_v(stage));
+        }
+    }
+
     __device__ void attend(const Piece& piece) {
+        if (piece.tile % launch.query_tiles * T::kQueries + group * 64 >= launch.queries) {
+            sit_out(piece);
+            return;
+        }
         barrier_wait(barriers.full_q(), q_phase.take(0));
         wait_for_keys(0);
         start_scores(of_stage(k_matrix, 0, T::kTileBytes));

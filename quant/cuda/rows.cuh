@@ -16,8 +16,7 @@ __device__ inline Eight load_eight(const float* source) {
     return {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}};
 }
 
-__device__ inline Eight load_eight(const __nv_bfloat16* source) {
-    const uint4 bits = *reinterpret_cast<const uint4*>(source);
+__device__ inline Eight eight_of_bf16(uint4 bits) {
     const unsigned words[4] = {bits.x, bits.y, bits.z, bits.w};
     Eight out;
     for (int i = 0; i < 4; ++i) {
@@ -25,6 +24,10 @@ __device__ inline Eight load_eight(const __nv_bfloat16* source) {
         out.x[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000U);
     }
     return out;
+}
+
+__device__ inline Eight load_eight(const __nv_bfloat16* source) {
+    return eight_of_bf16(*reinterpret_cast<const uint4*>(source));
 }
 
 __device__ inline Eight load_eight(const __nv_fp8_e4m3* source) {
@@ -44,13 +47,17 @@ __device__ inline void store_eight(float* target, const Eight& value) {
     reinterpret_cast<float4*>(target)[1] = make_float4(value.x[4], value.x[5], value.x[6], value.x[7]);
 }
 
-__device__ inline void store_eight(__nv_bfloat16* target, const Eight& value) {
+__device__ inline uint4 bf16_of_eight(const Eight& value) {
     uint4 bits;
     auto* pairs = reinterpret_cast<__nv_bfloat162*>(&bits);
     for (int i = 0; i < 4; ++i) {
         pairs[i] = __floats2bfloat162_rn(value.x[2 * i], value.x[2 * i + 1]);
     }
-    *reinterpret_cast<uint4*>(target) = bits;
+    return bits;
+}
+
+__device__ inline void store_eight(__nv_bfloat16* target, const Eight& value) {
+    *reinterpret_cast<uint4*>(target) = bf16_of_eight(value);
 }
 
 // `scale` serves the narrow type alone; rows of the other types keep their values.

@@ -135,6 +135,32 @@ protected:
         EXPECT_TRUE(at::equal(before, out));
     }
 
+    // The same job with its heads as two branches of a model that has one head more: the first half as it is, the
+    // second turned by matrices, the model's other head untouched. plain: [queries, heads, 128].
+    static void expect_branches(HopperJob job, const at::Tensor& plain) {
+        const std::int64_t queries = plain.size(0), half = plain.size(1) / 2;
+        constexpr int kTokens = 37;
+        const at::Tensor matrices =
+            at::randn({(queries + kTokens - 1) / kTokens, 4, 4}).to(at::Device(at::kCUDA, 0));
+        const at::Tensor out = at::full({queries, 2, half + 1, kDim}, std::nan(""), plain.options());
+        job.out = out.data_ptr();
+        job.out_row = out.stride(0);
+        job.out_branch = out.stride(1);
+        job.branch_heads = static_cast<int>(half);
+        job.matrices = matrices.const_data_ptr<float>();
+        job.tokens_per_latent = kTokens;
+        job.lse = nullptr;
+        ASSERT_EQ(quant::cuda::hopper_attend(job, c10::cuda::getCurrentCUDAStream().stream()), nullptr);
+        EXPECT_TRUE(out.select(2, half).isnan().all().item<bool>());
+        const at::Tensor got = out.narrow(2, 0, half);
+        EXPECT_TRUE(got.select(1, 0).equal(plain.narrow(1, 0, half)));
+        const at::Tensor of_query = matrices.to(at::kDouble).repeat_interleave(kTokens, 0).narrow(0, 0, queries);
+        const at::Tensor fours = plain.narrow(1, half, half).to(at::kDouble).reshape({queries, half * kDim / 4, 4});
+        const at::Tensor wanted = at::matmul(fours, of_query.transpose(1, 2)).view({queries, half, kDim});
+        const at::Tensor off = (got.select(1, 1).to(at::kDouble) - wanted).abs();
+        EXPECT_TRUE((off <= wanted.abs() / 256 + 1e-5).all().item<bool>());
+    }
+
     static void compare(std::int64_t heads, std::int64_t queries, const std::vector<std::int64_t>& segments,
                         std::int64_t apart = 0, Lean leaning = Lean::none) {
         std::int64_t keys = 0;
@@ -188,6 +214,7 @@ protected:
             launch();
             EXPECT_TRUE(at::equal(first.narrow(1, 0, heads * kDim), out.narrow(1, 0, heads * kDim)));
         }
+        if (heads % 2 == 0) expect_branches(job, first.narrow(1, 0, heads * kDim).view({queries, heads, kDim}));
     }
 };
 
@@ -232,6 +259,9 @@ TEST_F(HopperAttend, LongRows) { compare(1, 200, {20000, 3001}); }
 
 TEST_F(HopperAttend, RefusesWithWords) {
     HopperJob job;
+    EXPECT_NE(quant::cuda::hopper_attend(job, nullptr), nullptr);
+    job.heads = job.queries = job.segment_count = 1;
+    job.branch_heads = 1; // of how many?
     EXPECT_NE(quant::cuda::hopper_attend(job, nullptr), nullptr);
 }
 
