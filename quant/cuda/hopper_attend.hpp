@@ -35,7 +35,7 @@ struct HopperJob {
     const void* k = nullptr; // [keys][heads][128], dense, in the order of the segments
     HopperSegment segments[kMaxSegments];
     int segment_count = 0; // E4M3: 1
-    void* out = nullptr;        // bf16 [queries][heads][128], rows may lie apart
+    void* out = nullptr;   // bf16 [queries][heads][128], rows may lie apart
     std::int64_t out_row = 0;
     // Heads of two branches, the first one's in front: results of the second go to out + out_branch, turned by
     // matrices[query / tokens_per_latent], [latents][16] on the device. 0: one branch.

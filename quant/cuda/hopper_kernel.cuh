@@ -9,8 +9,8 @@
 // some.
 //
 // E4M3 products add up with few bits, so the products of every two tiles of values begin at zero and are added to the
-// result in float: that is where the result fades anyway. Probabilities are stored as e4m3_probabilities.hpp says, and a block
-// of ones behind each tile of values makes the same products their totals.
+// result in float: that is where the result fades anyway. Probabilities are stored as e4m3_probabilities.hpp says, and
+// a block of ones behind each tile of values makes the same products their totals.
 
 #include "quant/cuda/chained_launch.cuh"
 #include "quant/cuda/hopper_feed.cuh"

@@ -140,8 +140,7 @@ protected:
     static void expect_branches(HopperJob job, const at::Tensor& plain) {
         const std::int64_t queries = plain.size(0), half = plain.size(1) / 2;
         constexpr int kTokens = 37;
-        const at::Tensor matrices =
-            at::randn({(queries + kTokens - 1) / kTokens, 4, 4}).to(at::Device(at::kCUDA, 0));
+        const at::Tensor matrices = at::randn({(queries + kTokens - 1) / kTokens, 4, 4}).to(at::Device(at::kCUDA, 0));
         const at::Tensor out = at::full({queries, 2, half + 1, kDim}, std::nan(""), plain.options());
         job.out = out.data_ptr();
         job.out_row = out.stride(0);
