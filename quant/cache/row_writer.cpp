@@ -19,7 +19,7 @@ bool values_lie_together(const at::Tensor& rows) {
     return dense && rows.stride(0) % 8 == 0 && reinterpret_cast<std::uintptr_t>(rows.const_data_ptr()) % 16 == 0;
 }
 
-// Expansion that turns nothing is a copy. (torch copies rows that lie apart value by value, at a third of the speed.)
+// Expansion that turns nothing is a copy. (torch copies rows that lie apart value by value, at 1 TB/s on an H100.)
 std::optional<cuda::ExpandJob> copy_job(const RowPair& from, const RowPair& to) {
     const at::ScalarType type = from.keys.scalar_type();
     if (!from.keys.is_cuda() || (type != at::kBFloat16 && type != at::kFloat)) return std::nullopt;
@@ -46,10 +46,8 @@ std::optional<cuda::ExpandJob> copy_job(const RowPair& from, const RowPair& to) 
 
 void write_rows(const RowPair& from, const RowPair& to) {
 #if WANDER_CUDA
-    if (const auto job = copy_job(from, to)) {
-        cuda::expand_plain(*job, c10::cuda::getCurrentCUDAStream(from.keys.get_device()).stream());
-        return;
-    }
+    const auto job = copy_job(from, to);
+    if (job && cuda::expand_plain(*job, c10::cuda::getCurrentCUDAStream(from.keys.get_device()).stream())) return;
 #endif
     to.keys.copy_(from.keys);
     to.values.copy_(from.values);
