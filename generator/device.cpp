@@ -1,6 +1,7 @@
 #include "generator/device.hpp"
 
 #include "generator/device_cuda.hpp"
+#include "generator/vector_math.hpp"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -73,6 +74,7 @@ Result<ComputeDevice> pick_device(const std::string& device, const std::string& 
     if (threads < 0)
         return Error{ErrorCode::wrong_use, fmt::format("--threads {}: use 1 or more, or 0 for all cores", threads)};
 
+    settle_vector_math();
     ComputeDevice picked;
     picked.threads = threads > 0 ? threads : usable_cores();
     if (device != "cpu") {

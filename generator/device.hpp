@@ -2,8 +2,8 @@
 // The machine's compute device: which one to use, what it is called, how precisely it shall compute, its memory peaks.
 //
 // libtorch_cuda is not linked: pick_device opens it at run time where a driver is, so one program serves machines with
-// and without an NVIDIA GPU. Call pick_device before anything else asks torch about CUDA. Any thread; the first call is
-// slow where CUDA is set up.
+// and without an NVIDIA GPU. Call pick_device before anything else asks torch about CUDA, and before other threads
+// compute (vector_math.hpp says why). Any thread; the first call is slow where CUDA is set up.
 
 #include "generator/plain/result.hpp"
 
