@@ -26,21 +26,38 @@ void Controls::handle(const render::WindowEvent& event, const InputGate& gate, f
         on_key(*key, gate);
     } else if (const auto* button = std::get_if<render::MouseButtonEvent>(&event)) {
         if (button->button == render::MouseButton::right) {
-            looking_ = button->down && gate.over_world && !gate.blocked;
+            looking_ = false;
+            pressed_.reset();
+            if (button->down && !gate.blocked) pressed_.emplace();
         }
     } else if (const auto* move = std::get_if<render::MouseMoveEvent>(&event)) {
-        if (looking_) {
-            state_.mouse_yaw_rad += static_cast<float>(move->dx) * mouse_rad_per_unit;
-            state_.mouse_pitch_rad -=
-                static_cast<float>(move->dy) * mouse_rad_per_unit; // the screen's y grows downwards
-            state_.changed_at_seconds = move->at_seconds;
-        }
+        // The screen's y grows downwards.
+        on_move({static_cast<float>(move->dx) * mouse_rad_per_unit, -static_cast<float>(move->dy) * mouse_rad_per_unit,
+                 move->at_seconds});
     } else if (const auto* focus = std::get_if<render::FocusEvent>(&event)) {
         focused_ = focus->focused;
         if (!focus->focused) {
             release_all(state_.changed_at_seconds);
         }
     }
+}
+
+void Controls::on_move(const Travel& travel) {
+    if (looking_) {
+        state_.mouse_yaw_rad += travel.yaw_rad;
+        state_.mouse_pitch_rad += travel.pitch_rad;
+        state_.changed_at_seconds = travel.at_seconds;
+    } else if (pressed_) {
+        pressed_ =
+            Travel{pressed_->yaw_rad + travel.yaw_rad, pressed_->pitch_rad + travel.pitch_rad, travel.at_seconds};
+    }
+}
+
+void Controls::settle_look(bool over_world) {
+    if (!pressed_) return;
+    const Travel waited = *std::exchange(pressed_, std::nullopt);
+    looking_ = over_world;
+    if (waited.yaw_rad != 0 || waited.pitch_rad != 0) on_move(waited);
 }
 
 bool Controls::pad(const render::GamepadState& pad, const InputGate& gate, double at_seconds) {
@@ -105,6 +122,7 @@ void Controls::release_all(double at_seconds) {
     keys_down_.clear();
     state_.sticks = {};
     looking_ = false;
+    pressed_.reset();
     update_held(at_seconds);
 }
 

@@ -9,14 +9,14 @@
 #include "render/plain/window_events.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace wander::gui {
 
 struct InputGate {
-    bool typing = false;    // keys go to a text field; only Ctrl combinations and function keys act
-    bool blocked = false;   // a dialog is open: nothing moves; quitting and closing still work
-    bool over_world = true; // the mouse points at the world, not at a panel
+    bool typing = false;  // keys go to a text field; only Ctrl combinations and function keys act
+    bool blocked = false; // a dialog is open: nothing moves; quitting and closing still work
 };
 
 class Controls {
@@ -26,6 +26,10 @@ public:
     // nothing of it counts. True: it means something else than before, so a frame is due.
     bool pad(const render::GamepadState& pad, const InputGate& gate, double at_seconds);
 
+    // What the right button was pressed over since the last frame: the world, or a panel. Only a frame knows, for the
+    // mouse may have come from elsewhere by then; its travel since the press waits for it.
+    void settle_look(bool over_world);
+
     // Held actions, sticks, and the mouse travel since the previous call.
     ControlState take_state();
     std::vector<KeyCommand> take_commands();
@@ -34,7 +38,13 @@ public:
     void release_all(double at_seconds);
 
 private:
+    struct Travel {
+        float yaw_rad = 0, pitch_rad = 0;
+        double at_seconds = 0;
+    };
+
     void on_key(const render::KeyEvent& event, const InputGate& gate);
+    void on_move(const Travel& travel);
     void update_held(double at_seconds);
 
     std::vector<render::Key> keys_down_;
@@ -42,6 +52,7 @@ private:
     ControlState state_;
     std::uint32_t pad_buttons_ = 0;
     bool looking_ = false;
+    std::optional<Travel> pressed_; // the right button, not settled; what the mouse travelled since
     bool focused_ = true;
 };
 

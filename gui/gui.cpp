@@ -73,7 +73,6 @@ InputGate Gui::State::gate() const {
     InputGate gate;
     gate.typing = io.WantTextInput;
     gate.blocked = frame_built && ImGui::IsPopupOpen("", ImGuiPopupFlags_AnyPopupId | ImGuiPopupFlags_AnyPopupLevel);
-    gate.over_world = !io.WantCaptureMouse;
     return gate;
 }
 
@@ -179,6 +178,7 @@ UiFrame Gui::frame(const UiModel& model) {
             toast(ToastKind::info, key_label_of(KeyCommand::hide_panels) + " shows the panels again");
         }
     }
+    s.controls.settle_look(!ImGui::GetIO().WantCaptureMouse);
     frame.controls = s.controls.take_state();
     frame.capture_cursor = s.controls.looking();
 

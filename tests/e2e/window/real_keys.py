@@ -43,7 +43,9 @@ def hold(key, seconds):
 
 
 def drag_right(window, pixels):
-    xdotool("mousemove", "--window", window, "300", "300", "mousedown", "3")
+    xdotool("mousemove", "--window", window, "1100", "300")  # over a panel
+    time.sleep(0.5)
+    xdotool("mousemove", "--window", window, "300", "300", "mousedown", "3")  # at once, with no frame drawn in between
     time.sleep(0.5)  # the cursor is captured with the next drawn frame
     for _ in range(pixels // 10):
         xdotool("mousemove_relative", "10", "0")

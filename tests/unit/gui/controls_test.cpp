@@ -68,8 +68,11 @@ TEST_F(ControlsTest, CommandsComeOnceAPressWithoutRepeats) {
 TEST_F(ControlsTest, LosingTheFocusReleasesEverything) {
     key(Key::w, true);
     right_button(true);
+    controls_.settle_look(true);
     EXPECT_TRUE(controls_.looking());
+    right_button(true); // and one that waits for its frame
     send(render::FocusEvent{false});
+    controls_.settle_look(true);
     EXPECT_EQ(controls_.take_state().held, 0);
     EXPECT_FALSE(controls_.looking());
     key(Key::w, false);
@@ -115,13 +118,14 @@ TEST_F(ControlsTest, ModifiersMakeOtherKeys) {
 TEST_F(ControlsTest, MouseLooksOnlyWhileTheRightButtonIsHeldOverTheWorld) {
     move(10, 10);
     EXPECT_EQ(controls_.take_state().mouse_yaw_rad, 0);
-    gate_.over_world = false;
     right_button(true);
+    move(10, 10);
+    controls_.settle_look(false);
     EXPECT_FALSE(controls_.looking());
-    gate_.over_world = true;
     right_button(true);
+    controls_.settle_look(true);
     move(30, -10);
-    gate_.over_world = false; // the captured cursor may pass over panels
+    controls_.settle_look(false); // the captured cursor may pass over panels
     move(20, 0);
     const ControlState state = controls_.take_state();
     EXPECT_FLOAT_EQ(state.mouse_yaw_rad, 0.5f);
@@ -130,6 +134,29 @@ TEST_F(ControlsTest, MouseLooksOnlyWhileTheRightButtonIsHeldOverTheWorld) {
     EXPECT_EQ(controls_.take_state().mouse_yaw_rad, 0);
     right_button(false);
     move(5, 5);
+    EXPECT_EQ(controls_.take_state().mouse_yaw_rad, 0);
+}
+
+TEST_F(ControlsTest, TravelBetweenAPressAndItsFrameWaitsForIt) {
+    right_button(true);
+    move(30, -10);
+    EXPECT_EQ(controls_.take_state().mouse_yaw_rad, 0);
+    controls_.settle_look(true);
+    const ControlState state = controls_.take_state();
+    EXPECT_FLOAT_EQ(state.mouse_yaw_rad, 0.3f);
+    EXPECT_FLOAT_EQ(state.mouse_pitch_rad, 0.1f);
+    EXPECT_EQ(state.changed_at_seconds, 4);
+    right_button(false);
+
+    right_button(true);
+    move(30, 0);
+    right_button(false); // before a frame
+    controls_.settle_look(true);
+    EXPECT_FALSE(controls_.looking());
+    gate_.blocked = true;
+    right_button(true);
+    controls_.settle_look(true);
+    EXPECT_FALSE(controls_.looking());
     EXPECT_EQ(controls_.take_state().mouse_yaw_rad, 0);
 }
 

@@ -45,6 +45,32 @@ TEST(Gui, HeldKeysAndMouseTravelReachTheControls) {
     EXPECT_EQ(one_frame(gui, model).controls.mouse_yaw_rad, 0);
 }
 
+// Where the mouse is when the button goes down counts, not where the last frame saw it.
+TEST(Gui, TheRightButtonCountsWhereTheMouseCameTo) {
+    Gui gui = make_gui();
+    const UiModel model = samples::sample_model(3);
+    const UiFrame first = frames(gui, model, 4);
+    const ImVec2 panel = centre_of(kLatencyPanel);
+    const ImVec2 world(first.world.width / 2, kHeight / 2);
+    render::MouseButtonEvent button;
+    button.button = render::MouseButton::right;
+    for (const bool to_world : {true, false}) {
+        const ImVec2 from = to_world ? panel : world;
+        const ImVec2 to = to_world ? world : panel;
+        ImGui::GetIO().AddMousePosEvent(from.x, from.y);
+        frames(gui, model, 3);
+        ImGui::GetIO().AddMousePosEvent(to.x, to.y);
+        ImGui::GetIO().AddMouseButtonEvent(1, true);
+        button.down = true;
+        gui.handle(button);
+        EXPECT_EQ(one_frame(gui, model).capture_cursor, to_world);
+        ImGui::GetIO().AddMouseButtonEvent(1, false);
+        button.down = false;
+        gui.handle(button);
+        EXPECT_FALSE(frames(gui, model, 2).capture_cursor);
+    }
+}
+
 TEST(Gui, TheRightButtonOverAPanelDoesNotLookAround) {
     Gui gui = make_gui();
     const UiModel model = samples::sample_model(3);
