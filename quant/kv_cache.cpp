@@ -1,12 +1,14 @@
 #include "quant/kv_cache.hpp"
 
 #include "quant/cache/attention.hpp"
+#include "quant/cache/cache_checks.hpp"
 #include "quant/cache/codebook_store.hpp"
 #include "quant/cache/converter.hpp"
 #include "quant/cache/history_reading.hpp"
 #include "quant/cache/pack_stream.hpp"
 #include "quant/cache/page_arena.hpp"
 #include "quant/cache/page_codec.hpp"
+#include "quant/cache/page_counts.hpp"
 #include "quant/cache/page_table.hpp"
 #include "quant/cache/row_writer.hpp"
 #include "quant/format.hpp"
@@ -14,103 +16,10 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <set>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace wander::quant {
-namespace {
-
-Result<const PageFormat*> find_format(const std::string& name, const CacheShape& shape, at::ScalarType compute) {
-    const FormatRegistry& registry = FormatRegistry::instance();
-    const PageFormat* format = registry.find(name);
-    if (!format) {
-        return Error{ErrorCode::wrong_use, "cache format \"" + name + "\" is unknown; there are: " + registry.names()};
-    }
-    if (format->packed() && compute == at::kDouble) {
-        return Error{ErrorCode::wrong_use,
-                     "cache format \"" + name + "\" does not hold double precision; use bf16 (uncompressed)"};
-    }
-    for (const bool is_key : {true, false}) {
-        const int tokens = shape.page_latents * shape.tokens_per_latent;
-        const PageShape page{tokens, shape.heads, shape.head_dim, is_key, compute, shape.tokens_per_latent};
-        if (auto fits = format->supports(page); !fits) {
-            return fits.error();
-        }
-    }
-    return format;
-}
-
-Result<void> check_rules(const CacheRules& rules, const CacheShape& shape, at::ScalarType compute) {
-    if (rules.keep_recent < 0) {
-        return Error{ErrorCode::wrong_use, "KV cache: as many recent chunks as stay uncompressed cannot be negative"};
-    }
-    for (const LayerFormat& entry : rules.layer_formats) {
-        if (entry.first_layer < 0 || entry.last_layer < entry.first_layer || entry.last_layer >= shape.layers) {
-            return Error{ErrorCode::wrong_use, "KV cache: layers " + std::to_string(entry.first_layer) + "-" +
-                                                   std::to_string(entry.last_layer) + " are not among the " +
-                                                   std::to_string(shape.layers) + " of this model"};
-        }
-        if (auto format = find_format(entry.format, shape, compute); !format) {
-            return format.error();
-        }
-    }
-    return {};
-}
-
-Result<void> check_attention([[maybe_unused]] const CacheShape& shape, const CachePolicy& policy,
-                             [[maybe_unused]] at::Device device, [[maybe_unused]] at::ScalarType compute) {
-    if (policy.attention == AttentionType::fp8_emulated) {
-        if (compute == at::kBFloat16 && !policy.bias_correction) {
-            return {};
-        }
-        return Error{ErrorCode::wrong_use, "emulated FP8 attention needs BF16 precision and no logit correction"};
-    }
-    bool possible = policy.attention == AttentionType::bf16;
-#if WANDER_CUDA
-    possible = possible || (device.is_cuda() && cuda_attention_has_fp8(shape, device, compute));
-#endif
-    if (possible) {
-        return {};
-    }
-    return Error{
-        ErrorCode::wrong_use,
-        "attention in FP8 needs an NVIDIA GPU of compute capability 9.0 with cuDNN, BF16 precision, heads of up to "
-        "128 channels that 16 divides and at least 256 tokens a latent; use bf16"};
-}
-
-std::unique_ptr<Attention> make_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
-                                          at::ScalarType compute) {
-    if (policy.attention == AttentionType::fp8_emulated) {
-        return make_plain_e4m3_attention(shape, policy, device, compute);
-    }
-#if WANDER_CUDA
-    if (device.is_cuda()) {
-        return make_cuda_attention(shape, policy, device, compute);
-    }
-#endif
-    TORCH_CHECK(device.is_cpu(), "KvCache: no attention for device ", device.str());
-    return make_cpu_attention(shape, policy, compute);
-}
-
-// One name where all layers agree, else every name in the order of the layers: "int8 / int2".
-std::string cell_format(const PageGroup& group) {
-    std::vector<std::string_view> names;
-    for (const Page& page : group.keys) {
-        const std::string_view name = page.format ? page.format->name() : "open";
-        if (std::find(names.begin(), names.end(), name) == names.end()) {
-            names.push_back(name);
-        }
-    }
-    std::string together;
-    for (const std::string_view name : names) {
-        together += (together.empty() ? "" : " / ") + std::string(name);
-    }
-    return together;
-}
-
-} // namespace
 
 struct KvCache::Impl {
     static constexpr int kNone = -1;
@@ -248,16 +157,8 @@ KvCache::~KvCache() = default;
 
 Result<std::unique_ptr<KvCache>> KvCache::create(const CacheShape& shape, const CachePolicy& policy, at::Device device,
                                                  at::ScalarType compute) {
-    if (shape.layers <= 0 || shape.heads <= 0 || shape.head_dim <= 0 || shape.head_dim % 2 != 0 ||
-        shape.tokens_per_latent <= 0 || shape.page_latents <= 0 || shape.sink_latents < 0) {
-        return Error{ErrorCode::wrong_use,
-                     "KV cache: layers, heads, an even head dimension, tokens and page latents must be positive"};
-    }
-    if (compute != at::kFloat && compute != at::kBFloat16 && !(compute == at::kDouble && device.is_cpu())) {
-        return Error{ErrorCode::wrong_use, "KV cache: the compute type must be float, bfloat16, or double on the CPU"};
-    }
-    if (device.is_cuda() && shape.head_dim % 8 != 0) {
-        return Error{ErrorCode::wrong_use, "KV cache: on a GPU the head dimension must be a multiple of 8"};
+    if (auto checked = check_shape(shape, device, compute); !checked) {
+        return checked.error();
     }
     auto format = find_format(policy.format, shape, compute);
     if (!format) {
@@ -443,46 +344,7 @@ std::uint64_t KvCache::history_number() const { return impl_->history_number(); 
 
 MemoryLedger KvCache::ledger() const {
     const Impl& impl = *impl_;
-    MemoryLedger ledger;
-    std::set<const Codebook*> counted; // versions, each once however many pages hold it
-    const auto count_codebook = [&](bool is_key, const std::shared_ptr<const Codebook>& book) {
-        if (book && counted.insert(book.get()).second) {
-            (is_key ? ledger.keys : ledger.values).codebooks += book->bytes();
-            ledger.packed_bytes += book->bytes();
-        }
-    };
-    impl.codebooks.for_each(count_codebook);
-    const std::int64_t latent_bf16_bytes = static_cast<std::int64_t>(impl.shape.tokens_per_latent) * impl.shape.heads *
-                                           impl.shape.head_dim * 2 * 2 * impl.shape.layers;
-    for (const auto& group : impl.table.groups()) {
-        const std::int64_t page_bf16_bytes = group->capacity * latent_bf16_bytes / (2 * impl.shape.layers);
-        for (const bool is_key : {true, false}) {
-            KindBytes& kind = is_key ? ledger.keys : ledger.values;
-            for (const Page& page : is_key ? group->keys : group->values) {
-                if (!page.bytes.defined()) {
-                    continue;
-                }
-                const auto bytes = static_cast<std::int64_t>(page.bytes.nbytes());
-                if (!page.format->packed()) {
-                    kind.open += bytes;
-                    continue;
-                }
-                const std::int64_t noise = page.noise.defined() ? static_cast<std::int64_t>(page.noise.nbytes()) : 0;
-                kind.codes += page.parts.codes;
-                kind.scales += page.parts.scales;
-                kind.codebooks += page.parts.codebooks;
-                kind.headers += noise + bytes - page.parts.codes - page.parts.scales - page.parts.codebooks;
-                ledger.packed_bytes += noise + bytes;
-                count_codebook(is_key, page.codebook);
-                ledger.packed_bf16_bytes += page_bf16_bytes;
-            }
-        }
-        for (int i = 0; i < group->held; ++i) {
-            if (impl.table.is_visible(group->first_latent + i, impl.chunk_first)) {
-                ledger.bf16_equivalent_bytes += latent_bf16_bytes;
-            }
-        }
-    }
+    MemoryLedger ledger = count_pages(impl.table, impl.codebooks, impl.shape, impl.chunk_first);
     ledger.text_bytes = impl.text_bytes;
     ledger.kept_row_bytes = impl.attention->kept_row_bytes();
     ledger.scratch_bytes = impl.arena.scratch_bytes() - ledger.kept_row_bytes;
@@ -491,27 +353,7 @@ MemoryLedger KvCache::ledger() const {
     return ledger;
 }
 
-std::vector<PageCell> KvCache::pages() const {
-    std::vector<PageCell> cells;
-    for (const auto& group : impl_->table.groups()) {
-        PageCell cell;
-        cell.first_latent = group->first_latent;
-        cell.latents = group->held;
-        for (int i = 0; i < group->held; ++i) {
-            cell.visible_latents += impl_->table.is_visible(group->first_latent + i, impl_->chunk_first) ? 1 : 0;
-        }
-        cell.format = group->full() || group->sink ? cell_format(*group) : "open";
-        cell.sink = group->sink;
-        cell.lossy_history = group->lossy_history;
-        for (const auto* pages : {&group->keys, &group->values}) {
-            for (const Page& page : *pages) {
-                if (page.bytes.defined()) cell.bytes += static_cast<std::int64_t>(page.bytes.nbytes());
-            }
-        }
-        cells.push_back(std::move(cell));
-    }
-    return cells;
-}
+std::vector<PageCell> KvCache::pages() const { return page_cells(impl_->table, impl_->chunk_first); }
 
 std::string KvCache::attention_engine() const { return impl_->attention->engine(); }
 

@@ -39,6 +39,12 @@ public:
     virtual std::string engine() const = 0; // of the last kernels' library; empty before the first call
 };
 
+// As the policy says, on this device; and whether it can be had: wrong_use with what would do.
+std::unique_ptr<Attention> make_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
+                                          at::ScalarType compute);
+Result<void> check_attention(const CacheShape& shape, const CachePolicy& policy, at::Device device,
+                             at::ScalarType compute);
+
 std::unique_ptr<Attention> make_cpu_attention(const CacheShape& shape, const CachePolicy& policy,
                                               at::ScalarType compute);
 // AttentionType::fp8_emulated. Text and the logit correction are not for it.
