@@ -46,7 +46,7 @@ void Controls::on_move(const Travel& travel) {
     if (looking_) {
         state_.mouse_yaw_rad += travel.yaw_rad;
         state_.mouse_pitch_rad += travel.pitch_rad;
-        state_.changed_at_seconds = travel.at_seconds;
+        state_.changed_at_seconds = std::max(state_.changed_at_seconds, travel.at_seconds);
     } else if (pressed_) {
         pressed_ =
             Travel{pressed_->yaw_rad + travel.yaw_rad, pressed_->pitch_rad + travel.pitch_rad, travel.at_seconds};

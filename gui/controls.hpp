@@ -26,8 +26,8 @@ public:
     // nothing of it counts. True: it means something else than before, so a frame is due.
     bool pad(const render::GamepadState& pad, const InputGate& gate, double at_seconds);
 
-    // What the right button was pressed over since the last frame: the world, or a panel. Only a frame knows, for the
-    // mouse may have come from elsewhere by then; its travel since the press waits for it.
+    // What the right button was pressed over, if that is still open: the world, or a panel. Only a later frame knows,
+    // for the mouse may have come from elsewhere by the press; its travel since then waits.
     void settle_look(bool over_world);
 
     // Held actions, sticks, and the mouse travel since the previous call.

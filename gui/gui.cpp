@@ -178,7 +178,8 @@ UiFrame Gui::frame(const UiModel& model) {
             toast(ToastKind::info, key_label_of(KeyCommand::hide_panels) + " shows the panels again");
         }
     }
-    s.controls.settle_look(!ImGui::GetIO().WantCaptureMouse);
+    // ImGui takes events in at its own pace: what lies under a press is known once it has the press itself.
+    if (ImGui::IsMouseDown(ImGuiMouseButton_Right)) s.controls.settle_look(!ImGui::GetIO().WantCaptureMouse);
     frame.controls = s.controls.take_state();
     frame.capture_cursor = s.controls.looking();
 

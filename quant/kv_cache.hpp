@@ -50,8 +50,9 @@ struct CachePolicy : CacheRules {
     int tile_tokens = 0;                           // CPU: most tokens of one tile; 0: chosen for the shape
     int heads_together = 0;                        // GPU: heads of one slice; 0: chosen for the shape
     int read_latents = 0; // history latents that a chunk reads at most (ReadView::chosen); 0: all that are visible
-    // GPU, two branches in BF16, while new pages are uncompressed: expanded rows stay from one pass of a chunk to the
-    // next, of as many layers as leave this much memory to others; less than 0: of none. Results are the same bits.
+    // GPU, two branches in BF16 or E4M3, while new pages are uncompressed: expanded rows stay from one pass of a chunk
+    // to the next, of as many layers as leave this much memory to others; less than 0: of none. Results are the same
+    // bits.
     std::int64_t kept_rows_leave = -1;
     bool pack_beside = true; // false: everything at the commit, in the caller's stream
     std::uint64_t seed = 0;  // for centroid initialisation; nothing draws from a global generator
@@ -142,7 +143,8 @@ public:
     at::Tensor read_values(int layer, std::int64_t first_latent, int latents) const;
 
     // Changes with everything that history's expanded rows depend on: the latents that are read, what their pages hold,
-    // their places and cameras, the text in front of them. Equal numbers: a chunk's pass reads as an earlier one did.
+    // their places and cameras, the text in front of them; but not with the factors of E4M3 rows, which are measured
+    // anew behind each begin_chunk(). Equal numbers: a chunk's pass reads as an earlier one did.
     std::uint64_t history_number() const;
 
     MemoryLedger ledger() const;

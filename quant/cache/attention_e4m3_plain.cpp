@@ -3,7 +3,9 @@
 //
 // Rounded is what Hopper's kernel rounds, by the same factors (quant/cuda/e4m3_scales.cu): turned queries, keys and
 // values, and probabilities (quant/cuda/e4m3_probabilities.hpp). Sums are float32; the tensor cores of some GPUs add up
-// with fewer bits, which this does not show. cuDNN's attention stores the nearest E4M3 numbers of probabilities.
+// with fewer bits, which this does not show. cuDNN's attention, which long histories get, stores the nearest E4M3
+// numbers of probabilities and measures keys and values in every pass, where Hopper's kernel and this one do so in the
+// first of two branches alone.
 
 #include "quant/cache/attention.hpp"
 #include "quant/cache/page_codec.hpp"

@@ -14,7 +14,9 @@ namespace wander::quant {
 namespace {
 
 #if WANDER_CUDA
-bool values_lie_together(const at::Tensor& rows) {
+// As the kernel reads and writes them.
+bool values_lie_together(const at::Tensor& rows, const at::Tensor& like) {
+    if (rows.device() != like.device() || rows.scalar_type() != like.scalar_type()) return false;
     const bool dense = rows.stride(2) == 1 && rows.stride(1) == rows.size(2);
     return dense && rows.stride(0) % 8 == 0 && reinterpret_cast<std::uintptr_t>(rows.const_data_ptr()) % 16 == 0;
 }
@@ -24,7 +26,8 @@ std::optional<cuda::ExpandJob> copy_job(const RowPair& from, const RowPair& to) 
     const at::ScalarType type = from.keys.scalar_type();
     if (!from.keys.is_cuda() || (type != at::kBFloat16 && type != at::kFloat)) return std::nullopt;
     for (const at::Tensor* rows : {&from.keys, &from.values, &to.keys, &to.values})
-        if (!values_lie_together(*rows)) return std::nullopt;
+        if (!values_lie_together(*rows, from.keys)) return std::nullopt;
+    if (!to.keys.is_contiguous() || !to.values.is_contiguous()) return std::nullopt;
     cuda::ExpandJob job;
     job.element = job.source_element = type == at::kFloat ? cuda::Element::float32 : cuda::Element::bfloat16;
     job.heads = job.head_count = static_cast<int>(from.keys.size(1));

@@ -37,7 +37,7 @@ struct Tile {
     static constexpr unsigned kOnesBytes = kE4m3 ? 8 * kHalfBytes : 0;
     static constexpr unsigned kValueTileBytes = kTileBytes + kOnesBytes;
     static constexpr unsigned kSharedBytes = 1024 + kQueryBytes + kStages * (kTileBytes + kValueTileBytes) + 256;
-    static constexpr int kSums = kE4m3 ? 68 : 64; // of a thread, of one tile's products with values
+    static constexpr int kSums = kE4m3 ? 68 : 64; // of a thread, products of a tile or two with values
     static constexpr int kFeederRegisters = 24;
     static constexpr int kWorkerRegisters = 240;
     static_assert(kKeys % 16 == 0 && kSharedBytes <= 232448 && (!kE4m3 || kKeys == 128));

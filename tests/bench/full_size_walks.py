@@ -103,6 +103,11 @@ def row(model, walk, run):
     return f"| {model} {' '.join(walk.words) or 'as published'} | {formats} | {' | '.join(times)} | {', '.join(memory)} |"
 
 
+def chosen_walks(options, model):
+    walks = [walk for walk in WALKS[model] if not (options.small and "fp8" in walk.words)]
+    return [walk for walk in walks if not options.walk or walk.name in options.walk]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, help="folder of wander and make_model_folder")
@@ -111,17 +116,22 @@ def main():
     parser.add_argument("--walk", action="append", help="all of the model unless said")
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
+    wanted = {model: chosen_walks(options, model) for model in options.model or WALKS}
+    known = {walk.name for walks in wanted.values() for walk in walks}
+    for name in options.walk or []:
+        if name not in known:
+            sys.exit(f"full_size_walks: no walk {name} of {', '.join(wanted)}; there are {', '.join(sorted({w.name for m in wanted for w in WALKS[m]}))}")
     options.room.mkdir(parents=True, exist_ok=True)
     rows, wrong = [], []
-    for model in options.model or WALKS:
+    for model, walks in wanted.items():
+        if not walks:
+            continue
         folder = options.room / f"{model}-random"
         if folder.exists():
             sys.exit(f"full_size_walks: {folder} is there already; delete it or take another --room")
         try:
             prepare(options, model, folder)
-            for walk in WALKS[model]:
-                if (options.walk and walk.name not in options.walk) or (options.small and "fp8" in walk.words):
-                    continue
+            for walk in walks:
                 try:
                     run = walk_once(options, model, folder, walk)
                 except subprocess.CalledProcessError as failure:
@@ -135,8 +145,8 @@ def main():
                 folder.with_suffix(suffix).unlink(missing_ok=True)
     print("\n| walk | format | period ms | denoise | context | decode | peak GiB, kept rows beside it |\n| --- | --- | --- | --- | --- | --- | --- |")
     print("\n".join(rows))
-    if wrong or not rows:
-        sys.exit("full_size_walks: " + ("; ".join(wrong) or "no walk of that name"))
+    if wrong:
+        sys.exit("full_size_walks: " + "; ".join(wrong))
 
 
 if __name__ == "__main__":

@@ -258,10 +258,16 @@ TEST_F(HopperAttend, LongRows) { compare(1, 200, {20000, 3001}); }
 
 TEST_F(HopperAttend, RefusesWithWords) {
     HopperJob job;
-    EXPECT_NE(quant::cuda::hopper_attend(job, nullptr), nullptr);
+    const auto refused_for = [&](const char* words) {
+        const char* const why = quant::cuda::hopper_attend(job, nullptr);
+        return why && std::string(why).find(words) != std::string::npos;
+    };
+    EXPECT_TRUE(refused_for("needs queries"));
     job.heads = job.queries = job.segment_count = 1;
     job.branch_heads = 1; // of how many?
-    EXPECT_NE(quant::cuda::hopper_attend(job, nullptr), nullptr);
+    EXPECT_TRUE(refused_for("second branch"));
+    job.heads = 2; // but no matrices
+    EXPECT_TRUE(refused_for("second branch"));
 }
 
 } // namespace

@@ -180,8 +180,8 @@ TEST_P(KeptRowsOfType, AnotherTextIsRead) {
     }
 }
 
-// A chunk that is begun again, with other cameras of its own, finds nothing of the passes that were given up: not the
-// scale that E4M3 rows had by what was measured in them, either.
+// A chunk that is begun again finds nothing of the passes that were given up: not the scale that E4M3 rows had by what
+// was measured in them, either.
 TEST_P(KeptRowsOfType, AGivenUpPassLeavesNoTrace) {
     const CacheSetup one = setup(0, GetParam());
     const auto kept = make_cache(one);
