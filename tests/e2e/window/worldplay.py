@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from text_model import PANEL_X, PROMPT_Y, click, find_window, wait_for, xdotool
+from x11 import png_texts
 
 CONTEXT = {"wan-5b": 16, "worldplay-8b": 20}
 SESSION_TAB = (1059, 465)  # of the 1280 x 720 window
@@ -47,6 +48,22 @@ class InTheWindow:
         xdotool("windowfocus", "--sync", window)
         return window
 
+    def chunk_on_screen(self):
+        """As a screenshot tells it; -1: there is no picture yet, or it is still being written."""
+        before = set(self.records.glob("*.png"))
+        xdotool("key", "F12")
+        time.sleep(0.7)
+        new = set(self.records.glob("*.png")) - before
+        try:
+            return max((int(png_texts(shot.read_bytes()).get("chunk", -1)) for shot in new), default=-1)
+        except ValueError:
+            return -1
+
+    def wait_for_chunks(self, count):
+        """However slow the machine is."""
+        first = wait_for("a picture", lambda: self.chunk_on_screen() + 1, 60) - 1
+        wait_for(f"{count} more chunks behind {first}", lambda: self.chunk_on_screen() >= first + count, 60)
+
     def end(self):
         xdotool("key", "ctrl+q")
         self.process.wait(30)
@@ -60,10 +77,10 @@ class InTheWindow:
 
 def walk_and_go_back(it):
     window = it.open()
-    time.sleep(6)  # loading, the first chunks
+    it.wait_for_chunks(1)
     it.picture("first")
     xdotool("keydown", "w", "keydown", "Right")
-    time.sleep(4)
+    it.wait_for_chunks(3)
     it.picture("walking")
     xdotool("keyup", "w", "keyup", "Right")
     xdotool("key", "space")  # pause: what follows acts at once all the same
@@ -77,10 +94,10 @@ def walk_and_go_back(it):
     it.picture("back")
     xdotool("key", "space")
     xdotool("keydown", "s")
-    time.sleep(4)
+    it.wait_for_chunks(3)
     xdotool("keyup", "s")
     xdotool("key", "c")  # BF16 <-> INT2
-    time.sleep(3)
+    it.wait_for_chunks(2)
     it.picture("packed")
     click(window, *SESSION_TAB)
     click(window, PANEL_X, PROMPT_Y)
@@ -90,7 +107,7 @@ def walk_and_go_back(it):
     xdotool("type", "--delay", "40", "A wide lake.")
     time.sleep(0.5)
     xdotool("key", "Return")
-    time.sleep(4)
+    it.wait_for_chunks(4)
     it.picture("prompt")
     session = it.end()
     held = {name for entry in session["controls"] for name in entry.get("hold", [])}
@@ -110,7 +127,7 @@ def go_on(it):
     """The walk was walked with the published context, and goes on so."""
     walk = it.saved()[0]
     it.open("--resume", str(walk), "--context", "12")
-    time.sleep(8)
+    it.wait_for_chunks(2)
     it.picture("resumed")
     session = it.end()
     if session["resume"] != str(walk) or session["chunks"] < 2:
