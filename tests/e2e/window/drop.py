@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from screenshots import facts_on_screen
 from text_model import find_window, xdotool
-from x11 import Display, png_texts, write_png
+from x11 import Display, write_png
 from xdnd import DragSource
 
 WARNING, ERROR = (224, 177, 94), (232, 84, 84)  # the edge of a message: gui/theme.hpp
@@ -79,19 +80,7 @@ class Window:
             self.fail(f"{things} were not accepted")
 
     def facts(self):
-        """Of the frame on the screen, by a screenshot of the program's own."""
-        before = set(self.records.glob("*.png"))
-        pressed_at = -10.0
-
-        def taken():
-            nonlocal pressed_at
-            if time.monotonic() > pressed_at + 5:  # a key before the first picture takes none
-                pressed_at = time.monotonic()
-                xdotool("key", "F12")
-            return set(self.records.glob("*.png")) - before
-
-        new = self.wait_for("a screenshot", taken)
-        return png_texts(max(new, key=lambda file: file.stat().st_mtime_ns).read_bytes())
+        return facts_on_screen(self.records, self.wait_for)
 
     def walks(self, what, model=None, start=None):
         """Waits until it walks in this model from this start, at a later chunk than any seen before; a new walk begins its chunks anew."""

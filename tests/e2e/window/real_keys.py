@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from x11 import png_texts
+from screenshots import facts_on_screen
 from xdnd import DragSource
 
 
@@ -127,11 +127,9 @@ def main():
             xdotool("windowfocus", window)
             xdotool("keydown", "w")
 
-            def walks():  # a screenshot tells its chunk
-                before = set(records.glob("*.png"))
-                xdotool("key", "F12")
-                time.sleep(2)
-                return any(int(png_texts(new.read_bytes()).get("chunk", -1)) >= 1 for new in set(records.glob("*.png")) - before)
+            def walks():
+                time.sleep(1)
+                return int(facts_on_screen(records, lambda what, check: wait_for(what, check, 60)).get("chunk", -1)) >= 1
 
             wait_for("a chunk of the resumed walk", walks, 60)
             xdotool("keyup", "w")

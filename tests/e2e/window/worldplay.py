@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from screenshots import facts_on_screen
 from text_model import PANEL_X, PROMPT_Y, click, find_window, wait_for, xdotool
-from x11 import png_texts
 
 CONTEXT = {"wan-5b": 16, "worldplay-8b": 20}
 SESSION_TAB = (1059, 465)  # of the 1280 x 720 window
@@ -49,20 +49,17 @@ class InTheWindow:
         return window
 
     def chunk_on_screen(self):
-        """As a screenshot tells it; -1: there is no picture yet, or it is still being written."""
-        before = set(self.records.glob("*.png"))
-        xdotool("key", "F12")
-        time.sleep(0.7)
-        new = set(self.records.glob("*.png")) - before
-        try:
-            return max((int(png_texts(shot.read_bytes()).get("chunk", -1)) for shot in new), default=-1)
-        except ValueError:
-            return -1
+        return int(facts_on_screen(self.records, lambda what, check: wait_for(what, check, 60)).get("chunk", -1))
 
     def wait_for_chunks(self, count):
         """However slow the machine is."""
-        first = wait_for("a picture", lambda: self.chunk_on_screen() + 1, 60) - 1
-        wait_for(f"{count} more chunks behind {first}", lambda: self.chunk_on_screen() >= first + count, 60)
+        first = self.chunk_on_screen()
+
+        def walked():
+            time.sleep(0.5)
+            return self.chunk_on_screen() >= first + count
+
+        wait_for(f"{count} more chunks behind {first}", walked, 60)
 
     def end(self):
         xdotool("key", "ctrl+q")
