@@ -26,11 +26,34 @@ constexpr double kLargest = 448; // of E4M3
 // x to the nearest E4M3 number, as float32; beyond the largest it is the largest.
 at::Tensor rounded(const at::Tensor& x) { return x.clamp(-kLargest, kLargest).to(at::kFloat8_e4m3fn).to(at::kFloat); }
 
-// exp(x) for x <= 0, as it is stored, as float32: the whole number in half precision is an E4M3 number's bits.
-at::Tensor stored_probabilities(const at::Tensor& x) {
-    const at::Tensor steps = x * (cuda::kE4m3Steps / std::log(2.0)) + cuda::kLargestStep;
-    const at::Tensor whole = steps.clamp_min(0).to(at::kHalf).to(at::kFloat).round();
-    return whole.to(at::kByte).view(at::kFloat8_e4m3fn).to(at::kFloat);
+// Whole steps, which are an E4M3 number's bits: from 0 to as many as half precision has above 1,024.
+at::Tensor whole(const at::Tensor& steps) { return steps.clamp(0, 64480).to(at::kHalf).to(at::kFloat).round(); }
+
+// exp(scores) but for a factor of the row, as it is stored and summed up, in float32. (The kernel may cut a row's tiles
+// into parts, each of which begins as the row does here.) scores: [heads, rows, keys].
+at::Tensor stored_probabilities(const at::Tensor& scores) {
+    constexpr std::int64_t kTile = cuda::kE4m3TileKeys;
+    const at::Tensor steps = scores * (cuda::kE4m3Steps / std::log(2.0));
+    const std::int64_t keys = steps.size(2), tiles = (keys + kTile - 1) / kTile;
+    const auto tile_of = [&](const at::Tensor& all, std::int64_t tile) {
+        return all.narrow(2, tile * kTile, std::min(kTile, keys - tile * kTile));
+    };
+    std::vector<at::Tensor> peaks(static_cast<std::size_t>(tiles)), stored(static_cast<std::size_t>(tiles));
+    at::Tensor peak = std::get<0>(tile_of(steps, tiles - 1).max(2, true));
+    for (std::int64_t tile = tiles - 1; tile >= 0; --tile) {
+        const auto at = static_cast<std::size_t>(tile);
+        const at::Tensor largest = std::get<0>(tile_of(steps, tile).max(2, true));
+        const at::Tensor most = whole(largest - peak + cuda::kLargestStep);
+        const at::Tensor by_steps = at::where(most > cuda::kMostStep, most - std::floor(cuda::kLargestStep), 0);
+        peak = at::where(most > cuda::kMostExact, largest, peak + by_steps);
+        peaks[at] = peak;
+        const at::Tensor bits = whole(tile_of(steps, tile) - peak + cuda::kLargestStep).clamp_max(cuda::kMostStep);
+        stored[at] = bits.to(at::kByte).view(at::kFloat8_e4m3fn).to(at::kFloat);
+    }
+    for (std::size_t at = 0; at < stored.size(); ++at) {
+        stored[at] = stored[at] * at::exp2((peaks[at] - peak) / cuda::kE4m3Steps);
+    }
+    return at::cat(stored, 2);
 }
 
 class PlainE4m3Attention final : public Attention {
@@ -138,8 +161,7 @@ private:
         const at::Tensor q = stored(rows.queries, scales.queries), k = stored(rows.keys, scales.keys);
         const at::Tensor v = stored(rows.values, scales.values);
         const at::Tensor unit = 1.0 / (scales.queries * scales.keys * std::sqrt(static_cast<double>(shape_.head_dim)));
-        at::Tensor scores = at::matmul(q, k.transpose(1, 2)).mul_(unit);
-        const at::Tensor probabilities = stored_probabilities(scores.sub_(scores.amax({2}, true)));
+        const at::Tensor probabilities = stored_probabilities(at::matmul(q, k.transpose(1, 2)).mul_(unit));
         const at::Tensor total = probabilities.sum({2}, true);
         return (at::matmul(probabilities, v) / (total * scales.values)).transpose(0, 1).to(out);
     }

@@ -14,7 +14,7 @@ namespace {
 // What fills the registers: scores and result of 64 queries are 152 values a thread in BF16, and in E4M3 192 with the
 // products that are yet to join the result.
 using Bf16Tile = hopper::Tile<false, 176, 2>;
-using E4m3Tile = hopper::Tile<true, 128, 4>;
+using E4m3Tile = hopper::Tile<true, kE4m3TileKeys, 4>;
 
 // The driver's function that describes tensors, found at run time: the program starts without a driver.
 PFN_cuTensorMapEncodeTiled_v12000 describer() {

@@ -39,6 +39,8 @@ __device__ inline void pin(float (&values)[kCount]) {
 __device__ inline std::uint32_t describe(std::uint32_t address, unsigned leading) {
     return ((address & 0x3FFFFU) >> 4U) | (leading >> 4U << 16U);
 }
+// Of a matrix without blocks.
+__device__ inline std::uint32_t address_of(std::uint32_t matrix) { return matrix << 4U; }
 __device__ inline std::uint32_t further(std::uint32_t matrix, unsigned bytes) { return matrix + (bytes >> 4U); }
 #define WANDER_MATRIX(name, low) ".reg .b64 " #name ";\nmov.b64 " #name ", {" low ", 0x40000040};\n"
 

@@ -14,7 +14,7 @@ namespace wander::quant::cuda::hopper {
 template <class T>
 struct Rows {
     float sums[64];   // not yet divided
-    float peak[2];    // largest score of a row
+    float peak[2];    // what a row's probabilities are against: no score of it is larger by far
     float total[2];   // of the row's probabilities; until finish(): of those that this thread made
     float scale_log2; // of stored scores
 

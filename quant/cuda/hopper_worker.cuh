@@ -4,8 +4,12 @@
 
 #include "quant/cuda/hopper_mma.cuh"
 #include "quant/cuda/hopper_rows.cuh"
+#include "quant/cuda/hopper_scores_again.cuh"
 
 namespace wander::quant::cuda::hopper {
+
+// BF16: a probability against its row's peak is at most 2^8. (Sums are floats, which have room for more.)
+inline constexpr float kMostLog2 = 8;
 
 // The value, of which the compiler then knows that all lanes have the same.
 __device__ inline std::uint32_t alike(std::uint32_t value) { return __shfl_sync(0xffffffffU, value, 0); }
@@ -27,9 +31,10 @@ struct Worker {
     std::uint32_t weights[kWeights];                 // probabilities as the products read them
     float fresh[T::kSums];                           // E4M3: products with the values of one tile or two
     float steps_scale = 0;                           // E4M3: of stored scores, for steps of a power of two
-    float fade[2];                     // what sums of a row shrink by, since its peak grew with the newest scores
+    bool followed;                                   // some peak of the warp grew with the newest scores
+    float fade[2];                                   // what sums of a row shrink by for that
     float pending[2];                  // E4M3: by two tiles' scores, of sums that their products are yet to join
-    bool below_zero;                   // some row of the warp has no score above zero yet
+    bool below_zero;                   // some row of the warp has no peak above zero yet
     int pair = 0;                      // of stages, in which the last tile with an even number lies
     int tile = 0;                      // being attended to
     int segment = 0, segment_tile = 0; // of that tile, and its first tile
@@ -146,36 +151,64 @@ struct Worker {
             largest[1] = __int_as_float(max(chains[2], chains[3]));
         }
     }
-    __device__ bool any_below_zero() const { return __any_sync(0xffffffffU, rows.peak[0] < 0 || rows.peak[1] < 0); }
-
-    // Scores become probabilities against the peak so far.
-    template <bool kFirst>
-    __device__ void soften() {
-        float most[2];
-        find_largest(most);
+    // Of this thread's become those of the rows.
+    __device__ static void share_largest(float (&largest)[2]) {
 #pragma unroll
         for (int by = 1; by < 4; by *= 2) {
 #pragma unroll
             for (int row = 0; row < 2; ++row) {
-                most[row] = fmaxf(most[row], __shfl_xor_sync(0xffffffffU, most[row], by));
+                largest[row] = fmaxf(largest[row], __shfl_xor_sync(0xffffffffU, largest[row], by));
             }
         }
-        float shift[2];
+    }
+    // What is added to a scaled score of the row before its probability is made.
+    __device__ float shift_of(int row) const {
+        return T::kE4m3 ? fmaf(-rows.peak[row], steps_scale, kLargestStep) : -rows.peak[row] * rows.scale_log2;
+    }
+    __device__ bool outgrows(float score, int row) const {
+        return fmaf(score, rows.scale_log2, shift_of(row)) > kMostLog2;
+    }
+    // Peaks that are outgrown become the largest scores of their rows, and so do all below zero, for find_largest() is
+    // quick only behind them. largest: of this thread's scores.
+    template <bool kFirst>
+    __device__ void follow(float (&largest)[2]) {
+        share_largest(largest);
 #pragma unroll
         for (int row = 0; row < 2; ++row) {
             if constexpr (kFirst) {
                 fade[row] = 0;
                 rows.total[row] = 0;
+                rows.peak[row] = largest[row];
             } else {
-                most[row] = fmaxf(most[row], rows.peak[row]);
-                fade[row] = exp2_fast((rows.peak[row] - most[row]) * rows.scale_log2);
-                if constexpr (!T::kE4m3) {
-                    rows.total[row] *= fade[row];
-                }
+                const float before = rows.peak[row];
+                const bool grows = before < 0 ? largest[row] > before : outgrows(largest[row], row);
+                rows.peak[row] = grows ? largest[row] : before;
+                fade[row] = exp2_fast((before - rows.peak[row]) * rows.scale_log2);
+                rows.total[row] *= fade[row];
             }
-            rows.peak[row] = most[row];
-            shift[row] = T::kE4m3 ? fmaf(-most[row], steps_scale, kLargestStep) : -most[row] * rows.scale_log2;
         }
+        below_zero = __any_sync(0xffffffffU, rows.peak[0] < 0 || rows.peak[1] < 0);
+    }
+
+    // Scores become probabilities against the peak of their row, which follows the largest score at a distance: while
+    // probabilities can be stored it stays, so that for most tiles no thread needs to know what others have found.
+    // keys: E4M3, as describe() has them.
+    template <bool kFirst>
+    __device__ void soften(std::uint32_t keys) {
+        fade[0] = fade[1] = 1;
+        followed = kFirst;
+        if constexpr (kFirst || !T::kE4m3) {
+            float largest[2];
+            find_largest(largest);
+            if constexpr (!kFirst) { // no branch for each condition
+                const bool either = outgrows(largest[0], 0) | outgrows(largest[1], 1);
+                followed = __any_sync(0xffffffffU, either | below_zero);
+            }
+            if (followed) [[unlikely]] {
+                follow<kFirst>(largest);
+            }
+        }
+        const float shift[2] = {shift_of(0), shift_of(1)};
 #pragma unroll
         for (int i = 0; i < kScores; i += 2) {
             const int row = i / 2 % 2;
@@ -187,6 +220,83 @@ struct Worker {
                 scores[i + 1] = exp2_fast(fmaf(scores[i + 1], rows.scale_log2, shift[row]));
                 rows.total[row] += scores[i];
                 rows.total[row] += scores[i + 1];
+            }
+        }
+        if constexpr (!kFirst && T::kE4m3) {
+            follow_steps(keys);
+        }
+    }
+    // E4M3: where probabilities are larger than may be stored, peaks follow by whole steps, which are taken off what
+    // there is, since the scores are gone. Where half precision has no room for those steps, the scores are made again.
+    __device__ void follow_steps(std::uint32_t keys) {
+        std::uint32_t most[2] = {pairs[0], pairs[1]}; // of a row
+#pragma unroll
+        for (int i = 2; i < kScores / 2; ++i) {
+            if (i % 4 >= 2) {
+                const int other = i + 2 < kScores / 2 ? i + 2 : i;
+                most[i % 2] = __vimax3_s16x2(most[i % 2], pairs[i], pairs[other]);
+            }
+        }
+        followed = __any_sync(0xffffffffU, any_above(most[0], kMostStep) | any_above(most[1], kMostStep));
+        if (!followed) [[likely]] {
+            return;
+        }
+        float steps[2]; // of the largest in a row
+#pragma unroll
+        for (int row = 0; row < 2; ++row) {
+            std::uint32_t largest = max(most[row] & 0xFFFFU, most[row] >> 16U);
+            largest = max(largest, __shfl_xor_sync(0xffffffffU, largest, 1));
+            largest = max(largest, __shfl_xor_sync(0xffffffffU, largest, 2));
+            steps[row] = whole_of(largest);
+        }
+        if (__any_sync(0xffffffffU, fmaxf(steps[0], steps[1]) > kMostExact)) [[unlikely]] {
+            leap(keys, steps);
+            return;
+        }
+#pragma unroll
+        for (int row = 0; row < 2; ++row) {
+            const float off = steps_off(steps[row]);
+            fade[row] = exp2_fast(-off * (1 / kE4m3Steps));
+            rows.peak[row] += __fdividef(off, steps_scale);
+#pragma unroll
+            for (int i = row; i < kScores / 2; i += 2) {
+                pairs[i] = less_whole(pairs[i], off);
+            }
+        }
+    }
+    __device__ static float steps_off(float steps) { return steps > kMostStep ? steps - floorf(kLargestStep) : 0; }
+    // Rows whose scores have leapt get the largest of them as their peak.
+    __device__ void leap(std::uint32_t keys, const float (&steps)[2]) {
+        float largest[2] = {-INFINITY, -INFINITY}, again[4];
+#pragma unroll 1
+        for (int key = 0; key < T::kKeys; key += 8) {
+            scores_again(again, address_of(q_matrix), address_of(keys), key, thread);
+            largest[0] = fmaxf(largest[0], fmaxf(again[0], again[1]));
+            largest[1] = fmaxf(largest[1], fmaxf(again[2], again[3]));
+        }
+        share_largest(largest);
+        float shift[2];
+#pragma unroll
+        for (int row = 0; row < 2; ++row) {
+            const float before = rows.peak[row];
+            rows.peak[row] =
+                steps[row] > kMostExact ? largest[row] : before + __fdividef(steps_off(steps[row]), steps_scale);
+            fade[row] = exp2_fast((before - rows.peak[row]) * rows.scale_log2);
+            shift[row] = shift_of(row);
+        }
+#pragma unroll 1
+        for (int key = 0; key < T::kKeys; key += 8) {
+            scores_again(again, address_of(q_matrix), address_of(keys), key, thread);
+            std::uint32_t two[2];
+#pragma unroll
+            for (int row = 0; row < 2; ++row) {
+                two[row] = two_whole(fmaf(again[2 * row], steps_scale, shift[row]),
+                                     fmaf(again[2 * row + 1], steps_scale, shift[row]));
+                two[row] = at_most_whole(two[row], kMostStep); // other sums than before could round up
+            }
+#pragma unroll
+            for (int i = 0; i < kScores / 2; ++i) { // registers have no index
+                pairs[i] = i / 2 * 8 == key ? two[i % 2] : pairs[i];
             }
         }
     }
@@ -221,7 +331,7 @@ struct Worker {
     }
     template <int kCount>
     __device__ void fade_values(float (&values)[kCount]) const {
-        if (__any_sync(0xffffffffU, fade[0] != 1 || fade[1] != 1)) { // seldom: peaks soon are what they stay
+        if (followed) { // seldom
 #pragma unroll
             for (int i = 0; i < kCount; ++i) {
                 values[i] *= fade[i / 2 % 2];
@@ -258,8 +368,8 @@ struct Worker {
         pass_turn();
         products_wait<1>();
         pin(scores);
-        release(barriers.empty_k(now));
         if constexpr (!T::kE4m3) {
+            release(barriers.empty_k(now));
             if (tile < segment_tile) [[unlikely]] { // the last tile of the segment before
                 --segment;
                 segment_tile = launch.first_tile[segment];
@@ -267,7 +377,10 @@ struct Worker {
             }
         }
         const float earlier[2] = {fade[0], fade[1]};
-        soften<false>();
+        soften<false>(keys);
+        if constexpr (T::kE4m3) { // which may have read the keys again
+            release(barriers.empty_k(now));
+        }
         wait_for_values(now);
         if (tile > first_tile) {
             wait_for_keys(after);
@@ -275,9 +388,6 @@ struct Worker {
         wait_for_sums();
         release(barriers.empty_v(before));
         fade_sums<kBeforeIsEven>(earlier);
-        if (below_zero) {
-            below_zero = any_below_zero();
-        }
         pack();
         if constexpr (!kBeforeIsEven) {
             pair = next_pair;
@@ -295,8 +405,10 @@ struct Worker {
                 pass_turn();
             }
             wait_for_keys(stage);
+            __syncwarp(); // no lane is left behind at a barrier that goes on
             release(barriers.empty_k(stage));
             wait_for_values(stage);
+            __syncwarp();
             release(barriers.empty_v(stage));
         }
     }
@@ -317,8 +429,7 @@ struct Worker {
         segment_tile = launch.first_tile[segment];
         mask(launch.rows[segment] - (tile - segment_tile) * T::kKeys);
         below_zero = true;
-        soften<true>();
-        below_zero = any_below_zero();
+        soften<true>(0);
         wait_for_values(0);
         pack();
 #pragma unroll

@@ -100,6 +100,32 @@ TEST(Attend, EmulatedFp8RoundsValuesByTheirLargest) {
     EXPECT_DOUBLE_EQ(got[0][2][3].item<double>(), -2.25);
 }
 
+// Scores that grow from tile to tile (the last keys come first) by more than a stored probability has room for: once
+// within half precision, once beyond it.
+TEST(Attend, EmulatedFp8FollowsScoresThatGrow) {
+    for (const double rise : {4.0, 12.0, 400.0}) {
+        CacheSetup setup = small_setup();
+        setup.shape.tokens_per_latent = 700;
+        setup.shape.layers = 1;
+        setup.prope = false;
+        setup.compute = at::kBFloat16;
+        setup.policy.attention = quant::AttentionType::fp8_emulated;
+        const auto cache = make_cache(setup);
+        quant::ReadView view = random_view(setup, {}, 0, 1, 1);
+        view.space_angles.zero_();
+        cache->begin_chunk(view);
+        // Keys are E4M3 numbers, so that only probabilities are rounded; scores of each 140 of them are alike.
+        const at::Tensor level = at::arange(700).div(140, "floor");
+        const at::Tensor v = random_rows(setup, 1, 3), q = at::ones_like(v);
+        const at::Tensor k = (level.neg() + 4).view({700, 1, 1}).expand_as(v).to(at::kBFloat16) * (rise / 16);
+        const at::Tensor got = cache->attend(0, q, k, v)[0].to(at::kDouble).select(0, 0);
+        const at::Tensor scores = (level.neg() + 4).to(at::kDouble) * rise / 4; // divided by the root of 16
+        const at::Tensor wanted = at::einsum("n,nhc->hc", {scores.softmax(0), v.to(at::kDouble)});
+        const double off = ((got - wanted).norm() / wanted.norm()).item<double>();
+        EXPECT_TRUE(off < 3e-2) << rise << ": " << off;
+    }
+}
+
 // With two branches a chunk's passes share the factors of keys and values that the first one measured, as Hopper's
 // kernel has them, whose expanded history stays from pass to pass. What is begun anew is measured anew.
 TEST(Attend, EmulatedFp8MeasuresOnceABeginning) {

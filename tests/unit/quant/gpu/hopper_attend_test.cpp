@@ -34,9 +34,11 @@ protected:
             .copy_((at::randn({tokens, heads, kDim}) + mean * at::randn({1, heads, kDim})).flatten(1));
         return wide.to(at::kBFloat16).to(at::Device(at::kCUDA, 0));
     }
-    // Where scores lie. below: all under zero; mixed: under zero at first (the last keys) and above it later, every
-    // other row the other way round, so that each warp has both.
-    enum class Lean { none, below, mixed };
+    // Where scores lie. below: all under zero. The others, for every other row the other way round, so that each warp
+    // has both, from the last keys on, which come first: mixed, under zero and later above it; rising, from tile to
+    // tile; leaping, by more than powers of two in float and whole steps in half precision have room for, and then by
+    // less; far, by more than half precision has numbers for, to two levels of which the higher alone counts.
+    enum class Lean { none, below, mixed, rising, leaping, far };
     static void lean(const at::Tensor& q, const at::Tensor& k, std::int64_t heads, Lean wanted) {
         if (wanted == Lean::none) return;
         const auto push = [&](const at::Tensor& wide, const at::Tensor& signs) {
@@ -46,9 +48,16 @@ protected:
                 .add_((4 * signs).to(wide.options()).view({-1, 1, 1}));
         };
         const at::Tensor q_place = at::arange(q.size(0)), k_place = at::arange(k.size(0));
-        const bool mixed = wanted == Lean::mixed;
-        push(q, mixed ? 1 - 2 * q_place.remainder(2) : at::ones_like(q_place));
-        push(k, mixed ? at::where(k_place < k.size(0) / 3, 1, -1) : -at::ones_like(k_place));
+        const at::Tensor early = k_place < k.size(0) / 3, late = k_place >= 2 * k.size(0) / 3;
+        push(q, wanted == Lean::below ? at::ones_like(q_place) : 1 - 2 * q_place.remainder(2));
+        switch (wanted) {
+            case Lean::below: push(k, -at::ones_like(k_place)); break;
+            case Lean::mixed: push(k, at::where(early, 1, -1)); break;
+            case Lean::rising: push(k, 2 - 4 * k_place.to(at::kFloat) / k.size(0)); break;
+            case Lean::leaping: push(k, at::where(early, 20, at::where(late, -15, 15))); break;
+            case Lean::far: push(k, at::where(early, 300 - 50 * k_place.remainder(2), -300)); break;
+            case Lean::none: break;
+        }
     }
     static at::Tensor exact(const at::Tensor& wide, std::int64_t heads) { // [heads, tokens, 128]
         return wide.narrow(1, 0, heads * kDim)
@@ -66,6 +75,8 @@ protected:
         const auto options = at::TensorOptions().device(at::Device(at::kCUDA, 0));
         const at::Tensor q = rows(queries, heads, 0, 1), k = rows(keys, heads, 0, 1), v = rows(keys, heads, 0, 0.5);
         lean(q, k, heads, leaning);
+        const bool far = leaning == Lean::far;
+        if (far) v.narrow(0, 0, keys / 3).add_((40 - 80 * at::arange(keys / 3).remainder(2)).view({-1, 1}).to(v));
         const at::Tensor factors = at::empty({sizeof(quant::cuda::E4m3Factors) / 4}, options.dtype(at::kFloat));
         auto* const device_factors = reinterpret_cast<quant::cuda::E4m3Factors*>(factors.data_ptr());
         const auto stream = c10::cuda::getCurrentCUDAStream().stream();
@@ -126,13 +137,22 @@ protected:
         const at::Tensor scores = at::matmul(meant(q8, 0), meant(k8, 1).transpose(1, 2)) * job.scale;
         const at::Tensor wanted = at::matmul(scores.softmax(2), meant(v8, 2));
         const double error = ((exact(out, heads) - wanted).norm() / wanted.norm()).item<double>();
-        EXPECT_TRUE(error < 3e-2) << error;
-        const double off = (lse.to(at::kCPU, at::kDouble) - scores.logsumexp({2})).abs().max().item<double>();
-        EXPECT_TRUE(off < 2e-2) << off;
+        // Large scores are sums that tensor cores add up with few bits, so that their differences are off.
+        const double coarse = far ? 50 : leaning == Lean::leaping ? 5 : 1;
+        EXPECT_TRUE(error < (leaning == Lean::leaping ? 6e-2 : 3e-2)) << error;
+        const at::Tensor off = lse.to(at::kCPU, at::kDouble) - scores.logsumexp({2});
+        const double most = off.abs().max().item<double>(), usual = off.square().mean().sqrt().item<double>();
+        EXPECT_TRUE(most < coarse * 8.5e-2) << most; // as far as the one key that a row attends to may be stored off
+        EXPECT_TRUE(usual < coarse * 2e-2) << usual;
         RecordProperty("error", std::to_string(error));
         const at::Tensor before = out.clone();
         ASSERT_EQ(quant::cuda::hopper_attend(job, stream), nullptr);
         EXPECT_TRUE(at::equal(before, out));
+        if (heads % 2 == 0) expect_branches(job, before.view({queries, heads, kDim}));
+        k8.view(at::kByte)[0][0] = 0x7f; // one value that is no number, of the first head
+        ASSERT_EQ(quant::cuda::hopper_attend(job, stream), nullptr);
+        EXPECT_TRUE(out.narrow(1, 0, kDim).isnan().all().item<bool>());
+        EXPECT_TRUE(at::equal(before.narrow(1, kDim, (heads - 1) * kDim), out.narrow(1, kDim, (heads - 1) * kDim)));
     }
 
     // The same job with its heads as two branches of a model that has one head more: the first half as it is, the
@@ -237,11 +257,13 @@ TEST_F(HopperAttend, WholeRoundsAndSharedTiles) {
     compare(4, 4680, {512}); // 148
 }
 
-TEST_F(HopperAttend, ScoresBelowZero) {
-    for (const Lean lean : {Lean::below, Lean::mixed}) {
+TEST_F(HopperAttend, ScoresBelowZeroAndPeaksThatGrow) {
+    for (const Lean lean : {Lean::below, Lean::mixed, Lean::rising, Lean::leaping, Lean::far}) {
+        SCOPED_TRACE(static_cast<int>(lean));
+        compare_e4m3(2, 300, {1500}, lean);
+        if (lean == Lean::far) continue;
         compare(2, 300, {1500}, 0, lean);
         compare(1, 130, {700, 600, 177}, 0, lean);
-        compare_e4m3(2, 300, {1500}, lean);
     }
 }
 
