@@ -30,7 +30,7 @@ at::Tensor rounded(const at::Tensor& x) { return x.clamp(-kLargest, kLargest).to
 at::Tensor whole(const at::Tensor& steps) { return steps.clamp(0, 64480).to(at::kHalf).to(at::kFloat).round(); }
 
 // exp(scores) but for a factor of the row, as it is stored and summed up, in float32. (The kernel may cut a row's tiles
-// into parts, each of which begins as the row does here.) scores: [heads, rows, keys].
+// into slices and parts, each of which begins as the row does here.) scores: [heads, rows, keys].
 at::Tensor stored_probabilities(const at::Tensor& scores) {
     constexpr std::int64_t kTile = cuda::kE4m3TileKeys;
     const at::Tensor steps = scores * (cuda::kE4m3Steps / std::log(2.0));
@@ -45,15 +45,19 @@ at::Tensor stored_probabilities(const at::Tensor& scores) {
         const at::Tensor largest = std::get<0>(tile_of(steps, tile).max(2, true));
         const at::Tensor most = whole(largest - peak + cuda::kLargestStep);
         const at::Tensor by_steps = at::where(most > cuda::kMostStep, most - std::floor(cuda::kLargestStep), 0);
-        peak = at::where(most > cuda::kMostExact, largest, peak + by_steps);
+        const at::Tensor leapt = most > cuda::kMostExact;
+        const at::Tensor before = peak;
+        peak = at::where(leapt, largest, before + by_steps);
         peaks[at] = peak;
-        const at::Tensor bits = whole(tile_of(steps, tile) - peak + cuda::kLargestStep).clamp_max(cuda::kMostStep);
+        // Steps are taken off whole ones, but for a leap.
+        at::Tensor bits = whole(tile_of(steps, tile) - at::where(leapt, largest, before) + cuda::kLargestStep);
+        bits = (bits - at::where(leapt, 0, by_steps)).clamp(0, cuda::kMostStep);
         stored[at] = bits.to(at::kByte).view(at::kFloat8_e4m3fn).to(at::kFloat);
     }
     for (std::size_t at = 0; at < stored.size(); ++at) {
         stored[at] = stored[at] * at::exp2((peaks[at] - peak) / cuda::kE4m3Steps);
     }
-    return at::cat(stored, 2);
+    return at::cat(stored, 2).masked_fill_(scores.isnan().any(2, true), std::nan("")); // bytes have no such sum
 }
 
 class PlainE4m3Attention final : public Attention {

@@ -11,10 +11,10 @@
 //
 // Keys are attended to in tiles, the last ones first. A probability of 1 is a row's largest score in its first tile.
 // Where a later tile has one that is larger than may be stored, whole steps are taken off, so that it is about 1; until
-// then the row's sums need not fade. So the largest probability of all is up to 1.8, and it is stored 8 % too low to
-// 6 % too high as any other is: log-sum-exps of rows that attend to one key alone are off by so much. Steps are held in
-// half precision, which has whole numbers up to 1,024 more than its offset: where there are more than kMostExact, a
-// probability of 1 is the tile's largest score.
+// then the row's sums need not fade. So the largest probability of all is up to 1.8, and it is stored up to 9 % off as
+// any other is, and 11 % behind many steps, which half precision has fewer places for: log-sum-exps of rows that attend
+// to one key alone are off by so much. Halves are whole numbers up to 1,024 more than their offset: where there are
+// more steps than kMostExact, a probability of 1 becomes the tile's largest score.
 
 namespace wander::quant::cuda {
 

@@ -11,8 +11,8 @@ __device__ inline float exp2_fast(float x) {
     return y;
 }
 
-// Two numbers, the first in the lower half, as whole numbers in the lowest bytes of two halves: rounded to the nearest,
-// 0 where they are less. At most 255.
+// Two numbers, the first in the lower half, as whole numbers in two halves, which have them behind an offset of 1,024:
+// up to 255 in their lowest bytes. Rounded to the nearest, above 1,024 to what halves have; 0 where they are less.
 __device__ inline std::uint32_t two_whole(float low, float high) {
     std::uint32_t both;
     asm("cvt.rn.relu.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));

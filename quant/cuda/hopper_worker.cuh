@@ -31,7 +31,7 @@ struct Worker {
     std::uint32_t weights[kWeights];                 // probabilities as the products read them
     float fresh[T::kSums];                           // E4M3: products with the values of one tile or two
     float steps_scale = 0;                           // E4M3: of stored scores, for steps of a power of two
-    bool followed;                                   // some peak of the warp grew with the newest scores
+    bool followed;                                   // some peak of the warp may have grown with the newest scores
     float fade[2];                                   // what sums of a row shrink by for that
     float pending[2];                  // E4M3: by two tiles' scores, of sums that their products are yet to join
     bool below_zero;                   // some row of the warp has no peak above zero yet
@@ -191,7 +191,7 @@ struct Worker {
     }
 
     // Scores become probabilities against the peak of their row, which follows the largest score at a distance: while
-    // probabilities can be stored it stays, so that for most tiles no thread needs to know what others have found.
+    // probabilities can be stored it stays, so that for most tiles threads need no more than a vote on that.
     // keys: E4M3, as describe() has them.
     template <bool kFirst>
     __device__ void soften(std::uint32_t keys) {
@@ -265,7 +265,8 @@ struct Worker {
         }
     }
     __device__ static float steps_off(float steps) { return steps > kMostStep ? steps - floorf(kLargestStep) : 0; }
-    // Rows whose scores have leapt get the largest of them as their peak.
+    // Rows whose scores have leapt get the largest of them as their peak. (These products add up in float, those of a
+    // warpgroup with fewer bits: a tile's scores may differ from others' by what large ones are rounded by.)
     __device__ void leap(std::uint32_t keys, const float (&steps)[2]) {
         float largest[2] = {-INFINITY, -INFINITY}, again[4];
 #pragma unroll 1

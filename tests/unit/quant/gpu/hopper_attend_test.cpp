@@ -36,8 +36,8 @@ protected:
     }
     // Where scores lie. below: all under zero. The others, for every other row the other way round, so that each warp
     // has both, from the last keys on, which come first: mixed, under zero and later above it; rising, from tile to
-    // tile; leaping, by more than powers of two in float and whole steps in half precision have room for, and then by
-    // less; far, by more than half precision has numbers for, to two levels of which the higher alone counts.
+    // tile; leaping, once by more than powers of two in float and whole steps in half precision have room for; far, by
+    // more than half precision has numbers for, to two levels of which the higher alone counts.
     enum class Lean { none, below, mixed, rising, leaping, far };
     static void lean(const at::Tensor& q, const at::Tensor& k, std::int64_t heads, Lean wanted) {
         if (wanted == Lean::none) return;
@@ -54,7 +54,7 @@ protected:
             case Lean::below: push(k, -at::ones_like(k_place)); break;
             case Lean::mixed: push(k, at::where(early, 1, -1)); break;
             case Lean::rising: push(k, 2 - 4 * k_place.to(at::kFloat) / k.size(0)); break;
-            case Lean::leaping: push(k, at::where(early, 20, at::where(late, -15, 15))); break;
+            case Lean::leaping: push(k, at::where(late, -15, 15)); break;
             case Lean::far: push(k, at::where(early, 300 - 50 * k_place.remainder(2), -300)); break;
             case Lean::none: break;
         }
@@ -75,7 +75,8 @@ protected:
         const auto options = at::TensorOptions().device(at::Device(at::kCUDA, 0));
         const at::Tensor q = rows(queries, heads, 0, 1), k = rows(keys, heads, 0, 1), v = rows(keys, heads, 0, 0.5);
         lean(q, k, heads, leaning);
-        const bool far = leaning == Lean::far;
+        const bool far = leaning == Lean::far, leaping = leaning == Lean::leaping;
+        if (leaping) v.narrow(0, 2 * keys / 3 - 104, 104).add_(3); // of the tile in which scores leap
         if (far) v.narrow(0, 0, keys / 3).add_((40 - 80 * at::arange(keys / 3).remainder(2)).view({-1, 1}).to(v));
         const at::Tensor factors = at::empty({sizeof(quant::cuda::E4m3Factors) / 4}, options.dtype(at::kFloat));
         auto* const device_factors = reinterpret_cast<quant::cuda::E4m3Factors*>(factors.data_ptr());
@@ -138,11 +139,11 @@ protected:
         const at::Tensor wanted = at::matmul(scores.softmax(2), meant(v8, 2));
         const double error = ((exact(out, heads) - wanted).norm() / wanted.norm()).item<double>();
         // Large scores are sums that tensor cores add up with few bits, so that their differences are off.
-        const double coarse = far ? 50 : leaning == Lean::leaping ? 5 : 1;
-        EXPECT_TRUE(error < (leaning == Lean::leaping ? 6e-2 : 3e-2)) << error;
+        const double coarse = far ? 50 : leaping ? 5 : 1;
+        EXPECT_TRUE(error < (leaping ? 8e-2 : 3e-2)) << error;
         const at::Tensor off = lse.to(at::kCPU, at::kDouble) - scores.logsumexp({2});
         const double most = off.abs().max().item<double>(), usual = off.square().mean().sqrt().item<double>();
-        EXPECT_TRUE(most < coarse * 8.5e-2) << most; // as far as the one key that a row attends to may be stored off
+        EXPECT_TRUE(most < coarse * 1.1e-1) << most; // as far as the one key that a row attends to may be stored off
         EXPECT_TRUE(usual < coarse * 2e-2) << usual;
         RecordProperty("error", std::to_string(error));
         const at::Tensor before = out.clone();
