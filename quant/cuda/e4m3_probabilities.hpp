@@ -24,7 +24,7 @@ inline constexpr float kLog2Probability = 8; // a probability of 1 is stored as 
 inline constexpr float kAbove = 0.48F;
 inline constexpr float kLargestStep = kE4m3Steps * (kE4m3Bias + kLog2Probability) - kAbove; // of a probability of 1
 inline constexpr int kMostStep = 126;                                                       // the bits of 448
-inline constexpr int kMostExact = 1000;
+inline constexpr int kMostExact = 1000; // steps that halves have behind their offset, and some to spare
 inline constexpr int kE4m3TileKeys = 128;
 
 } // namespace wander::quant::cuda

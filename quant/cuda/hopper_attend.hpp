@@ -5,8 +5,8 @@
 //
 // Raw device pointers, the caller's stream, no synchronisation, no allocation. The same job gives the same bits.
 // Plain twin: dense products in tests/unit/quant/gpu/hopper_attend_test.cpp (bf16: 5e-3 of the result, log-sum-exp
-// 1e-3; E4M3 against the stored values: 3e-2, root of the mean square 2e-2, one
-// row's 1.1e-1; more where scores are large). How E4M3 stores probabilities: quant/cuda/e4m3_probabilities.hpp.
+// 1e-3; E4M3 against the stored values: 3e-2, log-sum-exp 2e-2 over all rows and 1.1e-1 of one, more where scores are
+// large). How E4M3 stores probabilities: quant/cuda/e4m3_probabilities.hpp.
 
 #include "quant/cuda/expand.hpp"
 

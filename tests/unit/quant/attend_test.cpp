@@ -77,14 +77,19 @@ TEST(Attend, EmulatedFp8StaysNearDenseSoftmax) {
     EXPECT_FALSE(quant::KvCache::create(wrong.shape, wrong.policy, at::kCPU, at::kBFloat16));
 }
 
-// Where one key is all there is to see its value comes back as E4M3 has it: the chunk's largest becomes 224.
-TEST(Attend, EmulatedFp8RoundsValuesByTheirLargest) {
+CacheSetup one_branch_in_fp8(int tokens) {
     CacheSetup setup = small_setup();
-    setup.shape.tokens_per_latent = 1;
+    setup.shape.tokens_per_latent = tokens;
     setup.shape.layers = 1;
     setup.prope = false;
     setup.compute = at::kBFloat16;
     setup.policy.attention = quant::AttentionType::fp8_emulated;
+    return setup;
+}
+
+// Where one key is all there is to see its value comes back as E4M3 has it: the chunk's largest becomes 224.
+TEST(Attend, EmulatedFp8RoundsValuesByTheirLargest) {
+    const CacheSetup setup = one_branch_in_fp8(1);
     const auto cache = make_cache(setup);
     cache->begin_chunk(random_view(setup, {}, 0, 1, 1));
     const at::Tensor q = random_rows(setup, 1, 1);
@@ -104,12 +109,7 @@ TEST(Attend, EmulatedFp8RoundsValuesByTheirLargest) {
 // more than half precision has: two levels come together then, of which the higher alone counts.
 TEST(Attend, EmulatedFp8FollowsScoresThatGrow) {
     for (const double most : {4.0, 16.0, 256.0, 16384.0}) {
-        CacheSetup setup = small_setup();
-        setup.shape.tokens_per_latent = 700;
-        setup.shape.layers = 1;
-        setup.prope = false;
-        setup.compute = at::kBFloat16;
-        setup.policy.attention = quant::AttentionType::fp8_emulated;
+        const CacheSetup setup = one_branch_in_fp8(700);
         const auto cache = make_cache(setup);
         quant::ReadView view = random_view(setup, {}, 0, 1, 1);
         view.space_angles.zero_();
