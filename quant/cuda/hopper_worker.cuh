@@ -33,7 +33,9 @@ struct Worker {
     float steps_scale = 0;                           // E4M3: of stored scores, for steps of a power of two
     bool followed;                                   // some peak of the warp may have grown with the newest scores
     float fade[2];                                   // what sums of a row shrink by for that
+    float earlier[2];                  // `fade` of the tile before
     float pending[2];                  // E4M3: by two tiles' scores, of sums that their products are yet to join
+    bool leapt = false;                // E4M3: the newest scores are to be made again
     bool below_zero;                   // some row of the warp has no peak above zero yet
     int pair = 0;                      // of stages, in which the last tile with an even number lies
     int tile = 0;                      // being attended to
@@ -192,9 +194,8 @@ struct Worker {
 
     // Scores become probabilities against the peak of their row, which follows the largest score at a distance: while
     // probabilities can be stored it stays, so that for most tiles threads need no more than a vote on that.
-    // keys: E4M3, as describe() has them.
     template <bool kFirst>
-    __device__ void soften(std::uint32_t keys) {
+    __device__ void soften() {
         fade[0] = fade[1] = 1;
         followed = kFirst;
         if constexpr (kFirst || !T::kE4m3) {
@@ -223,12 +224,12 @@ struct Worker {
             }
         }
         if constexpr (!kFirst && T::kE4m3) {
-            follow_steps(keys);
+            follow_steps();
         }
     }
     // E4M3: where probabilities are larger than may be stored, peaks follow by whole steps, which are taken off what
-    // there is, since the scores are gone. Where half precision has no room for those steps, the scores are made again.
-    __device__ void follow_steps(std::uint32_t keys) {
+    // there is, since the scores are gone. Where half precision has no room for those steps, scores have leapt.
+    __device__ void follow_steps() {
         std::uint32_t most[2] = {pairs[0], pairs[1]}; // of a row
 #pragma unroll
         for (int i = 2; i < kScores / 2; ++i) {
@@ -241,21 +242,20 @@ struct Worker {
         if (!followed) [[likely]] {
             return;
         }
-        float steps[2]; // of the largest in a row
 #pragma unroll
         for (int row = 0; row < 2; ++row) {
             std::uint32_t largest = max(most[row] & 0xFFFFU, most[row] >> 16U);
             largest = max(largest, __shfl_xor_sync(0xffffffffU, largest, 1));
             largest = max(largest, __shfl_xor_sync(0xffffffffU, largest, 2));
-            steps[row] = whole_of(largest);
+            fade[row] = whole_of(largest);
         }
-        if (__any_sync(0xffffffffU, fmaxf(steps[0], steps[1]) > kMostExact)) [[unlikely]] {
-            leap(keys, steps);
-            return;
+        leapt = __any_sync(0xffffffffU, fmaxf(fade[0], fade[1]) > kMostExact);
+        if (leapt) [[unlikely]] {
+            return; // leap() is told by `fade`, which it sets: there is no register to spare
         }
 #pragma unroll
         for (int row = 0; row < 2; ++row) {
-            const float off = steps_off(steps[row]);
+            const float off = steps_off(fade[row]);
             fade[row] = exp2_fast(-off * (1 / kE4m3Steps));
             rows.peak[row] += __fdividef(off, steps_scale);
 #pragma unroll
@@ -265,39 +265,45 @@ struct Worker {
         }
     }
     __device__ static float steps_off(float steps) { return steps > kMostStep ? steps - floorf(kLargestStep) : 0; }
-    // Rows whose scores have leapt get the largest of them as their peak. (These products add up in float, those of a
-    // warpgroup with fewer bits: a tile's scores may differ from others' by what large ones are rounded by.)
-    __device__ void leap(std::uint32_t keys, const float (&steps)[2]) {
-        float largest[2] = {-INFINITY, -INFINITY}, again[4];
+    // The scores are made again; rows in which they have leapt get the largest of them as their peak. (These products add
+    // up in float, those of a warpgroup with fewer bits: a tile's scores may differ from others' by what large ones are
+    // rounded by.)
+    __device__ void leap(std::uint32_t keys) {
+        const float steps[2] = {fade[0], fade[1]}; // of the largest in a row
+        float largest[2] = {-INFINITY, -INFINITY}, shift[2] = {}, again[4];
 #pragma unroll 1
-        for (int key = 0; key < T::kKeys; key += 8) {
-            scores_again(again, address_of(q_matrix), address_of(keys), key, thread);
-            largest[0] = fmaxf(largest[0], fmaxf(again[0], again[1]));
-            largest[1] = fmaxf(largest[1], fmaxf(again[2], again[3]));
-        }
-        share_largest(largest);
-        float shift[2];
+        for (bool known = false;; known = true) { // the largest
+#pragma unroll 1
+            for (int key = 0; key < T::kKeys; key += 8) {
+                scores_again(again, address_of(q_matrix), address_of(keys), key, thread);
+                if (!known) {
+                    largest[0] = fmaxf(largest[0], fmaxf(again[0], again[1]));
+                    largest[1] = fmaxf(largest[1], fmaxf(again[2], again[3]));
+                    continue;
+                }
+                std::uint32_t two[2];
 #pragma unroll
-        for (int row = 0; row < 2; ++row) {
-            const float before = rows.peak[row];
-            rows.peak[row] =
-                steps[row] > kMostExact ? largest[row] : before + __fdividef(steps_off(steps[row]), steps_scale);
-            fade[row] = exp2_fast((before - rows.peak[row]) * rows.scale_log2);
-            shift[row] = shift_of(row);
-        }
-#pragma unroll 1
-        for (int key = 0; key < T::kKeys; key += 8) {
-            scores_again(again, address_of(q_matrix), address_of(keys), key, thread);
-            std::uint32_t two[2];
+                for (int row = 0; row < 2; ++row) {
+                    two[row] = two_whole(fmaf(again[2 * row], steps_scale, shift[row]),
+                                         fmaf(again[2 * row + 1], steps_scale, shift[row]));
+                    two[row] = at_most_whole(two[row], kMostStep); // other sums than before could round up
+                }
+#pragma unroll
+                for (int i = 0; i < kScores / 2; ++i) { // registers have no index
+                    pairs[i] = i / 2 * 8 == key ? two[i % 2] : pairs[i];
+                }
+            }
+            if (known) {
+                return;
+            }
+            share_largest(largest);
 #pragma unroll
             for (int row = 0; row < 2; ++row) {
-                two[row] = two_whole(fmaf(again[2 * row], steps_scale, shift[row]),
-                                     fmaf(again[2 * row + 1], steps_scale, shift[row]));
-                two[row] = at_most_whole(two[row], kMostStep); // other sums than before could round up
-            }
-#pragma unroll
-            for (int i = 0; i < kScores / 2; ++i) { // registers have no index
-                pairs[i] = i / 2 * 8 == key ? two[i % 2] : pairs[i];
+                const float before = rows.peak[row];
+                rows.peak[row] =
+                    steps[row] > kMostExact ? largest[row] : before + __fdividef(steps_off(steps[row]), steps_scale);
+                fade[row] = exp2_fast((before - rows.peak[row]) * rows.scale_log2);
+                shift[row] = shift_of(row);
             }
         }
     }
@@ -342,7 +348,7 @@ struct Worker {
     // The products of a tile are done, and the peaks have changed by `fade` since, and by `earlier` before. BF16: the
     // sums have them. E4M3: the first of two tiles waits for the second.
     template <bool kFirstOfTwo>
-    __device__ void fade_sums(const float (&earlier)[2]) {
+    __device__ void fade_sums() {
         if constexpr (!T::kE4m3) {
             fade_values(rows.sums);
         } else if constexpr (kFirstOfTwo) {
@@ -354,13 +360,24 @@ struct Worker {
         }
     }
 
-    // The next tile's scores, and the sums of the tile before, whose number in the piece is even or odd.
+    // Stages of a step: of the tile before, whose number in the piece is even or odd, of its tile and of the next one.
+    struct Stages {
+        int before, now, after;
+    };
     template <bool kBeforeIsEven>
-    __device__ void step(int first_tile) {
+    __device__ Stages stages() const {
         const int next_pair = T::kStages == 2 ? 0 : pair ^ 1;
-        const int before = kBeforeIsEven ? 2 * pair : 2 * pair + 1;
-        const int now = kBeforeIsEven ? 2 * pair + 1 : 2 * next_pair;
-        const int after = kBeforeIsEven ? 2 * next_pair : 2 * next_pair + 1;
+        if constexpr (kBeforeIsEven) {
+            return {2 * pair, 2 * pair + 1, 2 * next_pair};
+        } else {
+            return {2 * pair + 1, 2 * next_pair, 2 * next_pair + 1};
+        }
+    }
+
+    // The next tile's scores and what becomes of them.
+    template <bool kBeforeIsEven>
+    __device__ void begin_step() {
+        const auto [before, now, after] = stages<kBeforeIsEven>();
         const std::uint32_t keys = of_stage(k_matrix, now, T::kTileBytes);
         const std::uint32_t values = of_stage(v_matrix, before, T::kValueTileBytes);
         take_turn();
@@ -377,9 +394,15 @@ struct Worker {
                 mask(launch.rows[segment] - (tile - segment_tile) * T::kKeys);
             }
         }
-        const float earlier[2] = {fade[0], fade[1]};
-        soften<false>(keys);
-        if constexpr (T::kE4m3) { // which may have read the keys again
+        earlier[0] = fade[0];
+        earlier[1] = fade[1];
+        soften<false>();
+    }
+    // The sums of the tile before.
+    template <bool kBeforeIsEven>
+    __device__ void end_step(int first_tile) {
+        const auto [before, now, after] = stages<kBeforeIsEven>();
+        if constexpr (T::kE4m3) { // leap() reads the keys
             release(barriers.empty_k(now));
         }
         wait_for_values(now);
@@ -388,10 +411,59 @@ struct Worker {
         }
         wait_for_sums();
         release(barriers.empty_v(before));
-        fade_sums<kBeforeIsEven>(earlier);
+        fade_sums<kBeforeIsEven>();
         pack();
         if constexpr (!kBeforeIsEven) {
-            pair = next_pair;
+            pair ^= T::kStages == 2 ? 0 : 1;
+        }
+        --tile;
+    }
+    // All tiles but the first one, two a round. Scores that have leapt are made again outside of the loop, whose code
+    // is short for that. Returns the stage of the newest tile.
+    __device__ int walk(int first_tile) {
+        unsigned middle = 0; // the loop is entered in the middle
+#pragma unroll 1
+        while (true) {
+#pragma unroll 1
+            while (true) {
+                if (!middle) {
+                    begin_step<true>();
+                    if (leapt) [[unlikely]] {
+                        break;
+                    }
+                    end_step<true>(first_tile);
+                    if (tile < first_tile) {
+                        return 2 * pair + 1;
+                    }
+                }
+                middle = 2;
+                begin_step<false>();
+                if (leapt) [[unlikely]] {
+                    break;
+                }
+                end_step<false>(first_tile);
+                middle = 0;
+                if (tile < first_tile) {
+                    return 2 * pair;
+                }
+            }
+            if constexpr (T::kE4m3) {
+                middle = keep(middle);
+                leapt = false;
+                const int now = middle ? stages<false>().now : stages<true>().now;
+                leap(of_stage(k_matrix, now, T::kTileBytes));
+                if (middle) {
+                    end_step<false>(first_tile);
+                    middle = 0;
+                } else {
+                    end_step<true>(first_tile);
+                    middle = 1;
+                }
+                middle = keep(middle);
+                if (tile < first_tile) {
+                    return middle ? 2 * pair + 1 : 2 * pair;
+                }
+            }
         }
     }
 
@@ -430,7 +502,7 @@ struct Worker {
         segment_tile = launch.first_tile[segment];
         mask(launch.rows[segment] - (tile - segment_tile) * T::kKeys);
         below_zero = true;
-        soften<true>(0);
+        soften<true>();
         wait_for_values(0);
         pack();
 #pragma unroll
@@ -441,19 +513,7 @@ struct Worker {
         int stage = 0; // of the newest tile
         if (--tile >= piece.first) {
             wait_for_keys(1);
-#pragma unroll 1
-            while (true) { // two tiles a round
-                step<true>(piece.first);
-                stage = 2 * pair + 1;
-                if (--tile < piece.first) {
-                    break;
-                }
-                step<false>(piece.first);
-                stage = 2 * pair;
-                if (--tile < piece.first) {
-                    break;
-                }
-            }
+            stage = walk(piece.first);
         }
         release(barriers.empty_q());
         const bool second = stage % 2 == 1; // of two tiles
