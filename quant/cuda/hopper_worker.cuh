@@ -32,8 +32,9 @@ struct Worker {
     float fresh[T::kSums];                           // E4M3: products with the values of one tile or two
     float steps_scale = 0;                           // E4M3: of stored scores, for steps of a power of two
     bool followed;                                   // some peak of the warp may have grown with the newest scores
+    float shift[2];                                  // added to a row's scaled scores: E4M3 has its peak by that alone
     float fade[2];                                   // what sums of a row shrink by for that
-    float earlier[2];                  // `fade` of the tile before
+    float earlier[2];                                // `fade` of the tile before
     float pending[2];                  // E4M3: by two tiles' scores, of sums that their products are yet to join
     bool leapt = false;                // E4M3: the newest scores are to be made again
     bool below_zero;                   // some row of the warp has no peak above zero yet
@@ -163,12 +164,11 @@ struct Worker {
             }
         }
     }
-    // What is added to a scaled score of the row before its probability is made.
-    __device__ float shift_of(int row) const {
-        return T::kE4m3 ? fmaf(-rows.peak[row], steps_scale, kLargestStep) : -rows.peak[row] * rows.scale_log2;
+    __device__ float shift_of(float peak) const {
+        return T::kE4m3 ? fmaf(-peak, steps_scale, kLargestStep) : -peak * rows.scale_log2;
     }
     __device__ bool outgrows(float score, int row) const {
-        return fmaf(score, rows.scale_log2, shift_of(row)) > kMostLog2;
+        return fmaf(score, rows.scale_log2, shift[row]) > kMostLog2;
     }
     // Peaks that are outgrown become the largest scores of their rows, and so do all below zero, for find_largest() is
     // quick only behind them. largest: of this thread's scores.
@@ -188,6 +188,7 @@ struct Worker {
                 fade[row] = exp2_fast((before - rows.peak[row]) * rows.scale_log2);
                 rows.total[row] *= fade[row];
             }
+            shift[row] = shift_of(rows.peak[row]);
         }
         below_zero = __any_sync(0xffffffffU, rows.peak[0] < 0 || rows.peak[1] < 0);
     }
@@ -209,7 +210,6 @@ struct Worker {
                 follow<kFirst>(largest);
             }
         }
-        const float shift[2] = {shift_of(0), shift_of(1)};
 #pragma unroll
         for (int i = 0; i < kScores; i += 2) {
             const int row = i / 2 % 2;
@@ -257,7 +257,7 @@ struct Worker {
         for (int row = 0; row < 2; ++row) {
             const float off = steps_off(fade[row]);
             fade[row] = exp2_fast(-off * (1 / kE4m3Steps));
-            rows.peak[row] += __fdividef(off, steps_scale);
+            shift[row] -= off;
 #pragma unroll
             for (int i = row; i < kScores / 2; i += 2) {
                 pairs[i] = less_whole(pairs[i], off);
@@ -265,12 +265,12 @@ struct Worker {
         }
     }
     __device__ static float steps_off(float steps) { return steps > kMostStep ? steps - floorf(kLargestStep) : 0; }
-    // The scores are made again; rows in which they have leapt get the largest of them as their peak. (These products add
-    // up in float, those of a warpgroup with fewer bits: a tile's scores may differ from others' by what large ones are
-    // rounded by.)
+    // The scores are made again; rows in which they have leapt get the largest of them as their peak. (These products
+    // add up in float, those of a warpgroup with fewer bits: a tile's scores may differ from others' by what large ones
+    // are rounded by.)
     __device__ void leap(std::uint32_t keys) {
         const float steps[2] = {fade[0], fade[1]}; // of the largest in a row
-        float largest[2] = {-INFINITY, -INFINITY}, shift[2] = {}, again[4];
+        float largest[2] = {-INFINITY, -INFINITY}, again[4];
 #pragma unroll 1
         for (bool known = false;; known = true) { // the largest
 #pragma unroll 1
@@ -299,11 +299,9 @@ struct Worker {
             share_largest(largest);
 #pragma unroll
             for (int row = 0; row < 2; ++row) {
-                const float before = rows.peak[row];
-                rows.peak[row] =
-                    steps[row] > kMostExact ? largest[row] : before + __fdividef(steps_off(steps[row]), steps_scale);
-                fade[row] = exp2_fast((before - rows.peak[row]) * rows.scale_log2);
-                shift[row] = shift_of(row);
+                const float before = shift[row];
+                shift[row] = steps[row] > kMostExact ? shift_of(largest[row]) : before - steps_off(steps[row]);
+                fade[row] = exp2_fast((shift[row] - before) * (1 / kE4m3Steps));
             }
         }
     }
@@ -522,6 +520,8 @@ struct Worker {
         release(barriers.empty_v(stage));
         if constexpr (T::kE4m3) {
             second ? join(pending) : join(fade);
+            rows.peak[0] = __fdividef(kLargestStep - shift[0], steps_scale);
+            rows.peak[1] = __fdividef(kLargestStep - shift[1], steps_scale);
         }
         rows.finish(launch, piece, group, thread);
     }
