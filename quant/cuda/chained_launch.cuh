@@ -46,20 +46,34 @@ inline bool chains_launches(const void* kernel) {
     return found->second;
 }
 
+// cluster: thread blocks that run at the same time on neighbouring multiprocessors; `blocks` is a multiple. 1: none.
 template <class... Parameters, class... Arguments>
-cudaError_t launch_chained(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, unsigned shared_bytes,
-                           Stream stream, Arguments&&... arguments) {
-    cudaLaunchAttribute attribute{};
-    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attribute.val.programmaticStreamSerializationAllowed = 1;
+cudaError_t launch_clusters(int cluster, void (*kernel)(Parameters...), dim3 blocks, dim3 threads,
+                            unsigned shared_bytes, Stream stream, Arguments&&... arguments) {
+    cudaLaunchAttribute attributes[2] = {};
+    unsigned count = 0;
+    if (chains_launches(reinterpret_cast<const void*>(kernel))) {
+        attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+        attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (cluster > 1) {
+        attributes[count].id = cudaLaunchAttributeClusterDimension;
+        attributes[count++].val.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
+    }
     cudaLaunchConfig_t config{};
     config.gridDim = blocks;
     config.blockDim = threads;
     config.dynamicSmemBytes = shared_bytes;
     config.stream = stream;
-    config.attrs = &attribute;
-    config.numAttrs = chains_launches(reinterpret_cast<const void*>(kernel)) ? 1 : 0;
+    config.attrs = attributes;
+    config.numAttrs = count;
     return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
+}
+
+template <class... Parameters, class... Arguments>
+cudaError_t launch_chained(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, unsigned shared_bytes,
+                           Stream stream, Arguments&&... arguments) {
+    return launch_clusters(1, kernel, blocks, threads, shared_bytes, stream, std::forward<Arguments>(arguments)...);
 }
 
 } // namespace wander::quant::cuda

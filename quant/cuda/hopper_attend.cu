@@ -13,8 +13,9 @@ namespace {
 
 // What fills the registers: scores and result of 64 queries are 152 values a thread in BF16, and in E4M3 192 with the
 // products that are yet to join the result.
-using Bf16Tile = hopper::Tile<false, 176, 2>;
-using E4m3Tile = hopper::Tile<true, kE4m3TileKeys, 4>;
+using Bf16Tile = hopper::Tile<false, 176, 2, 1>;
+using Bf16Pairs = hopper::Tile<false, 176, 2, 2>;
+using E4m3Tile = hopper::Tile<true, kE4m3TileKeys, 4, 1>;
 
 // The driver's function that describes tensors, found at run time: the program starts without a driver.
 PFN_cuTensorMapEncodeTiled_v12000 describer() {
@@ -59,7 +60,7 @@ bool describe_columns(CUtensorMap& map, const HopperSegment& segment, int heads)
         map, CU_TENSOR_MAP_DATA_TYPE_UINT8, segment.values,
         {{(static_cast<cuuint64_t>(segment.rows) + 15) / 16 * 16, hopper::kChannels, static_cast<cuuint64_t>(heads)},
          {row, row * hopper::kChannels},
-         {E4m3Tile::kKeys, hopper::kChannels, 1}});
+         {E4m3Tile::kKeys, hopper::kChannels / E4m3Tile::kBlocks, 1}});
 }
 
 int multiprocessors(int device) {
@@ -70,20 +71,37 @@ int multiprocessors(int device) {
 
 int tiles_of(int rows, int tile) { return (rows + tile - 1) / tile; }
 
+// Whether two blocks that read the same keys go together: faster by 2 % over short rows, as fast over long ones, and
+// slower where each head has a block too many (docs/performance.md). In E4M3 it is no faster.
+bool in_pairs(int queries) { return tiles_of(queries, Bf16Tile::kQueries) % 2 == 0; }
+
+// What `call` returns for the kernel that does the job.
+template <class Call>
+auto with_tile(bool e4m3, int queries, Call call) {
+    if (e4m3) {
+        return call(E4m3Tile{});
+    }
+    return in_pairs(queries) ? call(Bf16Pairs{}) : call(Bf16Tile{});
+}
+
+template <class T>
+hopper::Work share_out(int heads, int queries, int key_tiles, int device) {
+    return hopper::share_out(tiles_of(queries, T::kQueries) * heads, key_tiles, multiprocessors(device) / T::kBlocks);
+}
 template <class T>
 hopper::Work work_of(const HopperJob& job) {
     int key_tiles = 0;
     for (int i = 0; i < job.segment_count; ++i) {
         key_tiles += tiles_of(job.segments[i].rows, T::kKeys);
     }
-    return hopper::share_out(tiles_of(job.queries, T::kQueries) * job.heads, key_tiles, multiprocessors(job.device));
+    return share_out<T>(job.heads, job.queries, key_tiles, job.device);
 }
 
 template <class T>
 const char* launch_tiles(const HopperJob& job, Stream stream) {
     hopper::Launch launch;
     launch.work = work_of<T>(job);
-    if (launch.work.shared * T::kGroups > kHopperCounts || (launch.work.shared > 0 && !job.places)) {
+    if (launch.work.shared * T::kGroups * T::kBlocks > kHopperCounts || (launch.work.shared > 0 && !job.places)) {
         return "attention has no room for parts of results";
     }
     const std::int64_t dense = static_cast<std::int64_t>(job.heads) * hopper::kChannels;
@@ -97,17 +115,17 @@ const char* launch_tiles(const HopperJob& job, Stream stream) {
         if constexpr (T::kE4m3) {
             described = described && segment.rows > 0 && describe_columns(launch.v[i], segment, job.heads);
         } else {
-            described =
-                described && segment.rows > 0 &&
-                describe_rows<T>(launch.v[i], segment.values, job.heads, segment.rows, segment.value_row, T::kKeys);
+            described = described && segment.rows > 0 &&
+                        describe_rows<T>(launch.v[i], segment.values, job.heads, segment.rows, segment.value_row,
+                                         T::kKeys / T::kBlocks);
         }
         keys += segment.rows;
         tile += tiles_of(segment.rows, T::kKeys);
     }
-    described =
-        described &&
-        describe_rows<T>(launch.q, job.q, job.heads, job.queries, job.q_row > 0 ? job.q_row : dense, T::kQueries) &&
-        describe_rows<T>(launch.k, job.k, job.heads, keys, dense, T::kKeys);
+    described = described &&
+                describe_rows<T>(launch.q, job.q, job.heads, job.queries, job.q_row > 0 ? job.q_row : dense,
+                                 T::kBlockQueries) &&
+                describe_rows<T>(launch.k, job.k, job.heads, keys, dense, T::kKeys / T::kBlocks);
     if (!described) {
         return "the driver refused to describe queries, keys or values (addresses and rows are multiples of 16 bytes)";
     }
@@ -136,8 +154,9 @@ const char* launch_tiles(const HopperJob& job, Stream stream) {
         }
         prepared |= bit;
     }
-    const cudaError_t error = launch_chained(kernel, dim3(static_cast<unsigned>(launch.work.blocks)), dim3(T::kThreads),
-                                             T::kSharedBytes, stream, launch);
+    const cudaError_t error =
+        launch_clusters(T::kBlocks, kernel, dim3(static_cast<unsigned>(launch.work.blocks * T::kBlocks)),
+                        dim3(T::kThreads), T::kSharedBytes, stream, launch);
     return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
 }
 
@@ -153,17 +172,17 @@ bool hopper_supports(int device) {
 int hopper_tile_keys() { return Bf16Tile::kKeys; }
 
 std::int64_t hopper_place_bytes(const HopperJob& job) {
-    const hopper::Work work = job.factors ? work_of<E4m3Tile>(job) : work_of<Bf16Tile>(job);
-    return static_cast<std::int64_t>(hopper::places(work)) * Bf16Tile::kGroups * hopper::kPlaceVectors *
-           hopper::kStatThreads * static_cast<std::int64_t>(sizeof(float4));
+    return with_tile(job.factors != nullptr, job.queries, [&job]<class T>(T) {
+        return static_cast<std::int64_t>(hopper::places(work_of<T>(job))) * T::kGroups * T::kBlocks *
+               hopper::kPlaceVectors * hopper::kStatThreads * static_cast<std::int64_t>(sizeof(float4));
+    });
 }
 
 int hopper_heads(int device, int heads, int branches, int most, int queries, std::int64_t keys, bool e4m3) {
-    const int query_tiles = tiles_of(queries, Bf16Tile::kQueries) * branches;
-    const int key_tiles = tiles_of(static_cast<int>(keys), e4m3 ? E4m3Tile::kKeys : Bf16Tile::kKeys);
-    const int blocks = multiprocessors(device);
     const auto cost = [&](int count) {
-        return hopper::cost_of(hopper::share_out(count * query_tiles, key_tiles, blocks));
+        return hopper::cost_of(with_tile(e4m3, queries, [&]<class T>(T) {
+            return share_out<T>(count * branches, queries, tiles_of(static_cast<int>(keys), T::kKeys), device);
+        }));
     };
     int best = 1;
     long long least = 0;
@@ -189,7 +208,7 @@ const char* hopper_attend(const HopperJob& job, Stream stream) {
     if (job.branch_heads > 0 && (2 * job.branch_heads != job.heads || !job.matrices)) {
         return "attention needs as many heads of the second branch as of the first, and its matrices";
     }
-    return job.factors ? launch_tiles<E4m3Tile>(job, stream) : launch_tiles<Bf16Tile>(job, stream);
+    return with_tile(job.factors != nullptr, job.queries, [&]<class T>(T) { return launch_tiles<T>(job, stream); });
 }
 
 } // namespace wander::quant::cuda

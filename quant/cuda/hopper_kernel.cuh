@@ -8,6 +8,9 @@
 // the next tile's scores, and the warpgroups take turns in starting products, so that the tensor cores always have
 // some.
 //
+// Where kBlocks is two, blocks go in pairs, on neighbouring multiprocessors, that attend to the same keys with the
+// halves of their queries: each copies half of every tile to both.
+//
 // E4M3 products add up with few bits, so the products of every two tiles of values begin at zero and are added to the
 // result in float: that is where the result fades anyway. Probabilities are stored as e4m3_probabilities.hpp says, and
 // a block of ones behind each tile of values makes the same products their totals.
@@ -39,12 +42,16 @@ __global__ void __launch_bounds__(T::kThreads, 1) attend_tiles(const __grid_cons
         for (int i = 0; i < T::kStages; ++i) {
             barrier_init(barriers.full_k(i), 1);
             barrier_init(barriers.full_v(i), 1);
-            barrier_init(barriers.empty_k(i), 4 * T::kGroups);
-            barrier_init(barriers.empty_v(i), 4 * T::kGroups);
+            barrier_init(barriers.empty_k(i), 4 * T::kGroups * T::kBlocks);
+            barrier_init(barriers.empty_v(i), 4 * T::kGroups * T::kBlocks);
         }
         barrier_fence();
     }
-    __syncthreads();
+    if constexpr (T::kBlocks == 1) {
+        __syncthreads();
+    } else {
+        cluster_sync();
+    }
     wait_for_earlier();
     let_next_begin();
     const int group = static_cast<int>(keep(threadIdx.x / 128));
@@ -62,9 +69,12 @@ __global__ void __launch_bounds__(T::kThreads, 1) attend_tiles(const __grid_cons
             worker.pass_turn(); // the first group begins
         }
         Piece piece;
-        for (int i = 0; find_piece(launch.work, static_cast<int>(blockIdx.x), i, piece); ++i) {
+        for (int i = 0; find_piece(launch.work, cluster<T>(), i, piece); ++i) {
             worker.attend(piece);
         }
+    }
+    if constexpr (T::kBlocks > 1) {
+        cluster_sync(); // nothing more is written to this block's memory
     }
 }
 

@@ -18,7 +18,7 @@ struct Rows {
     float total[2];   // of the row's probabilities; until finish(): of those that this thread made
     float scale_log2; // of stored scores
 
-    // The totals of four threads become those of the row, the row is written or left for others.
+    // The totals of four threads become those of the row, the row is written or left for others. group: of the cluster.
     __device__ void finish(const Launch& launch, const Piece& piece, int group, int thread) {
         if constexpr (!T::kE4m3) {
 #pragma unroll
@@ -40,7 +40,7 @@ private:
         const int behind = piece.parts > sections ? place_of(launch.work, piece.shared, sections) - sections : 0;
         const auto place = [&](int part) {
             const int index = part < sections ? part * launch.work.shared + piece.shared : behind + part;
-            const int at = index * T::kGroups + group;
+            const int at = index * T::kGroups * T::kBlocks + group;
             return launch.places + static_cast<long long>(at) * kPlaceVectors * kStatThreads + thread;
         };
         float4* const mine = place(piece.part);
@@ -51,9 +51,9 @@ private:
         }
         __stcg(mine + 16 * kStatThreads, make_float4(peak[0], peak[1], total[0], total[1]));
         __threadfence();
-        const int id = 1 + T::kGroups + group;
+        const int id = 1 + T::kGroups + (group & (T::kGroups - 1)); // of the block
         named_sync(id, 128);
-        unsigned* const count = launch.counts + piece.shared * T::kGroups + group;
+        unsigned* const count = launch.counts + piece.shared * T::kGroups * T::kBlocks + group;
         int last = 0;
         if (thread == 0) {
             last = atomicAdd(count, 1U) + 1 == static_cast<unsigned>(piece.parts);

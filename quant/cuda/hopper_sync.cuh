@@ -37,6 +37,18 @@ __device__ inline void barrier_arrive(std::uint32_t barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 
+// The barrier at the same place in a block of the cluster.
+__device__ inline void barrier_arrive_at(std::uint32_t barrier, unsigned block) {
+    asm volatile(
+        "{\n"
+        ".reg .b32 there;\n"
+        "mapa.shared::cluster.u32 there, %0, %1;\n"
+        "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
+        "}\n" ::"r"(barrier),
+        "r"(block)
+        : "memory");
+}
+
 __device__ inline void barrier_expect(std::uint32_t barrier, unsigned bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
@@ -63,6 +75,25 @@ __device__ inline void copy_box(std::uint32_t target, const CUtensorMap& map, st
             "r"(target),
         "l"(reinterpret_cast<std::uint64_t>(&map)), "r"(barrier), "r"(channel), "r"(head), "r"(row)
         : "memory");
+}
+
+// To the same place in the two blocks of a cluster; counts at each one's barrier.
+__device__ inline void copy_box_to_both(std::uint32_t target, const CUtensorMap& map, std::uint32_t barrier,
+                                        int channel, int head, int row) {
+    asm volatile(
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+        "[%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(target),
+        "l"(reinterpret_cast<std::uint64_t>(&map)), "r"(barrier), "r"(channel), "r"(head), "r"(row),
+        "h"(static_cast<std::uint16_t>(3))
+        : "memory");
+}
+
+// All threads of a cluster.
+__device__ inline void cluster_sync() {
+    asm volatile(
+        "barrier.cluster.arrive.release;\n"
+        "barrier.cluster.wait.acquire;\n" ::
+            : "memory");
 }
 
 __device__ inline void prefetch_map(const CUtensorMap& map) {

@@ -19,19 +19,23 @@ inline constexpr float kLn2 = 0.6931471805599453F;
 inline constexpr int kStatThreads = 128; // threads of a warpgroup
 inline constexpr int kPlaceVectors = 17; // float4 values of a thread in a partial result: 64 sums, 2 peaks, 2 totals
 
-// kStages: tiles of keys, and of values, in shared memory. The tiles of a piece of work go through them in turn, from
-// the first on, so that where two tiles are done in one round of a loop, the compiler knows which of a pair each has.
-template <bool kE4m3_, int kKeys_, int kStages_>
+// kBlocks: thread blocks of a cluster, which attend to the same keys: each copies its share of a tile to all of them,
+// so that the L2 cache is read once for all. kStages: tiles of keys, and of values, in shared memory. The tiles of a
+// piece of work go through them in turn, from the first on, so that where two tiles are done in one round of a loop,
+// the compiler knows which of a pair each has.
+template <bool kE4m3_, int kKeys_, int kStages_, int kBlocks_>
 struct Tile {
     static constexpr bool kE4m3 = kE4m3_;
-    static constexpr int kGroups = 2;    // of 64 queries
-    static constexpr int kKeys = kKeys_; // of one tile
+    static constexpr int kBlocks = kBlocks_; // of a cluster
+    static constexpr int kGroups = 2;        // of a block, each of 64 queries
+    static constexpr int kKeys = kKeys_;     // of one tile
     static constexpr int kStages = kStages_;
-    static constexpr int kQueries = 64 * kGroups;
+    static constexpr int kBlockQueries = 64 * kGroups;
+    static constexpr int kQueries = kBlockQueries * kBlocks; // of a cluster
     static constexpr int kThreads = 128 * (kGroups + 1);
     static constexpr int kValueBytes = kE4m3 ? 1 : 2;
     static constexpr int kHalves = kValueBytes; // rows of shared memory that 128 channels take
-    static constexpr unsigned kQueryBytes = kQueries * kChannels * kValueBytes;
+    static constexpr unsigned kQueryBytes = kBlockQueries * kChannels * kValueBytes;
     static constexpr unsigned kTileBytes = kKeys * kChannels * kValueBytes;
     // E4M3: a block of ones lies behind the values of a tile, so that the products have the rows' totals too.
     static constexpr unsigned kOnesBytes = kE4m3 ? 8 * kHalfBytes : 0;
@@ -42,7 +46,19 @@ struct Tile {
     static constexpr int kWorkerRegisters = 240;
     static_assert(kKeys % 16 == 0 && kSharedBytes <= 232448 && (!kE4m3 || kKeys == 128));
     static_assert(kStages == 2 || kStages == 4);
+    static_assert(kBlocks <= 2 &&
+                  kKeys / kBlocks % 8 == 0); // a block copies whole eights of rows, as swizzling has them
 };
+
+// Of this thread.
+template <class T>
+__device__ inline int cluster() {
+    return static_cast<int>(blockIdx.x) / T::kBlocks;
+}
+template <class T>
+__device__ inline int block_of_cluster() {
+    return static_cast<int>(blockIdx.x) % T::kBlocks;
+}
 
 struct Launch {
     CUtensorMap q, k; // [row][head][channel], boxes of 64 channels of a tile's rows
@@ -65,8 +81,8 @@ struct Launch {
     const float* matrices = nullptr; // and are turned: [latents][16]
     int tokens_per_latent = 1;
     float* lse = nullptr;       // [heads][queries]
-    float4* places = nullptr;   // partial results [place][group][kPlaceVectors][kStatThreads]
-    unsigned* counts = nullptr; // [shared tile][group], parts that are done; zero between launches
+    float4* places = nullptr;   // partial results [place][group of the cluster][kPlaceVectors][kStatThreads]
+    unsigned* counts = nullptr; // [shared tile][group of the cluster], parts that are done; zero between launches
 };
 
 // Barriers in shared memory, eight bytes each.

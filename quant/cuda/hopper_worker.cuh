@@ -19,7 +19,7 @@ struct Worker {
     static constexpr int kScores = T::kKeys / 2;                  // of a thread, for one tile
     static constexpr int kWeights = kScores * T::kValueBytes / 4; // registers of them as an operand
     const Launch& launch;
-    int group;                                  // of queries
+    int group;                                  // of the block's queries
     int thread;                                 // of the warpgroup
     std::uint32_t q_matrix, k_matrix, v_matrix; // as describe() has them
     Barriers<T::kStages> barriers;
@@ -58,12 +58,20 @@ struct Worker {
         }
     }
 
-    // One arrival a warp.
+    // One arrival a warp, at each block that copies to this one.
     __device__ void release(std::uint32_t barrier) const {
+        if constexpr (T::kBlocks == 1) {
+            release_queries(barrier);
+        } else if (thread % 32 < T::kBlocks) {
+            barrier_arrive_at(barrier, static_cast<unsigned>(thread % 32));
+        }
+    }
+    __device__ void release_queries(std::uint32_t barrier) const {
         if (thread % 32 == 0) {
             barrier_arrive(barrier);
         }
     }
+    __device__ int group_of_cluster() const { return block_of_cluster<T>() * T::kGroups + group; }
     __device__ void take_turn() const { named_sync(1 + group, 256); }
     __device__ void pass_turn() const { named_arrive(1 + (group + 1) % T::kGroups, 256); }
     __device__ void wait_for_keys(int stage) { barrier_wait(barriers.full_k(stage), k_phases.take(stage)); }
@@ -168,7 +176,7 @@ struct Worker {
         return T::kE4m3 ? fmaf(-peak, steps_scale, kLargestStep) : -peak * rows.scale_log2;
     }
     __device__ bool outgrows(float score, int row) const {
-        return fmaf(score, rows.scale_log2, shift[row]) > kMostLog2;
+        return fmaf(score, rows.scale_log2, shift_of(rows.peak[row])) > kMostLog2;
     }
     // Peaks that are outgrown become the largest scores of their rows, and so do all below zero, for find_largest() is
     // quick only behind them. largest: of this thread's scores.
@@ -188,7 +196,9 @@ struct Worker {
                 fade[row] = exp2_fast((before - rows.peak[row]) * rows.scale_log2);
                 rows.total[row] *= fade[row];
             }
-            shift[row] = shift_of(rows.peak[row]);
+            if constexpr (T::kE4m3) {
+                shift[row] = shift_of(rows.peak[row]);
+            }
         }
         below_zero = __any_sync(0xffffffffU, rows.peak[0] < 0 || rows.peak[1] < 0);
     }
@@ -209,6 +219,10 @@ struct Worker {
             if (followed) [[unlikely]] {
                 follow<kFirst>(largest);
             }
+        }
+        if constexpr (!T::kE4m3) {
+            shift[0] = shift_of(rows.peak[0]);
+            shift[1] = shift_of(rows.peak[1]);
         }
 #pragma unroll
         for (int i = 0; i < kScores; i += 2) {
@@ -416,15 +430,31 @@ struct Worker {
         }
         --tile;
     }
-    // All tiles but the first one, two a round. Scores that have leapt are made again outside of the loop, whose code
-    // is short for that. Returns the stage of the newest tile.
+    // All tiles but the first one, two a round. Returns the stage of the newest tile.
     __device__ int walk(int first_tile) {
-        unsigned middle = 0; // the loop is entered in the middle
+#pragma unroll 1
+        while (true) {
+            begin_step<true>();
+            end_step<true>(first_tile);
+            if (tile < first_tile) {
+                return 2 * pair + 1;
+            }
+            begin_step<false>();
+            end_step<false>(first_tile);
+            if (tile < first_tile) {
+                return 2 * pair;
+            }
+        }
+    }
+    // E4M3: likewise. Scores that have leapt are made again outside of the loop, whose code stays short for that; then
+    // it goes on where it was left.
+    __device__ int walk_over_leaps(int first_tile) {
+        unsigned second = 0; // of the two tiles of a round
 #pragma unroll 1
         while (true) {
 #pragma unroll 1
             while (true) {
-                if (!middle) {
+                if (!second) {
                     begin_step<true>();
                     if (leapt) [[unlikely]] {
                         break;
@@ -434,33 +464,30 @@ struct Worker {
                         return 2 * pair + 1;
                     }
                 }
-                middle = 2;
+                second = 2; // for 1 the compiler makes more of the loop
                 begin_step<false>();
                 if (leapt) [[unlikely]] {
                     break;
                 }
                 end_step<false>(first_tile);
-                middle = 0;
+                second = 0;
                 if (tile < first_tile) {
                     return 2 * pair;
                 }
             }
-            if constexpr (T::kE4m3) {
-                middle = keep(middle);
-                leapt = false;
-                const int now = middle ? stages<false>().now : stages<true>().now;
-                leap(of_stage(k_matrix, now, T::kTileBytes));
-                if (middle) {
-                    end_step<false>(first_tile);
-                    middle = 0;
-                } else {
-                    end_step<true>(first_tile);
-                    middle = 1;
-                }
-                middle = keep(middle);
-                if (tile < first_tile) {
-                    return middle ? 2 * pair + 1 : 2 * pair;
-                }
+            second = keep(second); // or the loop's code is there two times
+            leapt = false;
+            leap(of_stage(k_matrix, second ? stages<false>().now : stages<true>().now, T::kTileBytes));
+            if (second) {
+                end_step<false>(first_tile);
+                second = 0;
+            } else {
+                end_step<true>(first_tile);
+                second = 1;
+            }
+            second = keep(second);
+            if (tile < first_tile) {
+                return second ? 2 * pair + 1 : 2 * pair;
             }
         }
     }
@@ -468,7 +495,7 @@ struct Worker {
     // None of this group's queries is there: it passes on its turns and what it would read, which costs no power.
     __device__ void sit_out(const Piece& piece) {
         barrier_wait(barriers.full_q(), q_phase.take(0));
-        release(barriers.empty_q());
+        release_queries(barriers.empty_q());
         for (int i = 0; i < piece.last - piece.first; ++i) {
             const int stage = i % T::kStages;
             if (i > 0) {
@@ -485,7 +512,7 @@ struct Worker {
     }
 
     __device__ void attend(const Piece& piece) {
-        if (piece.tile % launch.query_tiles * T::kQueries + group * 64 >= launch.queries) {
+        if (piece.tile % launch.query_tiles * T::kQueries + group_of_cluster() * 64 >= launch.queries) {
             sit_out(piece);
             return;
         }
@@ -511,9 +538,13 @@ struct Worker {
         int stage = 0; // of the newest tile
         if (--tile >= piece.first) {
             wait_for_keys(1);
-            stage = walk(piece.first);
+            if constexpr (T::kE4m3) {
+                stage = walk_over_leaps(piece.first);
+            } else {
+                stage = walk(piece.first);
+            }
         }
-        release(barriers.empty_q());
+        release_queries(barriers.empty_q());
         const bool second = stage % 2 == 1; // of two tiles
         start_values(of_stage(v_matrix, stage, T::kValueTileBytes), second);
         wait_for_sums();
@@ -523,7 +554,7 @@ struct Worker {
             rows.peak[0] = __fdividef(kLargestStep - shift[0], steps_scale);
             rows.peak[1] = __fdividef(kLargestStep - shift[1], steps_scale);
         }
-        rows.finish(launch, piece, group, thread);
+        rows.finish(launch, piece, group_of_cluster(), thread);
     }
 };
 

@@ -246,6 +246,20 @@ TEST_F(HopperAttend, LengthsThatNoTileDivides) {
     compare(5, 500, {1000});
 }
 
+// Blocks go in pairs where each head has an even number of tiles of 128 queries.
+TEST_F(HopperAttend, Pairs) {
+    compare(1, 256, {1});
+    compare(2, 250, {777, 259, 1, 176, 500});
+    compare(3, 400, {530}, 64);
+    compare(67, 250, {200});  // of queries for 66 pairs
+    compare(4, 4500, {512});  // 72
+    compare(6, 1000, {3000}); // sections and helpers
+    for (const Lean lean : {Lean::below, Lean::mixed, Lean::rising, Lean::leaping}) {
+        SCOPED_TRACE(static_cast<int>(lean));
+        compare(2, 200, {1500}, 0, lean);
+    }
+}
+
 TEST_F(HopperAttend, RowsThatLieApart) { compare(3, 260, {530}, 64); }
 
 TEST_F(HopperAttend, Segments) {
