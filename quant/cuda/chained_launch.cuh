@@ -46,7 +46,7 @@ inline bool chains_launches(const void* kernel) {
     return found->second;
 }
 
-// cluster: thread blocks that run at the same time on neighbouring multiprocessors; `blocks` is a multiple. 1: none.
+// cluster: thread blocks that run at the same time and reach each other's shared memory; divides `blocks`. 1: none.
 template <class... Parameters, class... Arguments>
 cudaError_t launch_clusters(int cluster, void (*kernel)(Parameters...), dim3 blocks, dim3 threads,
                             unsigned shared_bytes, Stream stream, Arguments&&... arguments) {

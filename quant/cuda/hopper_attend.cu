@@ -6,6 +6,7 @@
 #include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <atomic>
 
 namespace wander::quant::cuda {
@@ -13,8 +14,10 @@ namespace {
 
 // What fills the registers: scores and result of 64 queries are 152 values a thread in BF16, and in E4M3 192 with the
 // products that are yet to join the result.
-using Bf16Tile = hopper::Tile<false, 176, 2, 1>;
-using Bf16Pairs = hopper::Tile<false, 176, 2, 2>;
+template <int kBlocks>
+using Bf16Tiles = hopper::Tile<false, 176, 2, kBlocks>;
+using Bf16Tile = Bf16Tiles<1>;
+using Bf16Pairs = Bf16Tiles<2>;
 using E4m3Tile = hopper::Tile<true, kE4m3TileKeys, 4, 1>;
 
 // The driver's function that describes tensors, found at run time: the program starts without a driver.
@@ -60,7 +63,7 @@ bool describe_columns(CUtensorMap& map, const HopperSegment& segment, int heads)
         map, CU_TENSOR_MAP_DATA_TYPE_UINT8, segment.values,
         {{(static_cast<cuuint64_t>(segment.rows) + 15) / 16 * 16, hopper::kChannels, static_cast<cuuint64_t>(heads)},
          {row, row * hopper::kChannels},
-         {E4m3Tile::kKeys, hopper::kChannels / E4m3Tile::kBlocks, 1}});
+         {E4m3Tile::kKeys, hopper::kChannels, 1}});
 }
 
 int multiprocessors(int device) {
@@ -71,7 +74,7 @@ int multiprocessors(int device) {
 
 int tiles_of(int rows, int tile) { return (rows + tile - 1) / tile; }
 
-// Whether two blocks that read the same keys go together: faster by 2 % over short rows, as fast over long ones, and
+// Whether two blocks that read the same keys go together: faster by 2 % with 3,520 queries, as fast with 14,080, and
 // slower where each head has a block too many (docs/performance.md). In E4M3 it is no faster.
 bool in_pairs(int queries) { return tiles_of(queries, Bf16Tile::kQueries) % 2 == 0; }
 
@@ -85,8 +88,9 @@ auto with_tile(bool e4m3, int queries, Call call) {
 }
 
 template <class T>
-hopper::Work share_out(int heads, int queries, int key_tiles, int device) {
-    return hopper::share_out(tiles_of(queries, T::kQueries) * heads, key_tiles, multiprocessors(device) / T::kBlocks);
+hopper::Work work_for(int heads, int queries, int key_tiles, int device) {
+    const int clusters = std::max(1, multiprocessors(device) / T::kBlocks);
+    return hopper::share_out(tiles_of(queries, T::kQueries) * heads, key_tiles, clusters);
 }
 template <class T>
 hopper::Work work_of(const HopperJob& job) {
@@ -94,7 +98,7 @@ hopper::Work work_of(const HopperJob& job) {
     for (int i = 0; i < job.segment_count; ++i) {
         key_tiles += tiles_of(job.segments[i].rows, T::kKeys);
     }
-    return share_out<T>(job.heads, job.queries, key_tiles, job.device);
+    return work_for<T>(job.heads, job.queries, key_tiles, job.device);
 }
 
 template <class T>
@@ -181,7 +185,7 @@ std::int64_t hopper_place_bytes(const HopperJob& job) {
 int hopper_heads(int device, int heads, int branches, int most, int queries, std::int64_t keys, bool e4m3) {
     const auto cost = [&](int count) {
         return hopper::cost_of(with_tile(e4m3, queries, [&]<class T>(T) {
-            return share_out<T>(count * branches, queries, tiles_of(static_cast<int>(keys), T::kKeys), device);
+            return work_for<T>(count * branches, queries, tiles_of(static_cast<int>(keys), T::kKeys), device);
         }));
     };
     int best = 1;

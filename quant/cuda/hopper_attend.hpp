@@ -1,7 +1,7 @@
 #pragma once
 // Attention with kernels of our own for Hopper GPUs (compute capability 9.0): heads of 128 channels, no mask, all keys
-// of some heads in one launch that gives every multiprocessor the same amount of work, with the log-sum-exp that
-// merging launches needs.
+// of some heads in one launch that gives every multiprocessor the same amount of work (but for one that pairs leave
+// over), with the log-sum-exp that merging launches needs.
 //
 // Raw device pointers, the caller's stream, no synchronisation, no allocation. The same job gives the same bits.
 // Plain twin: dense products in tests/unit/quant/gpu/hopper_attend_test.cpp (bf16: 5e-3 of the result, log-sum-exp

@@ -7,25 +7,19 @@
 
 namespace wander::quant::cuda::hopper {
 
-// To every block of the cluster.
-template <class T>
-__device__ inline void copy_to_all(std::uint32_t target, const CUtensorMap& map, std::uint32_t barrier, int x, int y,
-                                   int z) {
-    if constexpr (T::kBlocks == 1) {
-        copy_box(target, map, barrier, x, y, z);
-    } else {
-        copy_box_to_both(target, map, barrier, x, y, z);
-    }
-}
-
-// This block's share of a tile's rows of a head: all their channels, 128 bytes of each row after the other.
+// This block's share of a tile's rows of a head, to every block of the cluster: all their channels, 128 bytes of each
+// row after the other.
 template <class T>
 __device__ inline void copy_share(std::uint32_t target, const CUtensorMap& map, std::uint32_t barrier, int head,
                                   int row, int block) {
     const int first = block * (T::kKeys / T::kBlocks);
     for (int half = 0; half < T::kHalves; ++half) {
         const unsigned at = static_cast<unsigned>(half * T::kKeys + first) * kHalfBytes;
-        copy_to_all<T>(target + at, map, barrier, half * kHalf, head, row + first);
+        if constexpr (T::kBlocks == 1) {
+            copy_box(target + at, map, barrier, half * kHalf, head, row + first);
+        } else {
+            copy_box_to_both(target + at, map, barrier, half * kHalf, head, row + first);
+        }
     }
 }
 
@@ -57,16 +51,14 @@ __device__ inline void feed(const Launch& launch, std::uint32_t queries, std::ui
         const int row = (tile - launch.first_tile[segment]) * T::kKeys;
         barrier_expect(full, T::kTileBytes);
         if constexpr (T::kE4m3) {
-            const int channel = block * (kChannels / T::kBlocks);
-            copy_to_all<T>(target + static_cast<unsigned>(channel) * kHalfBytes, launch.v[segment], full, row, channel,
-                           head);
+            copy_box(target, launch.v[segment], full, row, 0, head);
         } else {
             copy_share<T>(target, launch.v[segment], full, head, row, block);
         }
     };
     Piece piece;
 #pragma unroll 1
-    for (int i = 0; find_piece(launch.work, cluster<T>(), i, piece); ++i) {
+    for (int i = 0; find_piece(launch.work, cluster_index<T>(), i, piece); ++i) {
         const int head = piece.tile / launch.query_tiles;
         const int first_query = piece.tile % launch.query_tiles * T::kQueries + block * T::kBlockQueries;
         int segment = segment_of(launch, piece.last - 1, launch.segments - 1);

@@ -8,8 +8,8 @@
 // the next tile's scores, and the warpgroups take turns in starting products, so that the tensor cores always have
 // some.
 //
-// Where kBlocks is two, blocks go in pairs, on neighbouring multiprocessors, that attend to the same keys with the
-// halves of their queries: each copies half of every tile to both.
+// Where kBlocks is two, blocks go in pairs (clusters) that attend to the same keys with the halves of their queries:
+// each copies half of every tile to both.
 //
 // E4M3 products add up with few bits, so the products of every two tiles of values begin at zero and are added to the
 // result in float: that is where the result fades anyway. Probabilities are stored as e4m3_probabilities.hpp says, and
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(T::kThreads, 1) attend_tiles(const __grid_cons
             worker.pass_turn(); // the first group begins
         }
         Piece piece;
-        for (int i = 0; find_piece(launch.work, cluster<T>(), i, piece); ++i) {
+        for (int i = 0; find_piece(launch.work, cluster_index<T>(), i, piece); ++i) {
             worker.attend(piece);
         }
     }

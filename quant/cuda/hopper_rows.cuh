@@ -14,7 +14,7 @@ namespace wander::quant::cuda::hopper {
 template <class T>
 struct Rows {
     float sums[64];   // not yet divided
-    float peak[2];    // what a row's probabilities are against: no score of it is larger by far
+    float peak[2];    // what a row's probabilities are against: no score is larger by far (E4M3: known at the end)
     float total[2];   // of the row's probabilities; until finish(): of those that this thread made
     float scale_log2; // of stored scores
 

@@ -30,14 +30,15 @@ __device__ inline void barrier_init(std::uint32_t barrier, unsigned arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals));
 }
 
-// Makes fresh barriers visible to the copy engine; a __syncthreads() follows.
+// Makes fresh barriers visible to the copy engine, also of other blocks of a cluster; all sync behind it.
 __device__ inline void barrier_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 
 __device__ inline void barrier_arrive(std::uint32_t barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 
-// The barrier at the same place in a block of the cluster.
+// The barrier at the same place in a block of the cluster. Orders nothing for the other block, which would be a fence
+// for the whole GPU: whoever arrives so has only read by products that are done.
 __device__ inline void barrier_arrive_at(std::uint32_t barrier, unsigned block) {
     asm volatile(
         "{\n"

@@ -46,13 +46,14 @@ struct Tile {
     static constexpr int kWorkerRegisters = 240;
     static_assert(kKeys % 16 == 0 && kSharedBytes <= 232448 && (!kE4m3 || kKeys == 128));
     static_assert(kStages == 2 || kStages == 4);
-    static_assert(kBlocks <= 2 &&
-                  kKeys / kBlocks % 8 == 0); // a block copies whole eights of rows, as swizzling has them
+    // In pairs a block copies whole eights of rows, as swizzling has them. E4M3 would have to know that the other block
+    // may not write over keys while leap() reads them.
+    static_assert(kBlocks == 1 || (kBlocks == 2 && kKeys % 16 == 0 && !kE4m3));
 };
 
-// Of this thread.
+// Of all clusters, and of all blocks of the cluster.
 template <class T>
-__device__ inline int cluster() {
+__device__ inline int cluster_index() {
     return static_cast<int>(blockIdx.x) / T::kBlocks;
 }
 template <class T>
@@ -61,7 +62,7 @@ __device__ inline int block_of_cluster() {
 }
 
 struct Launch {
-    CUtensorMap q, k; // [row][head][channel], boxes of 64 channels of a tile's rows
+    CUtensorMap q, k; // [row][head][channel], boxes of 128 bytes of a block's queries, of its share of a tile's rows
     // BF16: likewise; a segment's values lie together, its last tile may be short. E4M3: [head][channel][key], one
     // segment.
     CUtensorMap v[kMaxSegments];

@@ -1,7 +1,7 @@
 #pragma once
 // How one launch of Hopper's attention kernel shares its work out: tiles of queries of one head, each over all tiles of
 // keys, to as many thread blocks as there are multiprocessors, all with the same amount. Plain arithmetic, on the host
-// and the device alike.
+// and the device alike. Where blocks go in pairs, a block here is a pair, which has a tile of twice as many queries.
 //
 // Blocks take whole query tiles in rounds. What is left for the last round, fewer tiles than blocks, is cut along the
 // keys: each of these tiles gets the same number of blocks of its own, with a section of the keys each, and the blocks

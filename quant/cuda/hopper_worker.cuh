@@ -386,9 +386,10 @@ struct Worker {
         }
     }
 
-    // The next tile's scores and what becomes of them.
+    // The next tile's scores and what becomes of them, until the products of the tile before are done. All that the
+    // warps of a group have to do together is here.
     template <bool kBeforeIsEven>
-    __device__ void begin_step() {
+    __device__ void begin_step(int first_tile) {
         const auto [before, now, after] = stages<kBeforeIsEven>();
         const std::uint32_t keys = of_stage(k_matrix, now, T::kTileBytes);
         const std::uint32_t values = of_stage(v_matrix, before, T::kValueTileBytes);
@@ -409,20 +410,19 @@ struct Worker {
         earlier[0] = fade[0];
         earlier[1] = fade[1];
         soften<false>();
-    }
-    // The sums of the tile before.
-    template <bool kBeforeIsEven>
-    __device__ void end_step(int first_tile) {
-        const auto [before, now, after] = stages<kBeforeIsEven>();
-        if constexpr (T::kE4m3) { // leap() reads the keys
-            release(barriers.empty_k(now));
-        }
         wait_for_values(now);
         if (tile > first_tile) {
             wait_for_keys(after);
         }
         wait_for_sums();
         release(barriers.empty_v(before));
+    }
+    // The sums of the tile before, and the probabilities for the next products.
+    template <bool kBeforeIsEven>
+    __device__ void end_step() {
+        if constexpr (T::kE4m3) { // leap() reads them
+            release(barriers.empty_k(stages<kBeforeIsEven>().now));
+        }
         fade_sums<kBeforeIsEven>();
         pack();
         if constexpr (!kBeforeIsEven) {
@@ -434,20 +434,20 @@ struct Worker {
     __device__ int walk(int first_tile) {
 #pragma unroll 1
         while (true) {
-            begin_step<true>();
-            end_step<true>(first_tile);
+            begin_step<true>(first_tile);
+            end_step<true>();
             if (tile < first_tile) {
                 return 2 * pair + 1;
             }
-            begin_step<false>();
-            end_step<false>(first_tile);
+            begin_step<false>(first_tile);
+            end_step<false>();
             if (tile < first_tile) {
                 return 2 * pair;
             }
         }
     }
-    // E4M3: likewise. Scores that have leapt are made again outside of the loop, whose code stays short for that; then
-    // it goes on where it was left.
+    // E4M3: likewise. A warp whose scores have leapt leaves the loop, whose code stays short for that, makes them again
+    // and goes on where it was.
     __device__ int walk_over_leaps(int first_tile) {
         unsigned second = 0; // of the two tiles of a round
 #pragma unroll 1
@@ -455,34 +455,34 @@ struct Worker {
 #pragma unroll 1
             while (true) {
                 if (!second) {
-                    begin_step<true>();
+                    begin_step<true>(first_tile);
                     if (leapt) [[unlikely]] {
                         break;
                     }
-                    end_step<true>(first_tile);
+                    end_step<true>();
                     if (tile < first_tile) {
                         return 2 * pair + 1;
                     }
                 }
                 second = 2; // for 1 the compiler makes more of the loop
-                begin_step<false>();
+                begin_step<false>(first_tile);
                 if (leapt) [[unlikely]] {
                     break;
                 }
-                end_step<false>(first_tile);
+                end_step<false>();
                 second = 0;
                 if (tile < first_tile) {
                     return 2 * pair;
                 }
             }
             second = keep(second); // or the loop's code is there two times
-            leapt = false;
             leap(of_stage(k_matrix, second ? stages<false>().now : stages<true>().now, T::kTileBytes));
+            leapt = false;
             if (second) {
-                end_step<false>(first_tile);
+                end_step<false>();
                 second = 0;
             } else {
-                end_step<true>(first_tile);
+                end_step<true>();
                 second = 1;
             }
             second = keep(second);

@@ -73,7 +73,7 @@ TEST(HopperWork, CoversEverythingOnce) {
     check(148, 187, 132);
     for (int tiles = 1; tiles < 300; tiles += 7)
         for (int key_tiles = 1; key_tiles < 60; key_tiles += 4)
-            for (const int blocks : {66, 132}) check(tiles, key_tiles, blocks);
+            for (const int blocks : {1, 57, 66, 132}) check(tiles, key_tiles, blocks);
 }
 
 } // namespace

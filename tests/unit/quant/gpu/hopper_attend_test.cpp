@@ -36,9 +36,13 @@ protected:
     }
     // Where scores lie. below: all under zero. The others, for every other row the other way round, so that each warp
     // has both, from the last keys on, which come first: mixed, under zero and later above it; rising, from tile to
-    // tile; leaping, once by more than powers of two in float and whole steps in half precision have room for; far, by
-    // more than half precision has numbers for, to two levels of which the higher alone counts.
-    enum class Lean { none, below, mixed, rising, leaping, far };
+    // tile; leaping, once by more than powers of two in float and whole steps in half precision have room for;
+    // leaping_last, likewise with the last tile; one_warp, likewise in a quarter of the warps alone, for all rows of
+    // them; far, by more than half precision has numbers for, to two levels of which the higher alone counts.
+    enum class Lean { none, below, mixed, rising, leaping, leaping_last, one_warp, far };
+    static bool leaps(Lean lean) {
+        return lean == Lean::leaping || lean == Lean::leaping_last || lean == Lean::one_warp;
+    }
     static void lean(const at::Tensor& q, const at::Tensor& k, std::int64_t heads, Lean wanted) {
         if (wanted == Lean::none) return;
         const auto push = [&](const at::Tensor& wide, const at::Tensor& signs) {
@@ -49,12 +53,17 @@ protected:
         };
         const at::Tensor q_place = at::arange(q.size(0)), k_place = at::arange(k.size(0));
         const at::Tensor early = k_place < k.size(0) / 3, late = k_place >= 2 * k.size(0) / 3;
-        push(q, wanted == Lean::below ? at::ones_like(q_place) : 1 - 2 * q_place.remainder(2));
+        const at::Tensor first_warps = q_place.floor_divide(16).remainder(4) == 0;
+        push(q, wanted == Lean::below      ? at::ones_like(q_place)
+                : wanted == Lean::one_warp ? at::where(first_warps, 1, -1)
+                                           : 1 - 2 * q_place.remainder(2));
         switch (wanted) {
             case Lean::below: push(k, -at::ones_like(k_place)); break;
             case Lean::mixed: push(k, at::where(early, 1, -1)); break;
             case Lean::rising: push(k, 2 - 4 * k_place.to(at::kFloat) / k.size(0)); break;
-            case Lean::leaping: push(k, at::where(late, -15, 15)); break;
+            case Lean::leaping:
+            case Lean::one_warp: push(k, at::where(late, -15, 15)); break;
+            case Lean::leaping_last: push(k, at::where(k_place < 128, 15, -15)); break;
             case Lean::far: push(k, at::where(early, 300 - 50 * k_place.remainder(2), -300)); break;
             case Lean::none: break;
         }
@@ -75,8 +84,9 @@ protected:
         const auto options = at::TensorOptions().device(at::Device(at::kCUDA, 0));
         const at::Tensor q = rows(queries, heads, 0, 1), k = rows(keys, heads, 0, 1), v = rows(keys, heads, 0, 0.5);
         lean(q, k, heads, leaning);
-        const bool far = leaning == Lean::far, leaping = leaning == Lean::leaping;
-        if (leaping) v.narrow(0, 2 * keys / 3 - 104, 104).add_(3); // of the tile in which scores leap
+        const bool far = leaning == Lean::far, leaping = leaps(leaning);
+        // Of the tile in which scores leap.
+        if (leaping) v.narrow(0, leaning == Lean::leaping_last ? 0 : 2 * keys / 3 - 104, 104).add_(3);
         if (far) v.narrow(0, 0, keys / 3).add_((40 - 80 * at::arange(keys / 3).remainder(2)).view({-1, 1}).to(v));
         const at::Tensor factors = at::empty({sizeof(quant::cuda::E4m3Factors) / 4}, options.dtype(at::kFloat));
         auto* const device_factors = reinterpret_cast<quant::cuda::E4m3Factors*>(factors.data_ptr());
@@ -251,13 +261,9 @@ TEST_F(HopperAttend, Pairs) {
     compare(1, 256, {1});
     compare(2, 250, {777, 259, 1, 176, 500});
     compare(3, 400, {530}, 64);
-    compare(67, 250, {200});  // of queries for 66 pairs
-    compare(4, 4500, {512});  // 72
-    compare(6, 1000, {3000}); // sections and helpers
-    for (const Lean lean : {Lean::below, Lean::mixed, Lean::rising, Lean::leaping}) {
-        SCOPED_TRACE(static_cast<int>(lean));
-        compare(2, 200, {1500}, 0, lean);
-    }
+    compare(67, 250, {200});                     // 67 tiles of pairs
+    compare(4, 4500, {512});                     // 72
+    compare(6, 1000, {1000, 900, 177, 700}, 64); // sections and helpers
 }
 
 TEST_F(HopperAttend, RowsThatLieApart) { compare(3, 260, {530}, 64); }
@@ -272,7 +278,24 @@ TEST_F(HopperAttend, WholeRoundsAndSharedTiles) {
     compare(4, 4680, {512}); // 148
 }
 
+// Tiles of all multiprocessors at once, of which each walks through all keys.
 TEST_F(HopperAttend, ScoresBelowZeroAndPeaksThatGrow) {
+    int blocks = 0;
+    ASSERT_EQ(cudaDeviceGetAttribute(&blocks, cudaDevAttrMultiProcessorCount, 0), cudaSuccess);
+    const int pairs = blocks / 2;
+    for (const Lean lean :
+         {Lean::below, Lean::mixed, Lean::rising, Lean::leaping, Lean::leaping_last, Lean::one_warp, Lean::far}) {
+        SCOPED_TRACE(static_cast<int>(lean));
+        compare_e4m3(pairs, 250, {1500}, lean);
+        compare_e4m3(pairs, 250, {1372}, lean); // a tile less, so that what falls on odd ones falls on even ones
+        if (lean == Lean::far) continue;
+        compare(pairs, 250, {1500}, 0, lean);
+        compare((blocks + 2) / 3, 300, {700, 600, 177}, 0, lean);
+    }
+}
+
+// Few tiles, whose keys are cut into parts.
+TEST_F(HopperAttend, PartsWithPeaksThatLieApart) {
     for (const Lean lean : {Lean::below, Lean::mixed, Lean::rising, Lean::leaping, Lean::far}) {
         SCOPED_TRACE(static_cast<int>(lean));
         compare_e4m3(2, 300, {1500}, lean);
