@@ -322,7 +322,7 @@ struct Worker {
     // The products with the tile before are done: their operand can be written over.
     __device__ void pack() {
         if constexpr (T::kE4m3) {
-            // Keys stand in the order that makes these the operand's values: see place_of_key() in expand_rows.cuh.
+            // Keys stand in the order that makes these the operand's values: see place_of_row() in expand_rows.cuh.
             const auto four = [&](int low, int high) { return __byte_perm(pairs[low], pairs[high], 0x6420); };
 #pragma unroll
             for (int i = 0; i < kWeights / 2; ++i) {
@@ -386,8 +386,8 @@ struct Worker {
         }
     }
 
-    // The next tile's scores and what becomes of them, until the products of the tile before are done. All that the
-    // warps of a group have to do together is here.
+    // The next tile's scores and what becomes of them, until the products of the tile before are done. All of the loop
+    // that the warps of a group have to do together is here.
     template <bool kBeforeIsEven>
     __device__ void begin_step(int first_tile) {
         const auto [before, now, after] = stages<kBeforeIsEven>();

@@ -34,11 +34,11 @@ protected:
             .copy_((at::randn({tokens, heads, kDim}) + mean * at::randn({1, heads, kDim})).flatten(1));
         return wide.to(at::kBFloat16).to(at::Device(at::kCUDA, 0));
     }
-    // Where scores lie. below: all under zero. The others, for every other row the other way round, so that each warp
-    // has both, from the last keys on, which come first: mixed, under zero and later above it; rising, from tile to
-    // tile; leaping, once by more than powers of two in float and whole steps in half precision have room for;
-    // leaping_last, likewise with the last tile; one_warp, likewise in a quarter of the warps alone, for all rows of
-    // them; far, by more than half precision has numbers for, to two levels of which the higher alone counts.
+    // Where scores lie. below: all under zero. All others but one_warp, for every other row the other way round, so
+    // that each warp has both, from the last keys on, which come first: mixed, under zero and later above it; rising,
+    // from tile to tile; leaping, once by more than powers of two in float and whole steps in half precision have room
+    // for; leaping_last, likewise with the last tile; one_warp, likewise in a quarter of the warps alone, for all rows
+    // of them; far, by more than half precision has numbers for, to two levels of which the higher alone counts.
     enum class Lean { none, below, mixed, rising, leaping, leaping_last, one_warp, far };
     static bool leaps(Lean lean) {
         return lean == Lean::leaping || lean == Lean::leaping_last || lean == Lean::one_warp;
@@ -85,7 +85,7 @@ protected:
         const at::Tensor q = rows(queries, heads, 0, 1), k = rows(keys, heads, 0, 1), v = rows(keys, heads, 0, 0.5);
         lean(q, k, heads, leaning);
         const bool far = leaning == Lean::far, leaping = leaps(leaning);
-        // Of the tile in which scores leap.
+        // Of the tile in which scores leap, and of the next one.
         if (leaping) v.narrow(0, leaning == Lean::leaping_last ? 0 : 2 * keys / 3 - 104, 104).add_(3);
         if (far) v.narrow(0, 0, keys / 3).add_((40 - 80 * at::arange(keys / 3).remainder(2)).view({-1, 1}).to(v));
         const at::Tensor factors = at::empty({sizeof(quant::cuda::E4m3Factors) / 4}, options.dtype(at::kFloat));
