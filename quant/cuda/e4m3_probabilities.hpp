@@ -1,5 +1,5 @@
 #pragma once
-// How FP8 attention of our own stores probabilities, on Hopper (hopper_worker.cuh) and in plain operations
+// How FP8 attention of our own stores probabilities, on Hopper (hopper_softmax.cuh) and in plain operations
 // (attention_e4m3_plain.cpp). Plain constants, host and device.
 //
 // The bits of a positive E4M3 number grow with its logarithm: eight steps double it, evenly in value instead of in

@@ -17,6 +17,7 @@
 
 #include "quant/cuda/chained_launch.cuh"
 #include "quant/cuda/hopper_feed.cuh"
+#include "quant/cuda/hopper_softmax.cuh"
 #include "quant/cuda/hopper_worker.cuh"
 
 namespace wander::quant::cuda::hopper {

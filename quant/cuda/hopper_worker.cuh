@@ -1,10 +1,9 @@
 #pragma once
 // One warpgroup of Hopper's attention: scores, probabilities and weighted sums of 64 queries. Device code for sm_90a
-// alone; hopper_kernel.cuh says how warpgroups share a block.
+// alone; hopper_kernel.cuh says how warpgroups share a block, hopper_softmax.cuh has what happens between products.
 
 #include "quant/cuda/hopper_mma.cuh"
 #include "quant/cuda/hopper_rows.cuh"
-#include "quant/cuda/hopper_scores_again.cuh"
 
 namespace wander::quant::cuda::hopper {
 
@@ -120,257 +119,44 @@ struct Worker {
         }
     }
 
+    // Between products; defined in hopper_softmax.cuh.
+    //
     // Keys from `valid` on are none.
-    __device__ void mask(int valid) {
-        if (valid >= T::kKeys) [[likely]] {
-            return;
-        }
-#pragma unroll
-        for (int i = 0; i < kScores; ++i) {
-            if (i / 4 * 8 + thread % 4 * 2 + i % 2 >= valid) {
-                scores[i] = -INFINITY;
-            }
-        }
-    }
-
+    __device__ void mask(int valid);
     // Of this thread's scores, for each row. Once all peaks are above zero, bits are compared as whole numbers, three
     // at a time: negative scores come out in the wrong order, but none of them is larger than the peak.
-    __device__ void find_largest(float (&largest)[2]) const {
-        if (below_zero) {
-            float chains[4] = {scores[0], scores[1], scores[2], scores[3]}; // two a row
-#pragma unroll
-            for (int i = 4; i < kScores; ++i) {
-                chains[i % 4] = fmaxf(chains[i % 4], scores[i]);
-            }
-            largest[0] = fmaxf(chains[0], chains[1]);
-            largest[1] = fmaxf(chains[2], chains[3]);
-        } else {
-            const auto bits = [&](int i) { return __float_as_int(scores[i]); };
-            int chains[4] = {bits(0), bits(1), bits(2), bits(3)};
-#pragma unroll
-            for (int i = 4; i < kScores - 4; i += 8) {
-#pragma unroll
-                for (int chain = 0; chain < 4; ++chain) {
-                    chains[chain] = __vimax3_s32(chains[chain], bits(i + chain), bits(i + 4 + chain));
-                }
-            }
-#pragma unroll
-            for (int chain = 0; chain < 4; ++chain) {
-                chains[chain] = max(chains[chain], bits(kScores - 4 + chain));
-            }
-            largest[0] = __int_as_float(max(chains[0], chains[1]));
-            largest[1] = __int_as_float(max(chains[2], chains[3]));
-        }
-    }
+    __device__ void find_largest(float (&largest)[2]) const;
     // Of this thread's become those of the rows.
-    __device__ static void share_largest(float (&largest)[2]) {
-#pragma unroll
-        for (int by = 1; by < 4; by *= 2) {
-#pragma unroll
-            for (int row = 0; row < 2; ++row) {
-                largest[row] = fmaxf(largest[row], __shfl_xor_sync(0xffffffffU, largest[row], by));
-            }
-        }
-    }
-    __device__ float shift_of(float peak) const {
-        return T::kE4m3 ? fmaf(-peak, steps_scale, kLargestStep) : -peak * rows.scale_log2;
-    }
-    __device__ bool outgrows(float score, int row) const {
-        return fmaf(score, rows.scale_log2, shift_of(rows.peak[row])) > kMostLog2;
-    }
+    __device__ static void share_largest(float (&largest)[2]);
+    __device__ float shift_of(float peak) const;
+    __device__ bool outgrows(float score, int row) const;
     // Peaks that are outgrown become the largest scores of their rows, and so do all below zero, for find_largest() is
     // quick only behind them. largest: of this thread's scores.
     template <bool kFirst>
-    __device__ void follow(float (&largest)[2]) {
-        share_largest(largest);
-#pragma unroll
-        for (int row = 0; row < 2; ++row) {
-            if constexpr (kFirst) {
-                fade[row] = 0;
-                rows.total[row] = 0;
-                rows.peak[row] = largest[row];
-            } else {
-                const float before = rows.peak[row];
-                const bool grows = before < 0 ? largest[row] > before : outgrows(largest[row], row);
-                rows.peak[row] = grows ? largest[row] : before;
-                fade[row] = exp2_fast((before - rows.peak[row]) * rows.scale_log2);
-                rows.total[row] *= fade[row];
-            }
-            if constexpr (T::kE4m3) {
-                shift[row] = shift_of(rows.peak[row]);
-            }
-        }
-        below_zero = __any_sync(0xffffffffU, rows.peak[0] < 0 || rows.peak[1] < 0);
-    }
-
+    __device__ void follow(float (&largest)[2]);
     // Scores become probabilities against the peak of their row, which follows the largest score at a distance: while
     // probabilities can be stored it stays, so that for most tiles threads need no more than a vote on that.
     template <bool kFirst>
-    __device__ void soften() {
-        fade[0] = fade[1] = 1;
-        followed = kFirst;
-        if constexpr (kFirst || !T::kE4m3) {
-            float largest[2];
-            find_largest(largest);
-            if constexpr (!kFirst) { // no branch for each condition
-                const bool either = outgrows(largest[0], 0) | outgrows(largest[1], 1);
-                followed = __any_sync(0xffffffffU, either | below_zero);
-            }
-            if (followed) [[unlikely]] {
-                follow<kFirst>(largest);
-            }
-        }
-        if constexpr (!T::kE4m3) {
-            shift[0] = shift_of(rows.peak[0]);
-            shift[1] = shift_of(rows.peak[1]);
-        }
-#pragma unroll
-        for (int i = 0; i < kScores; i += 2) {
-            const int row = i / 2 % 2;
-            if constexpr (T::kE4m3) {
-                pairs[i / 2] =
-                    two_whole(fmaf(scores[i], steps_scale, shift[row]), fmaf(scores[i + 1], steps_scale, shift[row]));
-            } else {
-                scores[i] = exp2_fast(fmaf(scores[i], rows.scale_log2, shift[row]));
-                scores[i + 1] = exp2_fast(fmaf(scores[i + 1], rows.scale_log2, shift[row]));
-                rows.total[row] += scores[i];
-                rows.total[row] += scores[i + 1];
-            }
-        }
-        if constexpr (!kFirst && T::kE4m3) {
-            follow_steps();
-        }
-    }
+    __device__ void soften();
     // E4M3: where probabilities are larger than may be stored, peaks follow by whole steps, which are taken off what
     // there is, since the scores are gone. Where half precision has no room for those steps, scores have leapt.
-    __device__ void follow_steps() {
-        std::uint32_t most[2] = {pairs[0], pairs[1]}; // of a row
-#pragma unroll
-        for (int i = 2; i < kScores / 2; ++i) {
-            if (i % 4 >= 2) {
-                const int other = i + 2 < kScores / 2 ? i + 2 : i;
-                most[i % 2] = __vimax3_s16x2(most[i % 2], pairs[i], pairs[other]);
-            }
-        }
-        followed = __any_sync(0xffffffffU, any_above(most[0], kMostStep) | any_above(most[1], kMostStep));
-        if (!followed) [[likely]] {
-            return;
-        }
-#pragma unroll
-        for (int row = 0; row < 2; ++row) {
-            std::uint32_t largest = max(most[row] & 0xFFFFU, most[row] >> 16U);
-            largest = max(largest, __shfl_xor_sync(0xffffffffU, largest, 1));
-            largest = max(largest, __shfl_xor_sync(0xffffffffU, largest, 2));
-            fade[row] = whole_of(largest);
-        }
-        leapt = __any_sync(0xffffffffU, fmaxf(fade[0], fade[1]) > kMostExact);
-        if (leapt) [[unlikely]] {
-            return; // leap() is told by `fade`, which it sets: there is no register to spare
-        }
-#pragma unroll
-        for (int row = 0; row < 2; ++row) {
-            const float off = steps_off(fade[row]);
-            fade[row] = exp2_fast(-off * (1 / kE4m3Steps));
-            shift[row] -= off;
-#pragma unroll
-            for (int i = row; i < kScores / 2; i += 2) {
-                pairs[i] = less_whole(pairs[i], off);
-            }
-        }
-    }
+    __device__ void follow_steps();
     __device__ static float steps_off(float steps) { return steps > kMostStep ? steps - floorf(kLargestStep) : 0; }
     // The scores are made again; rows in which they have leapt get the largest of them as their peak. (These products
     // add up in float, those of a warpgroup with fewer bits: a tile's scores may differ from others' by what large ones
     // are rounded by.)
-    __device__ void leap(std::uint32_t keys) {
-        const float steps[2] = {fade[0], fade[1]}; // of the largest in a row
-        float largest[2] = {-INFINITY, -INFINITY}, again[4];
-#pragma unroll 1
-        for (bool known = false;; known = true) { // the largest
-#pragma unroll 1
-            for (int key = 0; key < T::kKeys; key += 8) {
-                scores_again(again, address_of(q_matrix), address_of(keys), key, thread);
-                if (!known) {
-                    largest[0] = fmaxf(largest[0], fmaxf(again[0], again[1]));
-                    largest[1] = fmaxf(largest[1], fmaxf(again[2], again[3]));
-                    continue;
-                }
-                std::uint32_t two[2];
-#pragma unroll
-                for (int row = 0; row < 2; ++row) {
-                    two[row] = two_whole(fmaf(again[2 * row], steps_scale, shift[row]),
-                                         fmaf(again[2 * row + 1], steps_scale, shift[row]));
-                    two[row] = at_most_whole(two[row], kMostStep); // other sums than before could round up
-                }
-#pragma unroll
-                for (int i = 0; i < kScores / 2; ++i) { // registers have no index
-                    pairs[i] = i / 2 * 8 == key ? two[i % 2] : pairs[i];
-                }
-            }
-            if (known) {
-                return;
-            }
-            share_largest(largest);
-#pragma unroll
-            for (int row = 0; row < 2; ++row) {
-                const float before = shift[row];
-                shift[row] = steps[row] > kMostExact ? shift_of(largest[row]) : before - steps_off(steps[row]);
-                fade[row] = exp2_fast((shift[row] - before) * (1 / kE4m3Steps));
-            }
-        }
-    }
+    __device__ void leap(std::uint32_t keys);
     // The products with the tile before are done: their operand can be written over.
-    __device__ void pack() {
-        if constexpr (T::kE4m3) {
-            // Keys stand in the order that makes these the operand's values: see place_of_row() in expand_rows.cuh.
-            const auto four = [&](int low, int high) { return __byte_perm(pairs[low], pairs[high], 0x6420); };
-#pragma unroll
-            for (int i = 0; i < kWeights / 2; ++i) {
-                weights[2 * i] = four(4 * i, 4 * i + 2);
-                weights[2 * i + 1] = four(4 * i + 1, 4 * i + 3);
-            }
-        } else {
-#pragma unroll
-            for (int i = 0; i < kWeights; ++i) {
-                weights[i] = two_bf16(scores[2 * i], scores[2 * i + 1]);
-            }
-        }
-    }
+    __device__ void pack();
     // E4M3: products become part of the sums. The tensor cores add them up with fewer bits than float has, so no more
     // than two tiles come together before.
-    __device__ void join(const float (&shrink)[2]) {
-#pragma unroll
-        for (int i = 0; i < 64; ++i) {
-            rows.sums[i] = fmaf(rows.sums[i], shrink[i / 2 % 2], fresh[i]);
-        }
-#pragma unroll
-        for (int row = 0; row < 2; ++row) {
-            rows.total[row] = fmaf(rows.total[row], shrink[row], fresh[64 + 2 * row]);
-        }
-    }
+    __device__ void join(const float (&shrink)[2]);
     template <int kCount>
-    __device__ void fade_values(float (&values)[kCount]) const {
-        if (followed) { // seldom
-#pragma unroll
-            for (int i = 0; i < kCount; ++i) {
-                values[i] *= fade[i / 2 % 2];
-            }
-        }
-    }
+    __device__ void fade_values(float (&values)[kCount]) const;
     // The products of a tile are done, and the peaks have changed by `fade` since, and by `earlier` before. BF16: the
     // sums have them. E4M3: the first of two tiles waits for the second.
     template <bool kFirstOfTwo>
-    __device__ void fade_sums() {
-        if constexpr (!T::kE4m3) {
-            fade_values(rows.sums);
-        } else if constexpr (kFirstOfTwo) {
-            pending[0] = earlier[0] * fade[0];
-            pending[1] = earlier[1] * fade[1];
-            fade_values(fresh);
-        } else {
-            join(pending);
-        }
-    }
+    __device__ void fade_sums();
 
     // Stages of a step: of the tile before, whose number in the piece is even or odd, of its tile and of the next one.
     struct Stages {
